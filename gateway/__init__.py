@@ -1,0 +1,1 @@
+"""The gateway: accepts chat requests, queues generations and relays their logs to clients."""

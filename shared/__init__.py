@@ -1,0 +1,1 @@
+"""The contract between gateway and worker: only what both sides must agree on."""

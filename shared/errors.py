@@ -1,0 +1,259 @@
+"""
+Every error a client can meet, each with its code, HTTP status and whether trying again may help.
+
+A class's docstring is the message a client reads when nothing more precise was given.
+
+HeadraceError
+├── InvalidRequest            400
+│   └── UnknownModel          400
+├── Unauthorized              401
+├── NotFound                  404
+├── MethodNotAllowed          405
+├── Busy                      409
+├── Gone                      410
+├── TooLarge                  413
+├── UnsupportedMediaType      415
+├── IdempotencyMismatch       422
+├── TooBusy                   429
+├── Internal                  500
+├── Unavailable               503
+│   ├── BrokerUnavailable     503
+│   └── Draining              503
+└── GenerationFailed          ends a log, never a request
+    ├── UpstreamError
+    │   ├── UpstreamRefused, UpstreamRejected, UpstreamRateLimited, UpstreamFailed
+    │   ├── UpstreamBroke, UpstreamInvalid
+    │   └── FirstTokenTimeout, BetweenTokensTimeout
+    ├── TotalTimeout, QueueTimeout, WorkerLost, AttemptsExhausted, LogTooLarge
+    └── InternalFailure
+"""
+
+from typing import ClassVar
+
+
+class HeadraceError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        retry_after_s: float | None = None,
+        detail: dict[str, str] | None = None,
+    ) -> None:
+        self.message = message or " ".join((self.__doc__ or "").split())
+        #: The request's field, header or parameter at fault.
+        self.field = field
+        #: When trying again makes sense; becomes `Retry-After`.
+        self.retry_after_s = retry_after_s
+        #: Further facts for the client, shown beside code and message.
+        self.detail = detail or {}
+        super().__init__(self.message)
+
+
+class InvalidRequest(HeadraceError):
+    """The request is not valid."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class UnknownModel(InvalidRequest):
+    """No model of that name is configured."""
+
+    code = "unknown_model"
+
+
+class Unauthorized(HeadraceError):
+    """A valid API key is needed: send it as `Authorization: Bearer <key>`."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class NotFound(HeadraceError):
+    """There is nothing here under that name."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(HeadraceError):
+    """This address does not answer that method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class Busy(HeadraceError):
+    """The conversation is already being answered."""
+
+    code = "busy"
+    status = 409
+
+
+class Gone(HeadraceError):
+    """This stream's log has expired."""
+
+    code = "gone"
+    status = 410
+
+
+class TooLarge(HeadraceError):
+    """The request's body is too large."""
+
+    code = "too_large"
+    status = 413
+
+
+class UnsupportedMediaType(HeadraceError):
+    """Send the body as `Content-Type: application/json`."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class IdempotencyMismatch(HeadraceError):
+    """This Idempotency-Key was already used with a different request."""
+
+    code = "idempotency_mismatch"
+    status = 422
+
+
+class TooBusy(HeadraceError):
+    """There is more work here than can be taken on; try again later."""
+
+    code = "too_busy"
+    status = 429
+    retryable = True
+
+
+class Internal(HeadraceError):
+    """Something went wrong on our side."""
+
+    code = "internal"
+    status = 500
+    retryable = True
+
+
+class Unavailable(HeadraceError):
+    """The service is not available right now."""
+
+    code = "unavailable"
+    status = 503
+    retryable = True
+
+
+class BrokerUnavailable(Unavailable):
+    """The service cannot reach its broker right now; try again shortly."""
+
+
+class Draining(Unavailable):
+    """This gateway is shutting down; connect again to reach another."""
+
+
+class GenerationFailed(HeadraceError):
+    """The generation failed."""
+
+    code = "failed"
+
+
+class UpstreamError(GenerationFailed):
+    """The model server failed."""
+
+    code = "upstream_failed"
+    retryable = True
+
+
+class UpstreamRefused(UpstreamError):
+    """The model server could not be reached."""
+
+    code = "upstream_refused"
+
+
+class UpstreamRejected(UpstreamError):
+    """The model server rejected the request."""
+
+    code = "upstream_rejected"
+    retryable = False
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The model server is limiting our rate."""
+
+    code = "upstream_rate_limited"
+
+
+class UpstreamFailed(UpstreamError):
+    """The model server answered with an error."""
+
+    code = "upstream_failed"
+
+
+class UpstreamBroke(UpstreamError):
+    """The model server's answer broke off before its end."""
+
+    code = "upstream_broke"
+
+
+class UpstreamInvalid(UpstreamError):
+    """The model server sent something that is not an answer."""
+
+    code = "upstream_invalid"
+
+
+class FirstTokenTimeout(UpstreamError):
+    """The model server did not begin to answer in time."""
+
+    code = "first_token_timeout"
+
+
+class BetweenTokensTimeout(UpstreamError):
+    """The model server fell silent in mid-answer."""
+
+    code = "between_tokens_timeout"
+
+
+class TotalTimeout(GenerationFailed):
+    """The answer took longer than is allowed."""
+
+    code = "total_timeout"
+
+
+class QueueTimeout(GenerationFailed):
+    """No worker was free in time."""
+
+    code = "queue_timeout"
+    retryable = True
+
+
+class WorkerLost(GenerationFailed):
+    """The worker was lost and no other took over in time."""
+
+    code = "worker_lost"
+    retryable = True
+
+
+class AttemptsExhausted(GenerationFailed):
+    """Several workers in a row were lost while generating this answer."""
+
+    code = "attempts_exhausted"
+    retryable = True
+
+
+class LogTooLarge(GenerationFailed):
+    """The answer grew beyond the allowed size."""
+
+    code = "log_too_large"
+
+
+class InternalFailure(GenerationFailed):
+    """Something went wrong on our side while generating."""
+
+    code = "internal"
+    retryable = True

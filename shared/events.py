@@ -1,0 +1,91 @@
+"""
+The event log's vocabulary: what one entry of a log can say.
+
+Every event is one compact JSON object with a `type`, and `ts`, the moment it was made in
+milliseconds since the epoch. Dialects encode from these, so one log serves every dialect.
+"""
+
+import time
+from typing import Literal
+
+import msgspec
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens as the upstream counted them, or our own count where it gave none (`estimated`)."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    estimated: bool = False
+
+
+class _Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
+    ts: int
+
+
+class Start(_Event, tag="start", kw_only=True):
+    """A worker took the generation; `model` is the name the client asked for."""
+
+    model: str
+
+
+class Text(_Event, tag="text"):
+    """A piece of the answer. `tokens` counts the deltas it joins."""
+
+    text: str
+    tokens: int = 1
+
+
+class Reasoning(_Event, tag="reasoning"):
+    """A piece of the model's reasoning, kept apart from the answer."""
+
+    text: str
+    tokens: int = 1
+
+
+class ToolCall(_Event, tag="tool_call"):
+    """A piece of a tool call: `id` and `name` come with the first piece of an `index`."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class Reset(_Event, tag="reset"):
+    """All that came before is void: a new attempt starts the answer over."""
+
+    reason: str = "worker_lost"
+
+
+class End(_Event, tag="end", kw_only=True):
+    """Terminal. `finish_reason` is the upstream's own, or `cancelled`; `reason` says who cancelled."""
+
+    finish_reason: str
+    usage: Usage = Usage()
+    reason: str | None = None
+
+
+class Error(_Event, tag="error", kw_only=True):
+    """Terminal. `code` is from the error tree of `shared/errors.py`; what came before still stands."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    usage: Usage = Usage()
+
+
+Event = Start | Text | Reasoning | ToolCall | Reset | End | Error
+Terminal = End | Error
+
+#: Why a generation was stopped before its end.
+CancelReason = Literal["user", "interrupted", "abandoned"]
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Event).decode

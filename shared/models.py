@@ -1,0 +1,90 @@
+"""
+The models that can be asked for: `models.toml`, read and checked once.
+
+default = "local"                      # the model of requests that name none; else the first
+
+[models.local]
+base_url = "http://127.0.0.1:8081/v1"  # an OpenAI-compatible server
+upstream_model = "gemma-3-270m"        # its own name for the model; else ours
+api_key_env = "OPENAI_API_KEY"         # the environment variable that holds its key
+parameters = { temperature = 0.3 }     # sent with every request
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One model, as `models.toml` describes it."""
+
+    backend: Literal["openai_compatible", "scripted"] = "openai_compatible"
+    base_url: str = ""
+    upstream_model: str | None = None
+    api_key_env: str | None = None
+    #: The arq queue its generations wait in; else one of its own.
+    queue: str | None = None
+    #: Generations of its queue that one worker process runs at once.
+    concurrency: int = 2_000
+    #: The backend can go on from a text that breaks off (assistant prefill).
+    can_continue: bool = False
+    first_token_timeout_s: float = 60
+    between_tokens_timeout_s: float = 30
+    total_timeout_s: float = 600
+    #: Tokens of history and prompt sent upstream, by our own rough count of 4 characters a token.
+    max_context_tokens: int = 32_000
+    max_tokens: int | None = None
+    #: Put before the conversation, unless empty.
+    system_prompt: str = ""
+    #: Sent with every request to the upstream; for the scripted backend, its options.
+    parameters: dict[str, Any] = {}
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    models: dict[str, Model]
+    default: str | None = None
+
+
+class Models:
+    """All models by name, and the one a request gets that names none."""
+
+    def __init__(self, models: dict[str, Model], default: str | None = None) -> None:
+        if not models:
+            raise ValueError("no model is configured")
+        self.by_name = models
+        self.default = default or next(iter(models))
+        if self.default not in models:
+            raise ValueError(f"the default model {self.default!r} is not among the models")
+        for name, model in models.items():
+            if model.backend == "openai_compatible" and not model.base_url:
+                raise ValueError(f"model {name!r} needs a base_url")
+        self._check_queues()
+
+    def queue_of(self, name: str) -> str:
+        """The queue in which a model's generations wait."""
+        return self.by_name[name].queue or name
+
+    @property
+    def queues(self) -> dict[str, int]:
+        """Every queue with the number of generations one worker process runs from it at once."""
+        return {self.queue_of(name): model.concurrency for name, model in self.by_name.items()}
+
+    def _check_queues(self) -> None:
+        for name, model in self.by_name.items():
+            if model.concurrency != self.queues[self.queue_of(name)]:
+                raise ValueError(f"models that share queue {model.queue!r} must agree on its concurrency")
+
+
+def load(path: Path | None) -> Models:
+    """Read `models.toml`. Raises `ValueError` with the field at fault."""
+    if path is None:
+        raise ValueError("no models are configured: set HEADRACE_MODELS to a models.toml")
+    try:
+        file = msgspec.convert(tomllib.loads(path.read_text()), _File)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return Models(file.models, file.default)

@@ -1,0 +1,115 @@
+"""
+Everything that can be set, read once from `HEADRACE_…` environment variables.
+
+Units are in the names. A value that cannot be is refused at start-up, by name.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One frozen object for gateway and worker alike."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True, extra="ignore")
+
+    #: The broker: `redis://`, `rediss://` or `unix://`.
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    #: A TOML file that names the models; without it there are none.
+    models: Path | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+    # Gateway
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    #: Comma-separated keys; a client sends one as `Authorization: Bearer <key>`.
+    api_keys: SecretStr = SecretStr("")
+    #: Listen beyond loopback although there are no API keys.
+    allow_anonymous: bool = False
+    #: Comma-separated origins that browsers may call from, or `*`.
+    cors_origins: str = ""
+    max_body_bytes: int = Field(1_000_000, gt=0)
+    max_message_chars: int = Field(32_000, gt=0)
+    #: Open SSE streams in one gateway process; the next one is told to come back.
+    max_open_streams: int = Field(10_000, gt=0)
+    #: Generations waiting in one queue; the next submission is told to come back.
+    max_queued: int = Field(10_000, gt=0)
+    #: Bytes of ready frames kept for one subscriber before it must read from the log.
+    subscriber_buffer_bytes: int = Field(256 * 1024, gt=0)
+    #: Seconds between comment lines on a silent stream. Idle proxies commonly cut at 60 s;
+    #: a quarter of that survives two lost heartbeats.
+    heartbeat_s: float = Field(15, gt=0)
+    #: What a client is told to wait before it reconnects; drain adds jitter on top.
+    retry_ms: int = Field(1000, ge=0)
+    #: How long a cancel request waits for the worker's word before it answers `cancelling`.
+    cancel_wait_s: float = Field(5, gt=0)
+    #: A generation whose lease ended this long ago, with no worker to take it, has failed.
+    worker_silence_limit_s: float = Field(60, gt=0)
+    #: A generation that has waited this long for a worker has failed.
+    queue_timeout_s: float = Field(300, gt=0)
+
+    # Worker
+
+    #: Where the worker serves `/metrics`, `/livez` and `/readyz`; 0 picks a free port.
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(0, ge=0, le=65535)
+    #: A worker's right to a job lasts this long without renewal.
+    lease_s: float = Field(3, gt=0)
+    #: How often an idle worker looks at the queue when nothing wakes it.
+    poll_s: float = Field(0.5, gt=0)
+    #: Workers that may be lost on one generation before it fails.
+    max_attempts: int = Field(5, gt=0)
+    #: Seconds nobody may be watching before a generation with `on_disconnect=cancel` stops.
+    abandon_grace_s: float = Field(5, ge=0)
+    #: Least time between two appends of one worker; what gathers meanwhile shares a round trip.
+    append_interval_s: float = Field(0.002, ge=0)
+    #: Events of one generation that may wait for the broker before its upstream is paused.
+    max_unacknowledged_events: int = Field(2_000, gt=0)
+    #: One generation's log may not grow beyond this.
+    max_log_bytes: int = Field(16 * 1024 * 1024, gt=0)
+
+    # Both
+
+    #: Seconds a stopping process gives what it has under way.
+    drain_grace_s: float = Field(20, ge=0)
+    #: A running generation's keys live at most this long.
+    generation_ttl_s: int = Field(24 * 3600, gt=0)
+    #: An ended generation's log can be replayed this long.
+    log_retention_s: int = Field(3600, gt=0)
+    #: An ended generation's record (state, text, usage) can be read this long.
+    record_retention_s: int = Field(24 * 3600, gt=0)
+    #: A retried submission is recognised this long.
+    idempotency_ttl_s: int = Field(24 * 3600, gt=0)
+    conversation_ttl_s: int = Field(30 * 24 * 3600, gt=0)
+    max_conversation_messages: int = Field(200, gt=0)
+    max_conversations: int = Field(1_000, gt=0)
+
+    @model_validator(mode="after")
+    def _no_open_door(self) -> Self:
+        loopback = self.host in {"127.0.0.1", "::1", "localhost"}
+        if not (loopback or self.keys or self.allow_anonymous):
+            raise ValueError(
+                f"will not listen on {self.host} without API keys: set HEADRACE_API_KEYS, "
+                "or HEADRACE_ALLOW_ANONYMOUS=1 to let anyone in"
+            )
+        return self
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The API keys, one by one."""
+        return _listed(self.api_keys.get_secret_value())
+
+    @cached_property
+    def origins(self) -> tuple[str, ...]:
+        """The origins browsers may call from, one by one."""
+        return _listed(self.cors_origins)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item for item in (part.strip() for part in text.split(",")) if item)

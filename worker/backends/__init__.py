@@ -1,0 +1,48 @@
+"""Where deltas come from: one class a kind of model server, chosen by `models.toml`."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from shared.events import Reasoning, Text, ToolCall, Usage
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """What a backend is asked to answer."""
+
+    #: Chat messages as OpenAI writes them (`{"role", "content", …}`), oldest first.
+    messages: Sequence[Mapping[str, Any]]
+    max_tokens: int | None = None
+    #: Further request fields to pass on as they are (tools, temperature, …).
+    parameters: Mapping[str, Any] = {}
+    #: Answer text that is already written: go on right behind it. Only for models that can continue.
+    prefix: str = ""
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """The model's last word: why it stopped and, where it says so, what it counted."""
+
+    finish_reason: str
+    usage: Usage | None = None
+
+
+Delta = Text | Reasoning | ToolCall | Finished
+
+
+class Backend(Protocol):
+    """One model's server."""
+
+    def stream(self, prompt: Prompt) -> AsyncIterator[Sequence[Delta]]:
+        """
+        Generate: yields the deltas of one network read at a time, `Finished` last.
+
+        Closing the iterator, or cancelling the task that reads it, closes the upstream
+        connection at once. Raises the `UpstreamError` family of `shared/errors.py`;
+        whoever reads it keeps time and decides on retries.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections; nothing may be streaming any more."""
+        ...
