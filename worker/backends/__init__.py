@@ -1,6 +1,6 @@
 """Where deltas come from: one class a kind of model server, chosen by `models.toml`."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -33,7 +33,7 @@ Delta = Text | Reasoning | ToolCall | Finished
 class Backend(Protocol):
     """One model's server."""
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[Sequence[Delta]]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
         """
         Generate: yields the deltas of one network read at a time, `Finished` last.
 

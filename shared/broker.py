@@ -1,0 +1,113 @@
+"""
+One process's way to Redis: a bounded pool for commands, the scripts, and connections of their own
+for what blocks or subscribes. Whatever goes wrong on the way is `BrokerUnavailable`.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from arq.connections import ArqRedis
+from redis.asyncio import BlockingConnectionPool, Connection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from shared import keys, metrics
+from shared.errors import BrokerUnavailable
+from shared.settings import Settings
+
+Step = Literal["create", "append", "claim", "renew", "release", "cancel", "close"]
+
+_LUA = Path(__file__).parent / "lua"
+
+#: Generations that may wait for their turn in one conversation.
+_MAX_WAITING = 20
+#: Commands under way at once in one process; more wait for a connection.
+_MAX_CONNECTIONS = 64
+_CONNECT_TIMEOUT_S = 2.0
+#: A command that takes longer has failed. Only ever for connections on which nothing blocks.
+_COMMAND_TIMEOUT_S = 5.0
+
+pack = msgspec.msgpack.encode
+unpack = msgspec.msgpack.decode
+
+
+class Broker:
+    """Opens connections as they are needed; `close` ends them all."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        pool = BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=_MAX_CONNECTIONS,
+            timeout=_COMMAND_TIMEOUT_S,
+            socket_connect_timeout=_CONNECT_TIMEOUT_S,
+            socket_timeout=_COMMAND_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1),
+            health_check_interval=0,
+        )
+        #: arq's client, with msgpack for job payloads: nothing read from Redis is ever unpickled.
+        self.redis = ArqRedis(pool, job_serializer=pack, job_deserializer=unpack)
+        self._scripts: dict[Step, AsyncScript] = {}
+
+    @asynccontextmanager
+    async def dedicated(self) -> AsyncIterator[ArqRedis]:
+        """A client with a connection of its own and no read time-out, for commands that block."""
+        pool = ConnectionPool.from_url(
+            self._settings.redis_url, max_connections=1, socket_connect_timeout=_CONNECT_TIMEOUT_S
+        )
+        try:
+            yield ArqRedis(pool)
+        finally:
+            with suppress(RedisError, OSError):
+                await pool.disconnect()
+
+    def connection(self) -> Connection:
+        """A bare connection, not yet connected, for a subscriber."""
+        pool = ConnectionPool.from_url(
+            self._settings.redis_url, socket_connect_timeout=_CONNECT_TIMEOUT_S
+        )
+        connection: Connection = pool.make_connection()
+        return connection
+
+    async def run(self, step: Step, args: Sequence[str | bytes | int]) -> Any:
+        """One atomic step: the script `lua/<step>.lua`. Raises `BrokerUnavailable`."""
+        script = self._scripts.get(step)
+        if script is None:
+            script = self._scripts[step] = self.redis.register_script(self._source(step))
+        with self.watch(step):
+            return await script(args=args)
+
+    @contextmanager
+    def watch(self, command: str) -> Iterator[None]:
+        """Count a round trip; turn its failure into `BrokerUnavailable`."""
+        metrics.redis_round_trips.labels(command).inc()
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            metrics.redis_failures.labels(command).inc()
+            raise BrokerUnavailable(retry_after_s=1) from error
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        await self.redis.aclose()
+        await self.redis.connection_pool.aclose()
+
+    def _source(self, step: Step) -> str:
+        s = self._settings
+        limits = {
+            "WAKE_CAP": keys.WAKE_CAP,
+            "MAX_WAITING": _MAX_WAITING,
+            "GENERATION_TTL_MS": s.generation_ttl_s * 1000,
+            "RECORD_TTL_MS": s.record_retention_s * 1000,
+            "LOG_TTL_MS": s.log_retention_s * 1000,
+            "CONVERSATION_TTL_MS": s.conversation_ttl_s * 1000,
+            "MAX_MESSAGES": s.max_conversation_messages,
+            "MAX_CONVERSATIONS": s.max_conversations,
+        }
+        head = keys.lua() + "".join(f"local {name} = {value}\n" for name, value in limits.items())
+        return head + (_LUA / "_steps.lua").read_text() + (_LUA / f"{step}.lua").read_text()

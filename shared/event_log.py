@@ -1,0 +1,91 @@
+"""
+The event log: one Redis stream a generation, whose entry ids are the positions on the wire.
+
+Appending is idempotent and fenced: what is there already is not written twice, a hole is never
+written over, and whoever lost its lease writes nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from shared import keys
+from shared.broker import Broker
+from shared.position import ORIGIN, Position
+
+
+class Entry(NamedTuple):
+    """One event in its log, still encoded."""
+
+    position: Position
+    event: bytes
+
+
+class Batch(NamedTuple):
+    """The next events of one generation, and what becomes of it if the last of them is terminal."""
+
+    generation_id: str
+    lease: str
+    #: Events in the log before the first of these, all attempts counted.
+    index: int
+    entries: Sequence[Entry]
+    closing: bytes = b""
+
+
+class Appended(NamedTuple):
+    """What became of a batch; see `lua/append.lua` for the four answers."""
+
+    status: Literal["ok", "fenced", "short", "missing"]
+    #: Events now in the log.
+    length: int
+    #: Gateways that were listening; 0 also when nothing was new.
+    listeners: int
+
+
+class EventLog:
+    """All logs behind one broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def append(self, batches: Sequence[Batch]) -> list[Appended]:
+        """
+        Write *batches* to their logs in one round trip, in order per generation.
+
+        An answer `fenced` means a newer attempt owns that generation: nothing of it was written or
+        published, and its worker must stop generating. Raises `BrokerUnavailable` when Redis did
+        not answer; every append may then be repeated safely.
+        """
+        args: list[str | bytes | int] = []
+        for batch in batches:
+            args += (batch.generation_id, batch.lease, batch.index, len(batch.entries), batch.closing)
+            for position, event in batch.entries:
+                args += (f"{position[0]}-{position[1]}", event)
+        answer = await self._broker.run("append", args)
+        return [
+            Appended(answer[i].decode(), answer[i + 1], answer[i + 2]) for i in range(0, len(answer), 3)
+        ]
+
+    async def read(self, generation_id: str, after: Position = ORIGIN, count: int = 500) -> list[Entry]:
+        """At most *count* entries behind *after*, oldest first; none when the log is gone."""
+        start = "-" if after == ORIGIN else f"({after}"
+        with self._broker.watch("read"):
+            entries = await self._broker.redis.xrange(keys.LOG + generation_id, start, "+", count)
+        return [_entry(raw) for raw in entries]
+
+    async def read_all(self, generation_id: str) -> list[Entry]:
+        """The whole log, page by page."""
+        log: list[Entry] = []
+        while page := await self.read(generation_id, log[-1].position if log else ORIGIN):
+            log += page
+        return log
+
+    async def top(self, generation_id: str) -> Position | None:
+        """The last position of a log, or None when it is empty or gone."""
+        with self._broker.watch("top"):
+            entries = await self._broker.redis.xrevrange(keys.LOG + generation_id, count=1)
+        return Position.of(entries[0][0]) if entries else None
+
+
+def _entry(raw: Any) -> Entry:
+    entry_id, fields = raw
+    return Entry(Position.of(entry_id), fields[b"e"])

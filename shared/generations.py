@@ -1,0 +1,266 @@
+"""
+A generation's record: what was asked, who may see it, how far it is, and how it ended.
+
+`queued -> running -> done | failed | cancelled`; each change is one atomic step, terminal is final.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import msgspec
+from arq.jobs import serialize_job
+
+from shared import events, keys, metrics
+from shared.broker import Broker, pack
+from shared.errors import Busy, IdempotencyMismatch, TooBusy
+from shared.event_log import EventLog
+from shared.events import CancelReason, End, Error, Event, Terminal, Usage
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+OnBusy = Literal["reject", "interrupt", "queue"]
+OnDisconnect = Literal["continue", "cancel"]
+
+TERMINAL_STATES = frozenset({"done", "failed", "cancelled"})
+#: The name under which arq knows the job function.
+JOB_FUNCTION = "generate"
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the model is to answer, beyond the conversation."""
+
+    #: Messages as OpenAI writes them, for requests that carry their own history.
+    messages: list[dict[str, Any]] = []
+    max_tokens: int | None = None
+    parameters: dict[str, Any] = {}
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation that is asked for."""
+
+    generation_id: str
+    owner: str
+    model: str
+    queue: str
+    dialect: str
+    request: Request
+    #: With a conversation: its id and the user's message.
+    conversation_id: str | None = None
+    message: str = ""
+    on_busy: OnBusy = "reject"
+    on_disconnect: OnDisconnect = "continue"
+    idempotency_key: str | None = None
+    #: Equal for equal requests.
+    digest: str = ""
+
+
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
+    """A record as it stands. Times are milliseconds since the epoch by the broker's clock."""
+
+    id: str
+    owner: str
+    state: State
+    model: str
+    queue: str
+    dialect: str
+    on_disconnect: OnDisconnect = "continue"
+    conversation: str | None = None
+    request: str = "{}"
+    created_ms: int
+    queued_ms: int | None = None
+    started_ms: int | None = None
+    first_token_ms: int | None = None
+    ended_ms: int | None = None
+    attempt: int = 0
+    lost: int = 0
+    cancel: CancelReason | None = None
+    #: Of an ended generation: the whole answer, why it ended, and what it cost.
+    text: str | None = None
+    finish_reason: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    usage: str | None = None
+    position: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is in a terminal state."""
+        return self.state in TERMINAL_STATES
+
+
+class Generations:
+    """All records behind one broker."""
+
+    def __init__(self, broker: Broker, *, max_queued: int, idempotency_ttl_s: int) -> None:
+        self._broker = broker
+        self._log = EventLog(broker)
+        self._max_queued = max_queued
+        self._idempotency_ttl_ms = idempotency_ttl_s * 1000
+
+    async def create(self, submission: Submission) -> tuple[str, bool]:
+        """
+        Accept *submission*: gives the generation's id, and whether it is new.
+
+        A known idempotency key gives the first submission's id. Raises `Busy` when the conversation
+        is being answered, `TooBusy` when the queue is full, `IdempotencyMismatch` when the key came
+        with another request.
+        """
+        answer = await self._broker.run("create", [_creation(submission, self), _payload(submission)])
+        outcome = answer[0].decode()
+        if outcome == "known":
+            known_id, _, digest = answer[1].decode().partition(" ")
+            if digest != submission.digest:
+                raise IdempotencyMismatch(field="Idempotency-Key")
+            return known_id, False
+        if outcome == "busy":
+            raise Busy(field="conversation_id", detail={"generation_id": answer[1].decode()})
+        if outcome == "too_busy":
+            raise TooBusy(retry_after_s=2)
+        metrics.generations_created.labels(submission.model, submission.dialect).inc()
+        if outcome == "waiting" and submission.on_busy == "interrupt":
+            await self.cancel(answer[1].decode(), submission.owner, "interrupted")
+        return submission.generation_id, True
+
+    async def load(self, generation_id: str) -> Generation | None:
+        """The record, or None when there is none (any more)."""
+        with self._broker.watch("load"):
+            fields = await self._broker.redis.hgetall(keys.RECORD + generation_id)
+        return parse(generation_id, fields) if fields else None
+
+    async def cancel(
+        self, generation_id: str, owner: str, reason: CancelReason
+    ) -> Literal["missing", "ended", "pushed", "closed"]:
+        """
+        Stop a generation. One that a worker holds is `pushed`: the worker ends it within moments.
+        One that nobody holds is `closed` here and now, with the text it has.
+        """
+        answer = (await self._broker.run("cancel", [generation_id, owner, reason])).decode()
+        if answer != "unheld":
+            return cast(Literal["missing", "ended", "pushed"], answer)
+        end = End(ts=events.now_ms(), finish_reason="cancelled", reason=reason)
+        outcome = await self.close(generation_id, end, overdue_s=0)
+        if outcome == "closed":
+            metrics.cancels.labels(reason).inc()
+        return "pushed" if outcome == "held" else outcome
+
+    async def close(
+        self, generation_id: str, terminal: Terminal, *, overdue_s: float
+    ) -> Literal["closed", "ended", "held"]:
+        """End a generation that no worker holds, or whose lease ran out *overdue_s* ago."""
+        while True:
+            log = await self._log.read_all(generation_id)
+            written = Outcome()
+            for entry in log:
+                written.add(events.decode(entry.event))
+            if isinstance(terminal, End) and terminal.usage == Usage():
+                terminal = msgspec.structs.replace(terminal, usage=written.usage())
+            answer = await self._broker.run(
+                "close",
+                [
+                    generation_id,
+                    len(log),
+                    events.encode(terminal),
+                    written.closing(terminal),
+                    int(overdue_s * 1000),
+                ],
+            )
+            if answer != b"changed":
+                return cast(Literal["closed", "ended", "held"], answer.decode())
+
+
+class Outcome:
+    """What a generation has produced: its events added up."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self.tokens = 0
+        self.first_token_ms: int | None = None
+        #: Whether anything of the answer was written that a new start would repeat.
+        self.begun = False
+        self.tool_calls = False
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(self._text)
+
+    def add(self, event: Event) -> None:
+        """Take one more event into account."""
+        match event:
+            case events.Text() | events.Reasoning():
+                self.tokens += event.tokens
+                self.begun = True
+                if isinstance(event, events.Text):
+                    self._text.append(event.text)
+                if self.first_token_ms is None:
+                    self.first_token_ms = event.ts
+            case events.ToolCall():
+                self.begun = self.tool_calls = True
+                if self.first_token_ms is None:
+                    self.first_token_ms = event.ts
+            case events.Reset():
+                self._text.clear()
+                self.tokens = 0
+                self.begun = self.tool_calls = False
+
+    def usage(self, prompt_tokens: int = 0) -> Usage:
+        """Our own count, for when the upstream gave none."""
+        return Usage(prompt_tokens, self.tokens, prompt_tokens + self.tokens, estimated=True)
+
+    def closing(self, terminal: Terminal, position: str = "") -> bytes:
+        """What `lua/append.lua` and `lua/close.lua` record when *terminal* ends the log."""
+        fields: dict[str, str] = {"text": self.text, "usage": msgspec.json.encode(terminal.usage).decode()}
+        match terminal:
+            case End():
+                fields["state"] = "cancelled" if terminal.finish_reason == "cancelled" else "done"
+                fields["finish_reason"] = terminal.finish_reason
+            case Error():
+                fields |= {"state": "failed", "error_code": terminal.code, "error_message": terminal.message}
+        if self.first_token_ms is not None:
+            fields["first_token_ms"] = str(self.first_token_ms)
+        if position:
+            fields["position"] = position
+        reply = {"role": "assistant", "content": self.text, "ts": terminal.ts, "state": fields["state"]}
+        return msgspec.json.encode({"fields": fields, "reply": msgspec.json.encode(reply).decode()})
+
+
+def parse(generation_id: str, fields: Mapping[bytes, bytes]) -> Generation:
+    """A record from the fields Redis holds; fields that only scripts need are left out."""
+    known = {name.decode(): value.decode() for name, value in fields.items()}
+    return msgspec.convert({**known, "id": generation_id}, Generation, strict=False)
+
+
+def _creation(submission: Submission, limits: Any) -> bytes:
+    record = {
+        "owner": submission.owner,
+        "model": submission.model,
+        "queue": submission.queue,
+        "dialect": submission.dialect,
+        "on_disconnect": submission.on_disconnect,
+        "request": msgspec.json.encode(submission.request).decode(),
+    }
+    new: dict[str, Any] = {
+        "id": submission.generation_id,
+        "owner": submission.owner,
+        "queue": submission.queue,
+        "max_queued": limits._max_queued,
+        "idempotency_ttl_ms": limits._idempotency_ttl_ms,
+        "digest": submission.digest,
+        "on_busy": submission.on_busy,
+        "record": record,
+    }
+    if submission.conversation_id is not None:
+        turn = {"role": "user", "content": submission.message, "ts": events.now_ms()}
+        record["conversation"] = submission.conversation_id
+        record["turn"] = msgspec.json.encode(turn).decode()
+        new["conversation"] = submission.conversation_id
+        new["title"] = submission.message[:80]
+    if submission.idempotency_key is not None:
+        new["idempotency"] = submission.idempotency_key
+    return msgspec.json.encode(new)
+
+
+def _payload(submission: Submission) -> bytes:
+    payload: bytes = serialize_job(  # type: ignore[assignment]
+        JOB_FUNCTION, (submission.generation_id,), {}, None, events.now_ms(), serializer=pack
+    )
+    return payload

@@ -1,0 +1,42 @@
+"""
+Every Redis key and channel, and nothing else knows their names.
+
+    hr:gen:{id}                       hash    a generation's record: state, lease, request, outcome
+    hr:log:{id}                       stream  its event log; entry ids are positions, one field `e`
+    hr:live:{id}                      channel what is appended to the log, as `<position> <event>` lines
+    hr:cancel                         channel `<generation id> <reason>` of running generations that are to stop
+    hr:queue:{queue}                  zset    arq's queue: job id (= generation id) by the moment it is due
+    hr:wake:{queue}                   list    capped; one token a job wakes one idle worker
+    hr:conv:{owner}:{conversation}    hash    title, times, `active` generation
+    hr:msgs:{owner}:{conversation}    list    its messages as JSON, bounded
+    hr:next:{owner}:{conversation}    list    generations that wait for the active one (`on_busy: queue`)
+    hr:convs:{owner}                  zset    an owner's conversations by last use, bounded
+    hr:idem:{owner}:{key}             string  `<generation id> <request digest>` of a submission
+    arq:job:{id}, arq:retry:{id}      string  arq's own: a job's payload and its count of tries
+
+`{owner}` is a hash of fixed length, so no two names can meet. Every key has a TTL from its birth on.
+The scripts in `lua/` are given these names, so they stand here alone.
+"""
+
+RECORD = "hr:gen:"
+LOG = "hr:log:"
+LIVE = "hr:live:"
+CANCEL = "hr:cancel"
+QUEUE = "hr:queue:"
+WAKE = "hr:wake:"
+CONVERSATION = "hr:conv:"
+MESSAGES = "hr:msgs:"
+NEXT = "hr:next:"
+CONVERSATIONS = "hr:convs:"
+IDEMPOTENCY = "hr:idem:"
+JOB = "arq:job:"
+RETRY = "arq:retry:"
+
+#: Wake tokens kept when nobody takes them; a worker that finds none looks at the queue itself.
+WAKE_CAP = 64
+
+
+def lua() -> str:
+    """The same names as Lua locals, for the head of every script."""
+    names = {name: value for name, value in globals().items() if name.isupper() and isinstance(value, str)}
+    return "".join(f"local {name} = {value!r}\n" for name, value in names.items())

@@ -1,0 +1,88 @@
+-- What several scripts do in the same way. Loaded in front of each of them, behind the names of
+-- shared/keys.py and the limits of shared/broker.py. Needs one primary: keys are made up here.
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function is_terminal(state)
+  return state == 'done' or state == 'failed' or state == 'cancelled'
+end
+
+local function attempt_of(lease)
+  return tonumber(string.match(lease or '', '^(%d+):')) or 0
+end
+
+-- Whether the caller's lease is the newest. A broker that lost its tail may know only an older one:
+-- the newer attempt then takes its place again, because nobody can have claimed since.
+local function holds(id, lease, held, state)
+  if not state or is_terminal(state) then return false end
+  if held == lease then return true end
+  if attempt_of(lease) <= attempt_of(held) then return false end
+  redis.call('HSET', RECORD .. id, 'lease', lease, 'attempt', attempt_of(lease), 'state', 'running')
+  return true
+end
+
+local function enqueue(queue, id, now)
+  redis.call('ZADD', QUEUE .. queue, now, id)
+  redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
+  redis.call('LPUSH', WAKE .. queue, '1')
+  redis.call('LTRIM', WAKE .. queue, 0, WAKE_CAP - 1)
+  redis.call('PEXPIRE', WAKE .. queue, GENERATION_TTL_MS)
+end
+
+local function say(scope, message)
+  redis.call('RPUSH', MESSAGES .. scope, message)
+  redis.call('LTRIM', MESSAGES .. scope, -MAX_MESSAGES, -1)
+  redis.call('PEXPIRE', MESSAGES .. scope, CONVERSATION_TTL_MS)
+  redis.call('PEXPIRE', CONVERSATION .. scope, CONVERSATION_TTL_MS)
+end
+
+-- A generation's turn in its conversation begins: its message is said, its job can be claimed.
+local function activate(id, now)
+  local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation', 'turn')
+  if r[3] then
+    local scope = r[2] .. ':' .. r[3]
+    redis.call('HSET', CONVERSATION .. scope, 'active', id, 'updated_ms', now)
+    say(scope, r[4])
+  end
+  redis.call('HSET', RECORD .. id, 'queued_ms', now)
+  enqueue(r[1], id, now)
+end
+
+local function append(id, position, event)
+  redis.call('XADD', LOG .. id, position, 'e', event)
+end
+
+-- Terminal is final: the outcome is recorded, the reply joins its conversation, the keys get their
+-- last TTL, and whoever waits for the conversation has its turn.
+local function finish(id, closing, now)
+  local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation')
+  local fields = {'ended_ms', now}
+  for name, value in pairs(closing.fields) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  redis.call('HSET', RECORD .. id, unpack(fields))
+  redis.call('PEXPIRE', RECORD .. id, RECORD_TTL_MS)
+  redis.call('PEXPIRE', LOG .. id, LOG_TTL_MS)
+  redis.call('ZREM', QUEUE .. r[1], id)
+  redis.call('DEL', JOB .. id, RETRY .. id)
+  if not r[3] then return end
+  local scope = r[2] .. ':' .. r[3]
+  if redis.call('HGET', CONVERSATION .. scope, 'active') ~= id then
+    redis.call('LREM', NEXT .. scope, 0, id)
+    return
+  end
+  redis.call('HDEL', CONVERSATION .. scope, 'active')
+  redis.call('HSET', CONVERSATION .. scope, 'updated_ms', now)
+  if closing.reply then say(scope, closing.reply) end
+  while true do
+    local waiting = redis.call('LPOP', NEXT .. scope)
+    if not waiting then return end
+    if redis.call('HGET', RECORD .. waiting, 'state') == 'queued' then
+      return activate(waiting, now)
+    end
+  end
+end

@@ -1,0 +1,57 @@
+-- Accept a generation: its record, its place in the conversation and its job, in one step.
+--
+-- ARGV  1 what to create as JSON: id, owner, conversation, on_busy, idempotency, digest, queue,
+--         max_queued, title, idempotency_ttl_ms, record (a map of fields)
+--       2 the arq job payload
+-- gives {'created'} | {'waiting', active id} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'}
+local new, payload = cjson.decode(ARGV[1]), ARGV[2]
+local now = now_ms()
+local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
+
+if idempotency then
+  local known = redis.call('GET', idempotency)
+  if known then return {'known', known} end
+end
+if redis.call('ZCOUNT', QUEUE .. new.queue, '-inf', now) >= new.max_queued then return {'too_busy'} end
+
+local scope, active
+if new.conversation then
+  scope = new.owner .. ':' .. new.conversation
+  active = redis.call('HGET', CONVERSATION .. scope, 'active')
+  if active then
+    local state = redis.call('HGET', RECORD .. active, 'state')
+    if not state or is_terminal(state) then active = nil end
+  end
+  if active and new.on_busy == 'reject' then return {'busy', active} end
+  if active and redis.call('LLEN', NEXT .. scope) >= MAX_WAITING then return {'too_busy'} end
+end
+
+local fields = {'state', 'queued', 'created_ms', now}
+for name, value in pairs(new.record) do
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+redis.call('HSET', RECORD .. new.id, unpack(fields))
+redis.call('PEXPIRE', RECORD .. new.id, GENERATION_TTL_MS)
+redis.call('SET', JOB .. new.id, payload, 'PX', GENERATION_TTL_MS)
+if idempotency then
+  redis.call('SET', idempotency, new.id .. ' ' .. new.digest, 'PX', new.idempotency_ttl_ms)
+end
+if scope then
+  local conversation, all = CONVERSATION .. scope, CONVERSATIONS .. new.owner
+  if redis.call('HSETNX', conversation, 'created_ms', now) == 1 then
+    redis.call('HSET', conversation, 'title', new.title)
+  end
+  redis.call('HSET', conversation, 'updated_ms', now)
+  redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
+  redis.call('ZADD', all, now, new.conversation)
+  redis.call('ZREMRANGEBYRANK', all, 0, -MAX_CONVERSATIONS - 1)
+  redis.call('PEXPIRE', all, CONVERSATION_TTL_MS)
+end
+if active then
+  redis.call('RPUSH', NEXT .. scope, new.id)
+  redis.call('PEXPIRE', NEXT .. scope, GENERATION_TTL_MS)
+  return {'waiting', active}
+end
+activate(new.id, now)
+return {'created'}

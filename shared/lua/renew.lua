@@ -1,0 +1,24 @@
+-- Renew the leases of running generations together.
+--
+-- ARGV  1 lease in ms, then for each: queue, id, lease
+-- gives for each: 'kept', 'lost' (to a newer attempt) or 'ended' (by this lease),
+--   log length, cancel reason or '', gateways that listen
+local due = now_ms() + tonumber(ARGV[1])
+local answer = {}
+for i = 2, #ARGV, 3 do
+  local queue, id, lease = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local r = redis.call('HMGET', RECORD .. id, 'lease', 'state', 'cancel')
+  local state = 'lost'
+  if holds(id, lease, r[1], r[2]) then
+    state = 'kept'
+    redis.call('ZADD', QUEUE .. queue, due, id)
+    redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
+  elseif r[1] == lease and is_terminal(r[2]) then
+    state = 'ended'
+  end
+  answer[#answer + 1] = state
+  answer[#answer + 1] = redis.call('XLEN', LOG .. id)
+  answer[#answer + 1] = r[3] or ''
+  answer[#answer + 1] = redis.call('PUBSUB', 'NUMSUB', LIVE .. id)[2]
+end
+return answer

@@ -1,0 +1,76 @@
+"""
+Every metric, on one screen. Base units; labels are `model` and `dialect`, or a small closed set; never an id.
+
+Both processes import this and serve all of it: what a process never touches stays at zero there.
+"""
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LONG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+# Latencies
+
+ttft = Histogram(
+    "headrace_ttft_seconds", "Request accepted to first text written to the client.", ["model", "dialect"], buckets=_FAST
+)
+queue_wait = Histogram("headrace_queue_wait_seconds", "Job due to job taken.", ["model"], buckets=_FAST)
+upstream_ttft = Histogram(
+    "headrace_upstream_ttft_seconds", "Upstream request sent to first delta.", ["model"], buckets=_FAST
+)
+inter_token = Histogram(
+    "headrace_inter_token_seconds", "Between two reads with deltas from the upstream.", ["model"], buckets=_FAST
+)
+relay_delay = Histogram(
+    "headrace_relay_delay_seconds", "Event made in the worker to written to the client's socket.", buckets=_FAST
+)
+generation_duration = Histogram(
+    "headrace_generation_duration_seconds", "First claim to terminal event.", ["model"], buckets=_LONG
+)
+cancel_latency = Histogram(
+    "headrace_cancel_seconds", "Cancel noticed by the worker to upstream closed.", buckets=_FAST
+)
+
+# Generations
+
+generations_created = Counter("headrace_generations_created", "Generations accepted.", ["model", "dialect"])
+generations_ended = Counter(
+    "headrace_generations_ended", "Generations by outcome: done, failed, cancelled.", ["model", "outcome"]
+)
+generation_errors = Counter("headrace_generation_errors", "Failed generations by error code.", ["model", "code"])
+generations_running = Gauge("headrace_generations_running", "Generations under way in this worker.", ["model"])
+tokens = Counter("headrace_tokens", "Tokens by kind: prompt, completion.", ["model", "kind"])
+cancels = Counter("headrace_cancels", "Generations stopped, by reason: user, interrupted, abandoned.", ["reason"])
+abandonments = Counter("headrace_abandonments", "Generations that ended or went on with nobody watching.", ["policy"])
+attempts = Counter(
+    "headrace_attempts", "Attempts by kind: first, continued, reset, exhausted.", ["model", "kind"]
+)
+upstream_retries = Counter("headrace_upstream_retries", "Upstream requests repeated.", ["model"])
+
+# Streams
+
+open_streams = Gauge("headrace_open_streams", "SSE streams open in this gateway.", ["dialect"])
+resumes = Counter("headrace_resumes", "Streams attached again, by result: ok, finished, gone, not_found.", ["result"])
+gaps_healed = Counter("headrace_gaps_healed", "Live deliveries that were missed and read from the log.")
+slow_subscribers = Counter("headrace_slow_subscribers", "Times a reader fell behind its buffer and was sent to the log.")
+heartbeats = Counter("headrace_heartbeats", "Heartbeat comments written.")
+
+# Queue and broker
+
+queue_depth = Gauge("headrace_queue_depth", "Generations waiting for a worker.", ["queue"])
+queue_oldest_age = Gauge("headrace_queue_oldest_age_seconds", "How long the first in the queue has waited.", ["queue"])
+leases_lost = Counter("headrace_leases_lost", "Running generations this worker lost to another.")
+fenced_appends = Counter("headrace_fenced_appends", "Appends refused because a newer attempt owns the log.")
+events_appended = Counter("headrace_events_appended", "Events written to logs.")
+append_batch = Histogram(
+    "headrace_append_batch_events", "Events in one append.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+redis_round_trips = Counter("headrace_redis_round_trips", "Commands sent to Redis.", ["command"])
+redis_failures = Counter("headrace_redis_failures", "Commands that Redis did not answer.", ["command"])
+requests = Counter("headrace_http_requests", "HTTP requests answered.", ["route", "status"])
+
+
+def expose() -> tuple[bytes, str]:
+    """All metrics in Prometheus' text format, and its content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST

@@ -1,0 +1,88 @@
+"""
+The queue's side of arq: jobs are claimed with a lease, renewed together, and handed back.
+
+A job's score in arq's sorted set is the moment it is due. Claiming moves it to the end of the lease,
+so waiting jobs stay at the head, and a lease that runs out is simply a due job.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from shared import keys
+from shared.broker import Broker
+from shared.errors import BrokerUnavailable
+from shared.generations import Generation, parse
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A worker's right to a generation."""
+
+    generation: Generation
+    queue: str
+    #: `<attempt>:<nonce>`; nobody else ever holds the same.
+    lease: str
+    #: Events that earlier attempts have left in the log.
+    log_length: int
+
+
+class Renewed(NamedTuple):
+    """What renewing told about one generation."""
+
+    state: Literal["kept", "lost", "ended"]
+    log_length: int
+    cancel: str
+    listeners: int
+
+
+class Queue:
+    """All queues behind one broker, for one worker."""
+
+    def __init__(self, broker: Broker, *, lease_s: float) -> None:
+        self._broker = broker
+        self._lease_ms = int(lease_s * 1000)
+
+    async def claim(self, queue: str, limit: int, nonce: str, *, take_over: bool) -> list[Claim]:
+        """Lease at most *limit* due jobs; with *take_over*, also those whose worker fell silent."""
+        claimed = await self._broker.run(
+            "claim", [queue, limit, self._lease_ms, nonce, "1" if take_over else "0"]
+        )
+        return [
+            Claim(parse(job_id.decode(), _pairs(fields)), queue, lease.decode(), length)
+            for job_id, lease, length, fields in claimed
+        ]
+
+    async def renew(self, claims: Sequence[Claim]) -> list[Renewed]:
+        """Renew all *claims* in one round trip."""
+        args: list[str | bytes | int] = [self._lease_ms]
+        for claim in claims:
+            args += (claim.queue, claim.generation.id, claim.lease)
+        answer = await self._broker.run("renew", args)
+        return [
+            Renewed(answer[i].decode(), answer[i + 1], answer[i + 2].decode(), answer[i + 3])
+            for i in range(0, len(answer), 4)
+        ]
+
+    async def release(self, claim: Claim) -> bool:
+        """Hand a job back; False when it was no longer ours."""
+        return bool(await self._broker.run("release", [claim.queue, claim.generation.id, claim.lease]))
+
+
+async def depth(broker: Broker, queue: str) -> tuple[int, float]:
+    """How many generations wait in *queue*, and how long the first of them has, in seconds."""
+    with broker.watch("depth"):
+        async with broker.redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.zrange(keys.QUEUE + queue, 0, 0, withscores=True)
+            (seconds, micros), first = await pipe.execute()
+            now = seconds * 1000 + micros / 1000
+            waiting = await broker.redis.zcount(keys.QUEUE + queue, "-inf", now)
+    age = max(0.0, (now - first[0][1]) / 1000) if first and waiting else 0.0
+    return waiting, age
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    if len(flat) % 2:
+        raise BrokerUnavailable("the broker's answer is not a record")
+    return dict(zip(flat[::2], flat[1::2], strict=True))

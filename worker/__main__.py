@@ -1,0 +1,5 @@
+"""Run one worker process."""
+
+from worker.process import main
+
+main()

@@ -1,0 +1,152 @@
+"""
+The one writer of a worker process: batches the events of all its generations into one round trip.
+
+Every event is held until its generation's end is durable, so whatever the broker loses is written
+again from here. While the broker is away, writers fill up to their bound and then wait.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from shared import events, metrics
+from shared.errors import BrokerUnavailable
+from shared.event_log import Appended, Batch, Entry, EventLog
+from shared.events import Event
+from shared.position import Position
+from shared.settings import Settings
+
+#: Events of one generation, and generations, in one append: bounds how long a script may run.
+_MAX_EVENTS = 200
+_MAX_BATCHES = 200
+#: Pause before an append is tried again, doubled up to the last.
+_BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class LogWriter:
+    """Writes one attempt's events. It is `fenced` once a newer attempt owns the generation."""
+
+    def __init__(
+        self, appender: "Appender", generation_id: str, lease: str, prefix: list[Entry], on_fenced: Callable[[], None]
+    ) -> None:
+        self._appender = appender
+        self.generation_id = generation_id
+        self.lease = lease
+        self._held = list(prefix)
+        self._acked = len(prefix)
+        self._next = Position(int(lease.partition(":")[0]), 0)
+        self._closing = b""
+        self._on_fenced = on_fenced
+        self._settled = asyncio.Event()
+        self.fenced = False
+        self.bytes = sum(len(entry.event) for entry in prefix)
+        #: Gateways that listened to the last append.
+        self.listeners = 0
+
+    @property
+    def position(self) -> Position:
+        """Where the next event goes."""
+        return self._next
+
+    @property
+    def unacknowledged(self) -> int:
+        """Events that are not known to be in the log."""
+        return len(self._held) - self._acked
+
+    def put(self, event: Event, closing: bytes = b"") -> None:
+        """Hand over the next event; *closing* goes with the terminal one."""
+        if self.fenced:
+            return
+        raw = events.encode(event)
+        self.bytes += len(raw)
+        self._held.append(Entry(self._next, raw))
+        self._next = self._next.next()
+        self._closing = closing
+        self._settled.clear()
+        self._appender.wake(self)
+
+    async def durable(self, at_most: int = 0) -> None:
+        """Wait until no more than *at_most* events are unacknowledged, or the writer is fenced."""
+        while self.unacknowledged > at_most and not self.fenced:
+            self._settled.clear()
+            await self._settled.wait()
+
+    def verify(self, log_length: int) -> None:
+        """The log was seen with *log_length* events: write again what is missing."""
+        if log_length < self._acked:
+            self._acked = log_length
+            self._appender.wake(self)
+
+    def fence(self) -> None:
+        """A newer attempt owns the generation, or it has ended: nothing more will be written."""
+        if not self.fenced:
+            self.fenced = True
+            self._settled.set()
+            self._on_fenced()
+
+    def batch(self) -> Batch:
+        """What to append next."""
+        entries = self._held[self._acked : self._acked + _MAX_EVENTS]
+        complete = self._acked + len(entries) == len(self._held)
+        return Batch(self.generation_id, self.lease, self._acked, entries, self._closing if complete else b"")
+
+    def settle(self, sent: Batch, answer: Appended) -> None:
+        """Take in what became of *sent*."""
+        match answer.status:
+            case "ok":
+                metrics.events_appended.inc(len(sent.entries))
+                self._acked = sent.index + len(sent.entries)
+                self.listeners = answer.listeners
+            case "short":
+                self._acked = min(answer.length, self._acked)
+            case "fenced" | "missing":
+                metrics.fenced_appends.inc()
+                self.fence()
+        self._settled.set()
+        if self.unacknowledged and not self.fenced:
+            self._appender.wake(self)
+
+
+class Appender:
+    """Owns the process's appends; `run` is its task."""
+
+    def __init__(self, log: EventLog, settings: Settings) -> None:
+        self._log = log
+        self._interval_s = settings.append_interval_s
+        self._dirty: dict[LogWriter, None] = {}
+        self._wake = asyncio.Event()
+
+    def wake(self, writer: LogWriter) -> None:
+        """*writer* has something to append."""
+        self._dirty[writer] = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Append for ever, one batch after another."""
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            began = loop.time()
+            writers = [writer for writer in list(self._dirty)[:_MAX_BATCHES] if not writer.fenced]
+            for writer in list(self._dirty)[:_MAX_BATCHES]:
+                del self._dirty[writer]
+            if not self._dirty:
+                self._wake.clear()
+            batches = [writer.batch() for writer in writers]
+            if not batches:
+                continue
+            try:
+                answers = await self._log.append(batches)
+            except BrokerUnavailable:
+                for writer in writers:
+                    self.wake(writer)
+                await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            metrics.append_batch.observe(sum(len(batch.entries) for batch in batches))
+            for writer, batch, answer in zip(writers, batches, answers, strict=True):
+                writer.settle(batch, answer)
+            # What is made meanwhile shares the next round trip; a full batch must not wait.
+            if len(batches) < _MAX_BATCHES:
+                await asyncio.sleep(max(0.0, began + self._interval_s - loop.time()))

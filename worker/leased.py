@@ -1,0 +1,152 @@
+"""
+arq's worker with leases: it wakes at once, claims what it has room for, and drains.
+
+It claims and finishes jobs through `shared/lua/`, so arq's polling, its in-progress locks and its
+limit of tries play no part; its queue, job payload, job function and bookkeeping do.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from typing import Any
+
+import structlog
+from arq.worker import Worker, func
+from redis.exceptions import RedisError
+
+from shared import events, keys, metrics
+from shared.broker import Broker, pack, unpack
+from shared.errors import BrokerUnavailable
+from shared.generations import JOB_FUNCTION
+from shared.queue import Claim, Queue
+from worker.generate import Tools, generate
+
+logger = structlog.get_logger("worker.leased")
+
+#: Jobs claimed at a time: few, so that a burst spreads over idle workers.
+_CLAIM_AT_MOST = 8
+_RECONNECT_S = 0.2
+#: arq ends a job of more tries without a word; ours are counted in the record.
+_NO_LIMIT = 2**31
+
+
+async def _run(ctx: dict[str, Any], generation_id: str) -> None:
+    worker: LeasedWorker = ctx["worker"]
+    await generate(worker.tools, worker.claims.pop(generation_id))
+
+
+class LeasedWorker(Worker):
+    """One queue's worker in this process; `async_run` works until it is cancelled."""
+
+    def __init__(self, broker: Broker, queue: str, concurrency: int, tools: Tools) -> None:
+        super().__init__(
+            functions=[func(_run, name=JOB_FUNCTION, max_tries=_NO_LIMIT)],
+            queue_name=keys.QUEUE + queue,
+            redis_pool=broker.redis,
+            handle_signals=False,
+            max_jobs=concurrency,
+            job_timeout=None,  # type: ignore[arg-type]
+            keep_result=0,
+            poll_delay=0,
+            job_serializer=pack,
+            job_deserializer=unpack,
+            log_results=False,
+            ctx={"worker": self},
+        )
+        self.tools = tools
+        self.claims: dict[str, Claim] = {}
+        self._broker = broker
+        self._queue = queue
+        self._leases = Queue(broker, lease_s=tools.settings.lease_s)
+        self._nonce = secrets.token_hex(6)
+        self._room = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def main(self) -> None:
+        """Claim and start jobs until told to drain; reconnects for ever."""
+        self.ctx["redis"] = self.pool
+        while self.allow_pick_jobs:
+            try:
+                async with self._broker.dedicated() as waiting:
+                    while self.allow_pick_jobs:
+                        if not await self._take():
+                            await self._woken(waiting)
+            except (BrokerUnavailable, RedisError, OSError) as error:
+                self.tools.registry.broker_failed()
+                logger.warning("broker away, connecting again", error=str(error))
+                await asyncio.sleep(_RECONNECT_S)
+
+    async def drain(self, grace_s: float) -> None:
+        """Claim nothing more, let jobs end within *grace_s*, hand the rest back."""
+        self.allow_pick_jobs = False
+        self._stopping.set()
+        if self.tasks:
+            _, late = await asyncio.wait(self.tasks.values(), timeout=grace_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def run_job(self, job_id: str, score: int) -> None:
+        """arq's run of one job. A broker that fails in it leaves the job to its lease."""
+        try:
+            await super().run_job(job_id, score)
+        except (RedisError, OSError) as error:
+            logger.warning("job bookkeeping failed", generation=job_id, error=str(error))
+        finally:
+            self.claims.pop(job_id, None)
+
+    async def _take(self) -> bool:
+        """Claim and start jobs; False when none is due, and it is time to wait."""
+        room = self.max_jobs - len(self.tasks)
+        if room <= 0:
+            self._room.clear()
+            await self._first_of(self._room, self._stopping)
+            return True
+        asked = min(room, _CLAIM_AT_MOST)
+        take_over = asyncio.get_running_loop().time() >= self.tools.registry.lenient_until
+        claims = await self._leases.claim(self._queue, asked, self._nonce, take_over=take_over)
+        for claim in claims:
+            self._start(claim)
+        return len(claims) == asked
+
+    def _start(self, claim: Claim) -> None:
+        generation = claim.generation
+        if claim.generation.attempt == 1 and generation.queued_ms is not None:
+            waited = (events.now_ms() - generation.queued_ms) / 1000
+            metrics.queue_wait.labels(generation.model).observe(max(0.0, waited))
+        self.claims[generation.id] = claim
+        task = asyncio.create_task(self.run_job(generation.id, generation.queued_ms or 0))
+        # A generation can come back to the worker that is just losing it.
+        key = f"{generation.id} {claim.lease}"
+        self.tasks[key] = task
+        task.add_done_callback(lambda _: self._ended(key))
+
+    def _ended(self, key: str) -> None:
+        task = self.tasks.pop(key)
+        self._room.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("job bookkeeping failed", exc_info=error)
+
+    async def _woken(self, waiting: Any) -> None:
+        """Wait for a wake token, at most until the next look at the queue."""
+        token = asyncio.create_task(
+            waiting.blpop([keys.WAKE + self._queue], timeout=self.tools.settings.poll_s)
+        )
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({token, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if token.done():
+                token.result()
+        finally:
+            for task in (token, stop):
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, RedisError, OSError):
+                await token
+
+    async def _first_of(self, *signals: asyncio.Event) -> None:
+        tasks = [asyncio.create_task(signal.wait()) for signal in signals]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()

@@ -1,0 +1,115 @@
+"""A worker process: one leased worker a queue, what they share, and its small HTTP face."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from shared import metrics, models
+from shared.broker import Broker
+from shared.conversations import Conversations
+from shared.event_log import EventLog
+from shared.logs import configure
+from shared.queue import Queue
+from shared.settings import Settings
+from worker.appender import Appender
+from worker.backends.choice import open_backend
+from worker.generate import Tools
+from worker.leased import LeasedWorker
+from worker.running import Registry
+
+logger = structlog.get_logger("worker.process")
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then drain; a second signal hands everything back at once."""
+    known = models.load(settings.models)
+    broker = Broker(settings)
+    queue, log = Queue(broker, lease_s=settings.lease_s), EventLog(broker)
+    registry, appender = Registry(broker, queue, settings), Appender(log, settings)
+    tools = Tools(
+        settings=settings,
+        models=known,
+        backends={name: open_backend(model) for name, model in known.by_name.items()},
+        log=log,
+        conversations=Conversations(broker),
+        queue=queue,
+        appender=appender,
+        registry=registry,
+    )
+    workers = [LeasedWorker(broker, name, concurrency, tools) for name, concurrency in known.queues.items()]
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, lambda: hurry.set() if stop.is_set() else stop.set())
+    face = await _face(settings, broker, stop)
+    owned: list[Coroutine[Any, Any, None]] = [appender.run(), registry.keep_leases(), registry.hear_cancels()]
+    tasks = [asyncio.create_task(coroutine) for coroutine in owned]
+    tasks += [asyncio.create_task(worker.async_run()) for worker in workers]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            task.result()
+        logger.info("draining", grace_s=settings.drain_grace_s)
+        drained = asyncio.gather(*(worker.drain(settings.drain_grace_s) for worker in workers))
+        hurried = asyncio.create_task(hurry.wait())
+        await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not drained.done():
+            await asyncio.gather(*(worker.drain(0) for worker in workers))
+    finally:
+        for task in (stopping, *tasks):
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for backend in tools.backends.values():
+            await backend.close()
+        await face.cleanup()
+        await broker.close()
+
+
+async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> web.AppRunner:
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(_: web.Request) -> web.Response:
+        try:
+            await broker.redis.ping()
+        except OSError:
+            return web.json_response({"status": "broker_unavailable"}, status=503)
+        if stopping.is_set():
+            return web.json_response({"status": "draining"}, status=503)
+        return web.json_response({"status": "ok"})
+
+    async def expose(_: web.Request) -> web.Response:
+        body, content_type = metrics.expose()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", live), web.get("/readyz", ready), web.get("/metrics", expose)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.metrics_host, settings.metrics_port)
+    await site.start()
+    logger.info("worker is ready", metrics=str(site.name))
+    return runner
+
+
+def main() -> None:
+    """`python -m worker`: settings come from the environment."""
+    import uvloop
+    from pydantic import ValidationError
+
+    try:
+        settings = Settings()
+        configure(settings)
+        uvloop.run(run(settings))
+    except (ValidationError, ValueError) as error:
+        sys.exit(f"headrace worker: {error}")
