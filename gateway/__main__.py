@@ -1,0 +1,5 @@
+"""Run one gateway process."""
+
+from gateway.process import main
+
+main()

@@ -1,0 +1,102 @@
+"""What comes in: bodies are decoded into types, text is cleaned, and every refusal names the field."""
+
+import hashlib
+import re
+import unicodedata
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from shared.errors import Gone, InvalidRequest, TooLarge, UnsupportedMediaType
+from shared.position import ORIGIN, Position
+
+T = TypeVar("T")
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}", re.ASCII)
+_FIELD = re.compile(r"at `\$\.([^`]*)`")
+_NAMED = re.compile(r"field `([^`]*)`")
+
+
+async def read_body(request: web.Request, kind: type[T]) -> T:
+    """The JSON body as *kind*. Raises `InvalidRequest` naming the field, `TooLarge` or `UnsupportedMediaType`."""
+    if request.content_type != "application/json":
+        raise UnsupportedMediaType(field="Content-Type")
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise TooLarge() from error
+    except HttpProcessingError as error:
+        raise InvalidRequest(f"The body cannot be read: {error.message}") from error
+    return decode_body(body, kind)
+
+
+def decode_body(body: bytes, kind: type[T]) -> T:
+    """*body* as *kind*; never raises anything but `InvalidRequest`."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(str(error), field=_field_of(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}") from error
+
+
+def _field_of(message: str) -> str | None:
+    named, at = _NAMED.search(message), _FIELD.search(message)
+    return ".".join(match[1] for match in (at, named) if match) or None
+
+
+def clean_text(text: str, field: str, max_chars: int) -> str:
+    """*text* trimmed and freed of control characters; line breaks and tabs stay."""
+    kept = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"}).strip()
+    if not kept:
+        raise InvalidRequest(f"`{field}` is empty.", field=field)
+    if len(kept) > max_chars:
+        raise InvalidRequest(f"`{field}` has {len(kept)} characters; at most {max_chars} are allowed.", field=field)
+    return kept
+
+
+def checked_id(value: str, field: str) -> str:
+    """An id that a client made up: 1 to 128 letters, digits and `_.:-`."""
+    if not _ID.fullmatch(value):
+        raise InvalidRequest(
+            f"`{field}` must be 1 to 128 letters, digits, `_`, `.`, `:` or `-`, beginning with a letter or digit.",
+            field=field,
+        )
+    return value
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """The `Idempotency-Key` header, 1 to 200 visible ASCII characters."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest(
+            "`Idempotency-Key` must be 1 to 200 visible ASCII characters.", field="Idempotency-Key"
+        )
+    return key
+
+
+def resume_position(request: web.Request) -> Position:
+    """Where a reader goes on: `Last-Event-ID`, else `?after=`, else the beginning."""
+    field, value = "Last-Event-ID", request.headers.get("Last-Event-ID")
+    if not value:
+        field, value = "after", request.query.get("after")
+    if not value:
+        return ORIGIN
+    try:
+        return Position.parse(value)
+    except ValueError as error:
+        raise InvalidRequest(f"`{field}` is not a position: {error}.", field=field) from error
+
+
+def digest(request: msgspec.Struct) -> str:
+    """Equal for equal requests."""
+    return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()[:32]
+
+
+def expired(generation_id: str) -> Gone:
+    """The answer for a log that is no more: where the text is."""
+    where = f"/api/chat/{generation_id}"
+    return Gone(f"This stream's log has expired; its final text is at {where}.", detail={"location": where})

@@ -1,0 +1,60 @@
+"""The application: its state, its routes, its middlewares, and who may call from a browser."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import aiohttp_cors
+from aiohttp import web
+
+from gateway.auth import Keyring
+from gateway.middleware import MIDDLEWARES
+from gateway.relay import Relay
+from gateway.routes import ROUTES
+from gateway.state import STATE, State
+from shared.broker import Broker
+from shared.conversations import Conversations
+from shared.event_log import EventLog
+from shared.generations import Generations
+from shared.models import Models
+from shared.settings import Settings
+
+_EXPOSED = ("X-Generation-Id", "X-Conversation-Id", "Location", "Idempotent-Replayed", "Retry-After")
+
+
+def make_app(settings: Settings, models: Models) -> web.Application:
+    """An application that connects to its broker when it starts, and lets go of it when it ends."""
+    app = web.Application(middlewares=MIDDLEWARES, client_max_size=settings.max_body_bytes)
+    broker = Broker(settings)
+    generations = Generations(
+        broker, max_queued=settings.max_queued, idempotency_ttl_s=settings.idempotency_ttl_s
+    )
+    app[STATE] = State(
+        settings=settings,
+        models=models,
+        broker=broker,
+        generations=generations,
+        conversations=Conversations(broker),
+        log=EventLog(broker),
+        relay=Relay(broker, generations, settings),
+        keyring=Keyring(settings),
+    )
+    cors = aiohttp_cors.setup(app, defaults={origin: _allowed() for origin in settings.origins})
+    for route in ROUTES:
+        cors.add(app.router.add_route(route.method, route.path, route.handler))
+    app.cleanup_ctx.append(_relaying)
+    return app
+
+
+async def _relaying(app: web.Application) -> AsyncIterator[None]:
+    state = app[STATE]
+    task = asyncio.create_task(state.relay.run())
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await state.broker.close()
+
+
+def _allowed() -> aiohttp_cors.ResourceOptions:
+    return aiohttp_cors.ResourceOptions(allow_headers="*", expose_headers=_EXPOSED, max_age=600)

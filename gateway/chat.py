@@ -1,0 +1,228 @@
+"""The native API: send a message, resume its stream, stop it, ask how it stands."""
+
+import asyncio
+import uuid
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from gateway import admission, sse
+from gateway.dialects import ending, native
+from gateway.state import OWNER, STATE, State
+from shared import events, metrics
+from shared.errors import InvalidRequest, NotFound, TooBusy, UnknownModel
+from shared.generations import Generation, OnBusy, OnDisconnect, Outcome, Request, Submission
+
+
+class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /api/chat/stream`"""
+
+    message: str
+    conversation_id: str | None = None
+    model: str | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    multimodal: bool = False
+    on_disconnect: OnDisconnect = "continue"
+    on_busy: OnBusy = "reject"
+
+
+class ErrorFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a generation failed."""
+
+    code: str
+    message: str
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /api/chat/{generation_id}`; times are milliseconds since the epoch."""
+
+    generation_id: str
+    state: str
+    conversation_id: str | None
+    model: str
+    text: str
+    position: str | None
+    finish_reason: str | None
+    error: ErrorFacts | None
+    usage: dict[str, Any] | None
+    attempts: int
+    created_ms: int
+    started_ms: int | None
+    first_token_ms: int | None
+    ended_ms: int | None
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a cancel request: `cancelled`, `already_ended`, or `cancelling` if no worker answered yet."""
+
+    generation_id: str
+    status: Literal["cancelled", "already_ended", "cancelling"]
+    state: str
+    position: str | None
+    finish_reason: str | None
+    usage: dict[str, Any] | None
+
+
+async def send(request: web.Request) -> web.StreamResponse:
+    """Accept a message and stream the answer to it."""
+    state = request.app[STATE]
+    body = await admission.read_body(request, ChatRequest)
+    submission = _submission(state, request, body)
+    room_for_stream(state)
+    generation_id, new = await state.generations.create(submission)
+    generation = await owned(state, request, generation_id)
+    headers = stream_headers(generation)
+    if not new:
+        headers["Idempotent-Replayed"] = "true"
+    return await attach(request, generation, headers)
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """Go on with a stream behind `Last-Event-ID` or `?after=`."""
+    state = request.app[STATE]
+    after = admission.resume_position(request)
+    room_for_stream(state)
+    try:
+        generation = await owned(state, request, request.match_info["generation_id"])
+    except NotFound:
+        metrics.resumes.labels("not_found").inc()
+        raise
+    if generation.ended:
+        top = await state.log.top(generation.id)
+        if top is None:
+            metrics.resumes.labels("gone").inc()
+            raise admission.expired(generation.id)
+        if after >= top:
+            # 204 tells an EventSource to stop connecting.
+            metrics.resumes.labels("finished").inc()
+            return web.Response(status=204, headers=stream_headers(generation))
+    metrics.resumes.labels("ok").inc()
+    return await attach(request, generation, stream_headers(generation))
+
+
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """Stop a generation, and say what became of it."""
+    state = request.app[STATE]
+    generation = await owned(state, request, request.match_info["generation_id"])
+    outcome: Literal["cancelled", "already_ended", "cancelling"] = "already_ended"
+    if not generation.ended:
+        after = await state.log.top(generation.id)
+        async with state.relay.subscribe(generation, ending, after or admission.ORIGIN) as subscriber:
+            answer = await state.generations.cancel(generation.id, generation.owner, "user")
+            if answer == "pushed":
+                try:
+                    async with asyncio.timeout(state.settings.cancel_wait_s):
+                        await subscriber.read()
+                except TimeoutError:
+                    outcome = "cancelling"
+        generation = await owned(state, request, generation.id)
+        if generation.state == "cancelled":
+            outcome = "cancelled"
+    receipt = Receipt(
+        generation_id=generation.id,
+        status=outcome,
+        state=generation.state,
+        position=generation.position,
+        finish_reason=generation.finish_reason,
+        usage=_usage(generation),
+    )
+    return answer_json(receipt, status=202 if outcome == "cancelling" else 200)
+
+
+async def status(request: web.Request) -> web.StreamResponse:
+    """How a generation stands, with its text so far."""
+    state = request.app[STATE]
+    generation = await owned(state, request, request.match_info["generation_id"])
+    written = Outcome()
+    position = generation.position
+    if not generation.ended:
+        for entry in await state.log.read_all(generation.id):
+            written.add(events.decode(entry.event))
+            position = str(entry.position)
+    failed = generation.error_code is not None
+    answer = Status(
+        generation_id=generation.id,
+        state=generation.state,
+        conversation_id=generation.conversation,
+        model=generation.model,
+        text=written.text if generation.text is None else generation.text,
+        position=position,
+        finish_reason=generation.finish_reason,
+        error=ErrorFacts(generation.error_code or "", generation.error_message or "") if failed else None,
+        usage=_usage(generation),
+        attempts=generation.attempt,
+        created_ms=generation.created_ms,
+        started_ms=generation.started_ms,
+        first_token_ms=generation.first_token_ms or written.first_token_ms,
+        ended_ms=generation.ended_ms,
+    )
+    return answer_json(answer)
+
+
+async def attach(request: web.Request, generation: Generation, headers: dict[str, str]) -> web.StreamResponse:
+    """Stream *generation* in native frames, behind what the request has already."""
+    state = request.app[STATE]
+    after = admission.resume_position(request) if request.method == "GET" else admission.ORIGIN
+    async with state.relay.subscribe(generation, native, after) as subscriber:
+        return await sse.stream(
+            request, subscriber, headers, model=generation.model, retry_ms=state.settings.retry_ms
+        )
+
+
+async def owned(state: State, request: web.Request, generation_id: str) -> Generation:
+    """The generation, if it is the asker's; a stranger's is not found."""
+    generation = await state.generations.load(generation_id)
+    if generation is None or generation.owner != request[OWNER]:
+        raise NotFound("There is no generation of that id.", field="generation_id")
+    return generation
+
+
+def room_for_stream(state: State) -> None:
+    """Raises `TooBusy` when this process has as many streams open as it may."""
+    if state.relay.open_streams >= state.settings.max_open_streams:
+        raise TooBusy("This gateway has no room for another stream.", retry_after_s=2)
+
+
+def stream_headers(generation: Generation) -> dict[str, str]:
+    """How a client finds the stream again."""
+    headers = {"X-Generation-Id": generation.id, "Location": f"/api/chat/{generation.id}/stream"}
+    if generation.conversation is not None:
+        headers["X-Conversation-Id"] = generation.conversation
+    return headers
+
+
+def answer_json(value: object, status: int = 200) -> web.Response:
+    """*value* as a JSON answer."""
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+def _submission(state: State, request: web.Request, body: ChatRequest) -> Submission:
+    if body.multimodal:
+        raise InvalidRequest("`multimodal` is not supported by this server.", field="multimodal")
+    model = body.model if body.model is not None else state.models.default
+    if model not in state.models.by_name:
+        known = ", ".join(state.models.by_name)
+        raise UnknownModel(f"No model is named {model[:100]!r}; there is: {known}.", field="model")
+    conversation_id = f"conv_{uuid.uuid4().hex}"
+    if body.conversation_id is not None:
+        conversation_id = admission.checked_id(body.conversation_id, "conversation_id")
+    return Submission(
+        generation_id=f"gen_{uuid.uuid4().hex}",
+        owner=request[OWNER],
+        model=model,
+        queue=state.models.queue_of(model),
+        dialect=native.name,
+        request=Request(max_tokens=body.max_tokens),
+        conversation_id=conversation_id,
+        message=admission.clean_text(body.message, "message", state.settings.max_message_chars),
+        on_busy=body.on_busy,
+        on_disconnect=body.on_disconnect,
+        idempotency_key=admission.idempotency_key(request),
+        digest=admission.digest(body),
+    )
+
+
+def _usage(generation: Generation) -> dict[str, Any] | None:
+    return msgspec.json.decode(generation.usage) if generation.usage is not None else None

@@ -1,0 +1,31 @@
+"""Wire formats: one module a dialect turns events into bytes. The relay knows none of them."""
+
+from typing import Protocol
+
+from shared.events import Event
+from shared.generations import Generation
+from shared.position import Position
+
+
+class Encoder(Protocol):
+    """Turns one generation's events into frames, in order from its first event on."""
+
+    def encode(self, position: Position, event: Event) -> bytes:
+        """The frames for *event*; empty where the dialect has nothing to say."""
+        ...
+
+
+class Dialect(Protocol):
+    """A wire format of event streams."""
+
+    name: str
+    #: Whether a frame depends on its event alone, so that reading may start anywhere.
+    stateless: bool
+
+    def encoder(self, generation: Generation) -> Encoder:
+        """A fresh encoder, to be fed from the log's first event on (from anywhere, if stateless)."""
+        ...
+
+    def queued(self, generation: Generation, place: int) -> bytes:
+        """A frame without id that tells the place in the queue; empty where there is no such thing."""
+        ...

@@ -1,0 +1,103 @@
+"""
+The chat protocol's own frames: `id:` is the position, `data:` one JSON object, no `event:` line.
+
+Stateless: a frame depends on its event alone, so a stream can be taken up at any position.
+"""
+
+import time
+from typing import Any
+
+import msgspec
+
+from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, now_ms
+from shared.generations import Generation
+from shared.position import Position
+
+name = "native"
+stateless = True
+
+_json = msgspec.json.Encoder().encode
+
+
+def encoder(generation: Generation) -> "NativeEncoder":
+    """Frames for *generation*."""
+    return NativeEncoder(generation)
+
+
+def queued(generation: Generation, place: int) -> bytes:
+    """`{"type":"queued","metadata":{"position":1}}`: 1 is next. It has no id: nothing may resume from it."""
+    return NativeEncoder(generation).frame("", "queued", "", now_ms(), {"position": place})
+
+
+class NativeEncoder:
+    """Event -> `start`, `chunk`, `reasoning`, `tool_call`, `reset`, `end` or `error` frame."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation_id = generation.id
+        self._model = generation.model
+        conversation = _json(generation.conversation).decode()
+        #: Everything of a chunk that does not change from one to the next.
+        self._after_content = f',"conversation_id":{conversation},"timestamp":"'
+        self._chunk_end = f'","metadata":{{"model":{_json(generation.model).decode()},"tokens":'
+        self._start = f',"generation_id":{_json(generation.id).decode()}'
+
+    def encode(self, position: Position, event: Event) -> bytes:
+        """One frame an event."""
+        at = f"id: {position[0]}-{position[1]}\n"
+        match event:
+            case Text():
+                content = _json(event.text).decode()
+                return (
+                    f'{at}data: {{"type":"chunk","content":{content}{self._after_content}{iso(event.ts)}'
+                    f"{self._chunk_end}{event.tokens}}}}}\n\n"
+                ).encode()
+            case Reasoning():
+                return self.frame(at, "reasoning", event.text, event.ts, {"model": self._model, "tokens": event.tokens})
+            case ToolCall():
+                call = {"index": event.index, "id": event.id, "name": event.name, "arguments": event.arguments}
+                return self.frame(at, "tool_call", "", event.ts, {"model": self._model, "tool_call": call})
+            case Start():
+                return self.frame(at, "start", "", event.ts, {"model": event.model}, self._start)
+            case Reset():
+                return self.frame(at, "reset", "", event.ts, {"reason": event.reason})
+            case End():
+                facts: dict[str, Any] = {"finish_reason": event.finish_reason, "usage": usage(event)}
+                if event.reason is not None:
+                    facts["reason"] = event.reason
+                return self.frame(at, "end", "", event.ts, facts)
+            case Error():
+                facts = {"code": event.code, "retryable": event.retryable, "usage": usage(event)}
+                return self.frame(at, "error", event.message, event.ts, facts)
+
+    def frame(self, at: str, kind: str, content: str, ts: int, metadata: dict[str, Any], extra: str = "") -> bytes:
+        """One frame of *kind*; *extra* goes behind the conversation's id."""
+        head = f'{at}data: {{"type":"{kind}","content":{_json(content).decode()}'
+        conversation, _, stamp = self._after_content.partition(',"timestamp"')
+        return (
+            f'{head}{conversation}{extra},"timestamp"{stamp}{iso(ts)}","metadata":{_json(metadata).decode()}}}\n\n'
+        ).encode()
+
+
+def usage(event: End | Error) -> dict[str, Any]:
+    """Token counts as OpenAI names them; `estimated` where the upstream gave none."""
+    counts: dict[str, Any] = {
+        "prompt_tokens": event.usage.prompt_tokens,
+        "completion_tokens": event.usage.completion_tokens,
+        "total_tokens": event.usage.total_tokens,
+    }
+    if event.usage.estimated:
+        counts["estimated"] = True
+    return counts
+
+
+_second = -1
+_stamp = ""
+
+
+def iso(ts: int) -> str:
+    """RFC 3339 with milliseconds, UTC. The part down to the second is kept from call to call."""
+    global _second, _stamp
+    second, ms = divmod(ts, 1000)
+    if second != _second:
+        _second, _stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+    return f"{_stamp}.{ms:03d}Z"

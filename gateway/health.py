@@ -1,0 +1,47 @@
+"""Whether this process lives, whether it can take work, and what Prometheus wants to know."""
+
+import msgspec
+from aiohttp import web
+
+from gateway.chat import answer_json
+from gateway.dialects.native import iso
+from gateway.state import STATE
+from shared import metrics, queue
+from shared.errors import BrokerUnavailable, Draining
+from shared.events import now_ms
+
+
+class Health(msgspec.Struct, frozen=True):
+    """A sign of life."""
+
+    status: str
+    timestamp: str
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """This process runs."""
+    return answer_json(Health("ok", iso(now_ms())))
+
+
+async def ready(request: web.Request) -> web.StreamResponse:
+    """This process can take work: its broker answers, and it is not shutting down."""
+    state = request.app[STATE]
+    if state.draining:
+        raise Draining(retry_after_s=1)
+    with state.broker.watch("ping"):
+        await state.broker.redis.ping()
+    return answer_json(Health("ok", iso(now_ms())))
+
+
+async def expose(request: web.Request) -> web.StreamResponse:
+    """All metrics in Prometheus' text format."""
+    state = request.app[STATE]
+    try:
+        for name in state.models.queues:
+            waiting, age_s = await queue.depth(state.broker, name)
+            metrics.queue_depth.labels(name).set(waiting)
+            metrics.queue_oldest_age.labels(name).set(age_s)
+    except BrokerUnavailable:
+        pass  # the rest is worth having; `headrace_redis_failures_total` tells
+    body, content_type = metrics.expose()
+    return web.Response(body=body, headers={"Content-Type": content_type})

@@ -1,0 +1,145 @@
+"""
+The gateway's one connection in subscriber mode: channels of attached generations, pushed as they come.
+
+It may lose messages when it reconnects; whoever listens is told once it hears again, and reads the log.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
+from redis.asyncio import Connection
+from redis.exceptions import RedisError
+
+from shared import keys, metrics
+from shared.broker import Broker
+from shared.errors import BrokerUnavailable
+
+logger = structlog.get_logger("gateway.live")
+
+#: A connection that is silent for this long is asked for a sign of life; twice that, and it is dead.
+_PING_S = 5.0
+_BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+#: How long attaching waits for the broker.
+_SUBSCRIBE_TIMEOUT_S = 5.0
+
+
+class Live:
+    """
+    Owns the connection; `run` is its task.
+
+    *deliver* gets a generation's id and a payload; *subscribed* gets an id whenever its channel is
+    heard from now on, the first time and after each reconnect.
+    """
+
+    def __init__(
+        self, broker: Broker, deliver: Callable[[str, bytes], None], subscribed: Callable[[str], None]
+    ) -> None:
+        self._broker = broker
+        self._deliver = deliver
+        self._subscribed = subscribed
+        self._wanted: dict[bytes, asyncio.Future[None]] = {}
+        self._connection: Connection | None = None
+        self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+
+    async def subscribe(self, generation_id: str) -> None:
+        """Returns once everything published from now on will be delivered. Raises `BrokerUnavailable`."""
+        channel = (keys.LIVE + generation_id).encode()
+        confirmed = self._wanted.get(channel)
+        if confirmed is None:
+            confirmed = self._wanted[channel] = asyncio.get_running_loop().create_future()
+            self._outgoing.put_nowait(("SUBSCRIBE", channel))
+        try:
+            async with asyncio.timeout(_SUBSCRIBE_TIMEOUT_S):
+                await asyncio.shield(confirmed)
+        except TimeoutError as error:
+            raise BrokerUnavailable(retry_after_s=1) from error
+
+    def unsubscribe(self, generation_id: str) -> None:
+        """Nothing more is wanted of it."""
+        channel = (keys.LIVE + generation_id).encode()
+        confirmed = self._wanted.pop(channel, None)
+        if confirmed is not None:
+            confirmed.cancel()
+            self._outgoing.put_nowait(("UNSUBSCRIBE", channel))
+
+    async def run(self) -> None:
+        """Stay connected for ever."""
+        failures = 0
+        while True:
+            try:
+                await self._connect()
+                failures = 0
+                await self._follow()
+            except (RedisError, OSError, TimeoutError) as error:
+                logger.warning("live connection lost, connecting again", error=str(error) or type(error).__name__)
+                metrics.redis_failures.labels("live").inc()
+            finally:
+                await self._disconnect()
+            await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+            failures += 1
+
+    async def _connect(self) -> None:
+        self._connection = self._broker.connection()
+        await self._connection.connect()
+        self._outgoing = asyncio.Queue()
+        for channel, confirmed in list(self._wanted.items()):
+            if confirmed.done():
+                self._wanted[channel] = asyncio.get_running_loop().create_future()
+            self._outgoing.put_nowait(("SUBSCRIBE", channel))
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            await self._connection.disconnect(nowait=True)
+            self._connection = None
+
+    async def _follow(self) -> None:
+        assert self._connection is not None
+        tasks = [asyncio.create_task(self._send(self._connection)), asyncio.create_task(self._receive(self._connection))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send(self, connection: Connection) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_PING_S):
+                    command, channel = await self._outgoing.get()
+            except TimeoutError:
+                await connection.send_command("PING", check_health=False)
+                continue
+            group = [channel]
+            while not self._outgoing.empty() and len(group) < 500:
+                following, other = self._outgoing.get_nowait()
+                if following != command:
+                    await connection.send_command(command, *group, check_health=False)
+                    command, group = following, []
+                group.append(other)
+            await connection.send_command(command, *group, check_health=False)
+
+    async def _receive(self, connection: Connection) -> None:
+        # One await a socket read, not one a message: this loop carries every delta of the process.
+        parser: Any = connection._parser
+        messages = parser._reader
+        prefix = len(keys.LIVE)
+        while True:
+            async with asyncio.timeout(2 * _PING_S):
+                await parser.read_from_socket()
+            while (message := messages.gets()) is not NOT_ENOUGH_DATA:
+                if isinstance(message, Exception):
+                    raise message
+                kind = message[0]
+                if kind == b"message":
+                    self._deliver(message[1][prefix:].decode(), message[2])
+                elif kind == b"subscribe":
+                    confirmed = self._wanted.get(message[1])
+                    if confirmed is not None and not confirmed.done():
+                        confirmed.set_result(None)
+                    self._subscribed(message[1][prefix:].decode())

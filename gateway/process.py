@@ -1,0 +1,55 @@
+"""A gateway process: listens until it is told to stop, then sends its readers elsewhere."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+import uvloop
+from aiohttp import web
+from pydantic import ValidationError
+
+from gateway.app import make_app
+from gateway.state import STATE
+from shared import models
+from shared.logs import configure
+from shared.settings import Settings
+
+logger = structlog.get_logger("gateway.process")
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    app = make_app(settings, models.load(settings.models))
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=settings.drain_grace_s)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        logger.info("gateway is ready", addresses=[f"{a[0]}:{a[1]}" for a in runner.addresses])
+        await stop.wait()
+        logger.info("draining", streams=app[STATE].relay.open_streams)
+        app[STATE].draining = True
+        app[STATE].relay.drain()
+    finally:
+        await runner.cleanup()
+
+
+def main() -> None:
+    """`python -m gateway`: settings come from the environment."""
+    try:
+        settings = Settings()
+        configure(settings)
+        uvloop.run(run(settings))
+    except ValidationError as error:
+        sys.exit("headrace gateway: " + "; ".join(_line(e) for e in error.errors()))
+    except (ValueError, OSError) as error:
+        sys.exit(f"headrace gateway: {error}")
+
+
+def _line(error: object) -> str:
+    where, message = error["loc"], error["msg"]  # type: ignore[index]
+    return f"{'HEADRACE_' + str(where[0]).upper() + ': ' if where else ''}{message}"

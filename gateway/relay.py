@@ -1,0 +1,181 @@
+"""
+All attached generations of a gateway process, over one live connection.
+
+The channel carries events for speed, the log is the truth: after a reconnect, and after each silent
+heartbeat interval, feeds are compared with their logs, so a lost push heals itself.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from gateway.dialects import Dialect
+from gateway.feed import Feed
+from gateway.live import Live
+from gateway.subscriber import Subscriber
+from gateway.vitals import Vitals, read_vitals
+from shared import metrics
+from shared.broker import Broker
+from shared.errors import BrokerUnavailable, Draining, GenerationFailed, Gone, QueueTimeout, WorkerLost
+from shared.event_log import Entry, EventLog
+from shared.events import Error, now_ms
+from shared.generations import Generation, Generations
+from shared.position import ORIGIN, Position
+from shared.settings import Settings
+
+logger = structlog.get_logger("gateway.relay")
+
+#: How often feeds are looked at: the resolution of heartbeats and of places in the queue.
+_TICK_S = 0.5
+
+
+class Relay:
+    """`run` is its task; `subscribe` is for handlers."""
+
+    def __init__(self, broker: Broker, generations: Generations, settings: Settings) -> None:
+        self._broker = broker
+        self._generations = generations
+        self._settings = settings
+        self._log = EventLog(broker)
+        self._feeds: dict[str, Feed] = {}
+        self._live = Live(broker, self._heard, self._subscribed)
+        self._draining = False
+        #: Subscribers in this process.
+        self.open_streams = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is attached."""
+        return not self._feeds
+
+    @asynccontextmanager
+    async def subscribe(
+        self, generation: Generation, dialect: Dialect, after: Position = ORIGIN
+    ) -> AsyncGenerator[Subscriber, None]:
+        """
+        Read *generation* behind *after*, in *dialect*, for as long as the block lasts.
+
+        Raises `BrokerUnavailable` when the channel cannot be subscribed, `Draining` at the end.
+        """
+        if self._draining:
+            raise Draining(retry_after_s=1)
+        feed = self._feeds.get(generation.id)
+        if feed is None:
+            feed = self._feeds[generation.id] = Feed(generation, self._log)
+        subscriber = Subscriber(feed, dialect, after, self._settings.subscriber_buffer_bytes)
+        feed.subscribers.add(subscriber)
+        self.open_streams += 1
+        try:
+            await self._live.subscribe(generation.id)
+            yield subscriber
+        finally:
+            self.open_streams -= 1
+            feed.leave_live(subscriber)
+            feed.subscribers.discard(subscriber)
+            if not feed.subscribers:
+                del self._feeds[generation.id]
+                self._live.unsubscribe(generation.id)
+
+    async def run(self) -> None:
+        """Follow the live connection and look after silent feeds, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._live.run())
+            tasks.create_task(self._watch())
+
+    def drain(self) -> None:
+        """Send every reader elsewhere, at its next frame boundary."""
+        self._draining = True
+        for feed in self._feeds.values():
+            for subscriber in list(feed.subscribers):
+                subscriber.fail(Draining())
+
+    def _heard(self, generation_id: str, payload: bytes) -> None:
+        feed = self._feeds.get(generation_id)
+        if feed is None:
+            return
+        feed.heard_at = asyncio.get_running_loop().time()
+        for line in payload.split(b"\n"):
+            position, _, event = line.partition(b" ")
+            feed.deliver(Entry(Position.of(position), event))
+
+    def _subscribed(self, generation_id: str) -> None:
+        feed = self._feeds.get(generation_id)
+        if feed is not None:
+            feed.heal()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            try:
+                await self._check()
+            except BrokerUnavailable:
+                self._beat({}, away=True)
+
+    async def _check(self) -> None:
+        now = asyncio.get_running_loop().time()
+        due = [
+            feed
+            for feed in self._feeds.values()
+            if feed.position is None or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
+        ]
+        seen: dict[Feed, Vitals] = {}
+        if due:
+            generations = [feed.generation for feed in due]
+            found = await read_vitals(self._broker, generations, self._settings.lease_s)
+            seen = dict(zip(due, found, strict=True))
+        for feed, vitals in seen.items():
+            feed.checked_at = now
+            await self._examine(feed, vitals)
+        self._beat(seen)
+
+    async def _examine(self, feed: Feed, vitals: Vitals) -> None:
+        settings = self._settings
+        if vitals.state is None or (vitals.top is None and vitals.state in {"done", "failed", "cancelled"}):
+            for subscriber in list(feed.subscribers):
+                subscriber.fail(Gone())
+            return
+        if vitals.top is not None and feed.position is not None and vitals.top > feed.position:
+            metrics.gaps_healed.inc()
+            feed.heal()
+        if vitals.worker_age_s is not None and vitals.worker_age_s > settings.worker_silence_limit_s:
+            await self._close(feed.generation, WorkerLost(), settings.worker_silence_limit_s - settings.lease_s)
+        if vitals.place is not None and vitals.queued_s is not None and vitals.queued_s > settings.queue_timeout_s:
+            await self._close(feed.generation, QueueTimeout(), settings.queue_timeout_s)
+        if vitals.place is not None and vitals.place != feed.place:
+            feed.place = vitals.place
+            for subscriber in feed.subscribers:
+                if not subscriber.answered:
+                    subscriber.say(subscriber.dialect.queued(feed.generation, vitals.place))
+
+    async def _close(self, generation: Generation, why: GenerationFailed, overdue_s: float) -> None:
+        error = Error(ts=now_ms(), code=why.code, message=why.message, retryable=why.retryable)
+        if await self._generations.close(generation.id, error, overdue_s=max(0.001, overdue_s)) == "closed":
+            logger.warning("generation given up", generation=generation.id, code=why.code)
+            metrics.generations_ended.labels(generation.model, "failed").inc()
+            metrics.generation_errors.labels(generation.model, why.code).inc()
+
+    def _beat(self, seen: dict[Feed, Vitals], *, away: bool = False) -> None:
+        """A comment for every reader that has been silent for a heartbeat: how old is its worker's last sign?"""
+        now = asyncio.get_running_loop().time()
+        for feed in self._feeds.values():
+            vitals = seen.get(feed)
+            if away:
+                state = "broker=away"
+            elif vitals is not None and vitals.place is not None:
+                state = f"queued={vitals.place}"
+            elif vitals is not None and vitals.worker_age_s is not None:
+                state = f"worker={vitals.worker_age_s:.1f}s"
+            else:
+                state = f"worker={now - feed.heard_at:.1f}s"
+            for subscriber in feed.subscribers:
+                if subscriber.waiting and now - subscriber.idle_since >= self._settings.heartbeat_s:
+                    metrics.heartbeats.inc()
+                    subscriber.say(f": hb {state}\n\n".encode())
+
+
+def reconnect_ms(base_ms: int) -> int:
+    """What a reader that must move is told to wait: spread, so that not all come back at once."""
+    return base_ms // 2 + random.randrange(base_ms + 1)

@@ -1,0 +1,53 @@
+"""
+Writing an event stream: headers, frames, heartbeats, the reader that must move, the reader that left.
+
+Frames as https://html.spec.whatwg.org/multipage/server-sent-events.html has them.
+"""
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.client_exceptions import ClientConnectionResetError
+
+from gateway.relay import reconnect_ms
+from gateway.subscriber import Subscriber
+from shared import metrics
+from shared.errors import Draining, Gone
+from shared.events import now_ms
+
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    # nginx would gather frames otherwise.
+    "X-Accel-Buffering": "no",
+}
+
+
+async def stream(
+    request: web.Request, subscriber: Subscriber, headers: dict[str, str], *, model: str, retry_ms: int
+) -> web.StreamResponse:
+    """Write everything *subscriber* reads, until its terminal event or until the client leaves."""
+    response = web.StreamResponse(headers={**HEADERS, **headers})
+    dialect = subscriber.dialect.name
+    began: float | None = request.get("accepted_at")
+    try:
+        await response.prepare(request)
+        with metrics.open_streams.labels(dialect).track_inprogress():
+            await response.write(b"retry: %d\n\n" % retry_ms)
+            try:
+                while data := await subscriber.read():
+                    await response.write(data)
+                    if subscriber.read_ts is not None:
+                        metrics.relay_delay.observe(max(0, now_ms() - subscriber.read_ts) / 1000)
+                    if began is not None and subscriber.answered:
+                        metrics.ttft.labels(model, dialect).observe(asyncio.get_running_loop().time() - began)
+                        began = None
+            except Draining:
+                await response.write(b"retry: %d\n: this gateway is going away\n\n" % reconnect_ms(retry_ms))
+            except Gone:
+                await response.write(b": the log has expired\n\n")
+        await response.write_eof()
+    except (ConnectionResetError, ClientConnectionResetError):
+        # The client left; its stream goes on without it, or is abandoned by the worker.
+        pass
+    return response

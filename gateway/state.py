@@ -1,0 +1,32 @@
+"""What every handler works with, under typed keys of the application and the request."""
+
+import msgspec
+from aiohttp import web
+
+from gateway.auth import Keyring
+from gateway.relay import Relay
+from shared.broker import Broker
+from shared.conversations import Conversations
+from shared.event_log import EventLog
+from shared.generations import Generations
+from shared.models import Models
+from shared.settings import Settings
+
+
+class State(msgspec.Struct):
+    """One gateway process."""
+
+    settings: Settings
+    models: Models
+    broker: Broker
+    generations: Generations
+    conversations: Conversations
+    log: EventLog
+    relay: Relay
+    keyring: Keyring
+    draining: bool = False
+
+
+STATE = web.AppKey("state", State)
+#: The asker, set by the middleware for every route that is not public.
+OWNER = web.RequestKey("owner", str)

@@ -1,0 +1,58 @@
+"""How a generation really is, read from the broker: what a push may have failed to say."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from shared import keys
+from shared.broker import Broker
+from shared.generations import Generation
+from shared.position import Position
+
+
+class Vitals(NamedTuple):
+    """One generation, seen at one moment."""
+
+    #: None when the record has expired.
+    state: str | None
+    #: The last position in its log; None when that is empty or gone.
+    top: Position | None
+    #: Seconds since its worker's last sign of life; None while no worker has it.
+    worker_age_s: float | None
+    #: Its place in the queue, 1 for the next; None when it does not wait.
+    place: int | None
+    #: Seconds since it was enqueued; None while it waits for its conversation.
+    queued_s: float | None
+
+
+async def read_vitals(broker: Broker, generations: Sequence[Generation], lease_s: float) -> list[Vitals]:
+    """Look at all *generations* in one round trip. Raises `BrokerUnavailable`."""
+    with broker.watch("vitals"):
+        async with broker.redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for generation in generations:
+                queue = keys.QUEUE + generation.queue
+                pipe.hmget(keys.RECORD + generation.id, "state", "queued_ms")
+                pipe.zscore(queue, generation.id)
+                pipe.zrank(queue, generation.id)
+                pipe.xrevrange(keys.LOG + generation.id, count=1)
+                pipe.lpos(f"{keys.NEXT}{generation.owner}:{generation.conversation}", generation.id)
+            (seconds, micros), *answers = await pipe.execute()
+    now_ms = seconds * 1000 + micros / 1000
+    return [_vitals(answers[i : i + 5], now_ms, lease_s) for i in range(0, len(answers), 5)]
+
+
+def _vitals(answer: Sequence[object], now_ms: float, lease_s: float) -> Vitals:
+    (raw_state, queued_ms), due, rank, top, turn = answer  # type: ignore[misc]
+    state = raw_state.decode() if raw_state else None  # type: ignore[has-type]
+    age = place = None
+    if state == "running" and isinstance(due, float):
+        age = max(0.0, (now_ms - due) / 1000 + lease_s)
+    if state == "queued":
+        place = next((p + 1 for p in (rank, turn) if isinstance(p, int)), None)
+    return Vitals(
+        state=state,
+        top=Position.of(top[0][0]) if top else None,  # type: ignore[index]
+        worker_age_s=age,
+        place=place,
+        queued_s=(now_ms - int(queued_ms)) / 1000 if queued_ms else None,  # type: ignore[has-type]
+    )
