@@ -1,0 +1,124 @@
+"""
+What the scripted backend says: its options, and the text that follows from them.
+
+The same options give the same text on every machine, so a test knows what any reader must have got.
+"""
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from shared import errors
+from shared.errors import UpstreamError
+
+_NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+_UPSTREAM_ERRORS = {
+    error.code: error
+    for error in vars(errors).values()
+    if isinstance(error, type) and issubclass(error, UpstreamError)
+}
+
+_WORDS = (
+    *("water", "wheel", "river", "stone", "mill", "gate", "channel", "stream", "level", "weir", "sluice"),
+    *("race", "head", "turn", "carry", "flow", "lift", "grain", "night", "morning", "valley", "spring"),
+    *("rain", "bridge", "miller", "door", "keeper", "runs", "falls", "holds", "opens", "waits", "under"),
+)
+_SENTENCE_WORDS = 9
+#: A delta is a word with the space before it, as models send them.
+_DELTA = re.compile(r"\s*\S+|\s+$")
+
+_SNIPPETS = {
+    "text": "",
+    "code": "\n\n```python\ndef flow(level: float) -> float:\n    return 0.6 * level ** 1.5\n```\n",
+    "table": "\n\n| gate | level |\n| --- | --- |\n| upper | 1.2 |\n| lower | 0.7 |\n",
+    "image": "\n\n![A mill and its wheel](https://example.org/mill.png)\n",
+}
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The options, from a model's `parameters` or from a message that says `/script {…}`."""
+
+    #: Deltas a second; 0 is as fast as possible.
+    rate: _Seconds = 20
+    #: Words of generated text; no more than this many of a given one.
+    length: _NotNegative | None = None
+    #: Said instead of generated words.
+    text: str | None = None
+    #: Another seed, another text.
+    seed: int = 0
+    #: Say what the last user message said.
+    echo: bool = False
+    #: Markdown that follows the words.
+    kind: Literal["text", "code", "table", "image"] = "text"
+    #: Deltas of reasoning that come first.
+    reasoning: _NotNegative = 0
+    #: Call a tool after the text.
+    tool_call: bool = False
+    first_token_delay_s: _Seconds = 0
+    #: Deltas that come at a time, as if in one network read.
+    batch: Annotated[int, msgspec.Meta(ge=1)] = 1
+    #: Deltas of text after which it fails with `fail_code`. Spares a continuation that begins no earlier.
+    fail_after: _NotNegative | None = None
+    fail_code: str = "upstream_broke"
+    #: Deltas of text after which it falls silent, for ever; spared like `fail_after`.
+    stall_after: _NotNegative | None = None
+
+    def __post_init__(self) -> None:
+        if self.fail_code not in _UPSTREAM_ERRORS:
+            raise ValueError(f"fail_code is not one of {', '.join(sorted(_UPSTREAM_ERRORS))}")
+
+    @property
+    def failure(self) -> UpstreamError:
+        """What `fail_after` raises."""
+        return _UPSTREAM_ERRORS[self.fail_code]()
+
+
+def read_script(options: Mapping[str, Any]) -> Script:
+    """Raises `ValueError` with the option at fault."""
+    try:
+        return msgspec.convert(options, Script)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"scripted backend: {error}") from error
+
+
+def expected_text(options: Mapping[str, Any], message: str = "") -> str:
+    """All the text that a script of *options* says to *message*, were it never interrupted."""
+    return "".join(deltas_of(read_script(options), message))
+
+
+def deltas_of(script: Script, message: str = "") -> Sequence[str]:
+    """The text of *script*, delta by delta."""
+    return _deltas(script, message if script.echo else "")
+
+
+@lru_cache(maxsize=256)
+def _deltas(script: Script, message: str) -> Sequence[str]:
+    if script.echo:
+        words = cut(message)[: script.length]
+    elif script.text is not None:
+        words = cut(script.text)[: script.length]
+    else:
+        words = generated_words(script.seed, 100 if script.length is None else script.length)
+    return (*words, *cut(_SNIPPETS[script.kind]))
+
+
+def cut(text: str) -> Sequence[str]:
+    """*text* as deltas; joined they are *text* again."""
+    return _DELTA.findall(text)
+
+
+def generated_words(seed: int, count: int) -> Sequence[str]:
+    """*count* words in sentences."""
+    # Not `random`: its sequences are promised by no Python version but the same one.
+    words = [_WORDS[zlib.crc32(b"%d:%d" % (seed, i)) % len(_WORDS)] for i in range(count)]
+    for i in range(0, count, _SENTENCE_WORDS):
+        words[i] = words[i].capitalize()
+    for i in range(_SENTENCE_WORDS - 1, count, _SENTENCE_WORDS):
+        words[i] += "."
+    return [" " + word if i else word for i, word in enumerate(words)]
