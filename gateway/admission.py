@@ -21,7 +21,7 @@ _NAMED = re.compile(r"field `([^`]*)`")
 
 
 async def read_body(request: web.Request, kind: type[T]) -> T:
-    """The JSON body as *kind*. Raises `InvalidRequest` naming the field, `TooLarge` or `UnsupportedMediaType`."""
+    """The JSON body as *kind*. Raises `InvalidRequest` naming the field, or what the body is not."""
     if request.content_type != "application/json":
         raise UnsupportedMediaType(field="Content-Type")
     try:
@@ -54,7 +54,9 @@ def clean_text(text: str, field: str, max_chars: int) -> str:
     if not kept:
         raise InvalidRequest(f"`{field}` is empty.", field=field)
     if len(kept) > max_chars:
-        raise InvalidRequest(f"`{field}` has {len(kept)} characters; at most {max_chars} are allowed.", field=field)
+        raise InvalidRequest(
+            f"`{field}` has {len(kept)} characters; at most {max_chars} are allowed.", field=field
+        )
     return kept
 
 
@@ -62,7 +64,7 @@ def checked_id(value: str, field: str) -> str:
     """An id that a client made up: 1 to 128 letters, digits and `_.:-`."""
     if not _ID.fullmatch(value):
         raise InvalidRequest(
-            f"`{field}` must be 1 to 128 letters, digits, `_`, `.`, `:` or `-`, beginning with a letter or digit.",
+            f"`{field}` must be 1 to 128 letters, digits and `_.:-`, beginning with a letter or digit.",
             field=field,
         )
     return value

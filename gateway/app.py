@@ -57,4 +57,6 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
 
 
 def _allowed() -> aiohttp_cors.ResourceOptions:
-    return aiohttp_cors.ResourceOptions(allow_headers="*", expose_headers=_EXPOSED, max_age=600)
+    return aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
+        allow_headers="*", expose_headers=_EXPOSED, max_age=600
+    )

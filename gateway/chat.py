@@ -14,6 +14,7 @@ from gateway.state import OWNER, STATE, State
 from shared import events, metrics
 from shared.errors import InvalidRequest, NotFound, TooBusy, UnknownModel
 from shared.generations import Generation, OnBusy, OnDisconnect, Outcome, Request, Submission
+from shared.position import ORIGIN
 
 
 class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,7 +56,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a cancel request: `cancelled`, `already_ended`, or `cancelling` if no worker answered yet."""
+    """What came of a cancel request; `cancelling`: its worker has not answered yet."""
 
     generation_id: str
     status: Literal["cancelled", "already_ended", "cancelling"]
@@ -109,7 +110,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     outcome: Literal["cancelled", "already_ended", "cancelling"] = "already_ended"
     if not generation.ended:
         after = await state.log.top(generation.id)
-        async with state.relay.subscribe(generation, ending, after or admission.ORIGIN) as subscriber:
+        async with state.relay.subscribe(generation, ending, after or ORIGIN) as subscriber:
             answer = await state.generations.cancel(generation.id, generation.owner, "user")
             if answer == "pushed":
                 try:
@@ -164,7 +165,7 @@ async def status(request: web.Request) -> web.StreamResponse:
 async def attach(request: web.Request, generation: Generation, headers: dict[str, str]) -> web.StreamResponse:
     """Stream *generation* in native frames, behind what the request has already."""
     state = request.app[STATE]
-    after = admission.resume_position(request) if request.method == "GET" else admission.ORIGIN
+    after = admission.resume_position(request) if request.method == "GET" else ORIGIN
     async with state.relay.subscribe(generation, native, after) as subscriber:
         return await sse.stream(
             request, subscriber, headers, model=generation.model, retry_ms=state.settings.retry_ms

@@ -44,7 +44,7 @@ async def detail(request: web.Request) -> web.StreamResponse:
 
 
 async def follow(request: web.Request) -> web.StreamResponse:
-    """Attach to the generation that answers right now, from its beginning or `Last-Event-ID` on; 204 if none does."""
+    """Attach to the generation that answers right now; 204 if none does."""
     admission.resume_position(request)
     conversation = await _owned(request)
     if conversation.active is None:

@@ -70,34 +70,39 @@ class Live:
         failures = 0
         while True:
             try:
-                await self._connect()
+                connection = await self._connect()
                 failures = 0
-                await self._follow()
+                await self._follow(connection)
             except (RedisError, OSError, TimeoutError) as error:
-                logger.warning("live connection lost, connecting again", error=str(error) or type(error).__name__)
+                logger.warning(
+                    "live connection lost, connecting again", error=str(error) or type(error).__name__
+                )
                 metrics.redis_failures.labels("live").inc()
             finally:
                 await self._disconnect()
             await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
             failures += 1
 
-    async def _connect(self) -> None:
-        self._connection = self._broker.connection()
-        await self._connection.connect()
+    async def _connect(self) -> Connection:
+        connection = self._connection = self._broker.connection()
+        await connection.connect()  # type: ignore[no-untyped-call]
         self._outgoing = asyncio.Queue()
         for channel, confirmed in list(self._wanted.items()):
             if confirmed.done():
                 self._wanted[channel] = asyncio.get_running_loop().create_future()
             self._outgoing.put_nowait(("SUBSCRIBE", channel))
+        return connection
 
     async def _disconnect(self) -> None:
         if self._connection is not None:
             await self._connection.disconnect(nowait=True)
             self._connection = None
 
-    async def _follow(self) -> None:
-        assert self._connection is not None
-        tasks = [asyncio.create_task(self._send(self._connection)), asyncio.create_task(self._receive(self._connection))]
+    async def _follow(self, connection: Connection) -> None:
+        tasks = [
+            asyncio.create_task(self._send(connection)),
+            asyncio.create_task(self._receive(connection)),
+        ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -6,8 +6,7 @@ import uuid
 import msgspec
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.routes import PUBLIC
 from gateway.state import OWNER, STATE
@@ -78,7 +77,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         response = render(_OF_STATUS.get(error.status, errors.Internal)(_message(error)))
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
-    except Exception:  # noqa: BLE001 - the client gets an answer, the log the traceback
+    except Exception:  # the client gets an answer, the log the traceback
         request_id = uuid.uuid4().hex
         logger.exception("request failed", route=route, request_id=request_id)
         response = render(errors.Internal(), request_id)

@@ -20,8 +20,11 @@ logger = structlog.get_logger("gateway.process")
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
+    settings.refuse_open_door()
     app = make_app(settings, models.load(settings.models))
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=settings.drain_grace_s)
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=settings.drain_grace_s
+    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -119,7 +119,8 @@ class Relay:
         due = [
             feed
             for feed in self._feeds.values()
-            if feed.position is None or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
+            if feed.position is None
+            or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
         ]
         seen: dict[Feed, Vitals] = {}
         if due:
@@ -141,8 +142,14 @@ class Relay:
             metrics.gaps_healed.inc()
             feed.heal()
         if vitals.worker_age_s is not None and vitals.worker_age_s > settings.worker_silence_limit_s:
-            await self._close(feed.generation, WorkerLost(), settings.worker_silence_limit_s - settings.lease_s)
-        if vitals.place is not None and vitals.queued_s is not None and vitals.queued_s > settings.queue_timeout_s:
+            await self._close(
+                feed.generation, WorkerLost(), settings.worker_silence_limit_s - settings.lease_s
+            )
+        if (
+            vitals.place is not None
+            and vitals.queued_s is not None
+            and vitals.queued_s > settings.queue_timeout_s
+        ):
             await self._close(feed.generation, QueueTimeout(), settings.queue_timeout_s)
         if vitals.place is not None and vitals.place != feed.place:
             feed.place = vitals.place
@@ -158,7 +165,7 @@ class Relay:
             metrics.generation_errors.labels(generation.model, why.code).inc()
 
     def _beat(self, seen: dict[Feed, Vitals], *, away: bool = False) -> None:
-        """A comment for every reader that has been silent for a heartbeat: how old is its worker's last sign?"""
+        """To every reader that was silent for a heartbeat: how old is its worker's last sign of life."""
         now = asyncio.get_running_loop().time()
         for feed in self._feeds.values():
             vitals = seen.get(feed)

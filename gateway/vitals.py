@@ -31,7 +31,7 @@ async def read_vitals(broker: Broker, generations: Sequence[Generation], lease_s
             pipe.time()
             for generation in generations:
                 queue = keys.QUEUE + generation.queue
-                pipe.hmget(keys.RECORD + generation.id, "state", "queued_ms")
+                pipe.hmget(keys.RECORD + generation.id, ["state", "queued_ms"])
                 pipe.zscore(queue, generation.id)
                 pipe.zrank(queue, generation.id)
                 pipe.xrevrange(keys.LOG + generation.id, count=1)

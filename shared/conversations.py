@@ -52,7 +52,10 @@ class Conversations:
     async def recent(self, owner: str, count: int = 100) -> list[Conversation]:
         """The last used first."""
         with self._broker.watch("conversations"):
-            ids = [raw.decode() for raw in await self._broker.redis.zrevrange(keys.CONVERSATIONS + owner, 0, count - 1)]
+            ids = [
+                raw.decode()
+                for raw in await self._broker.redis.zrevrange(keys.CONVERSATIONS + owner, 0, count - 1)
+            ]
             async with self._broker.redis.pipeline(transaction=False) as pipe:
                 for conversation_id in ids:
                     pipe.hgetall(f"{keys.CONVERSATION}{owner}:{conversation_id}")

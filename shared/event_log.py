@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     generation_id: str
     lease: str
     #: Events in the log before the first of these, all attempts counted.
-    index: int
+    start: int
     entries: Sequence[Entry]
     closing: bytes = b""
 
@@ -57,13 +57,11 @@ class EventLog:
         """
         args: list[str | bytes | int] = []
         for batch in batches:
-            args += (batch.generation_id, batch.lease, batch.index, len(batch.entries), batch.closing)
+            args += (batch.generation_id, batch.lease, batch.start, len(batch.entries), batch.closing)
             for position, event in batch.entries:
                 args += (f"{position[0]}-{position[1]}", event)
         answer = await self._broker.run("append", args)
-        return [
-            Appended(answer[i].decode(), answer[i + 1], answer[i + 2]) for i in range(0, len(answer), 3)
-        ]
+        return [Appended(answer[i].decode(), answer[i + 1], answer[i + 2]) for i in range(0, len(answer), 3)]
 
     async def read(self, generation_id: str, after: Position = ORIGIN, count: int = 500) -> list[Entry]:
         """At most *count* entries behind *after*, oldest first; none when the log is gone."""

@@ -29,27 +29,27 @@ class _Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
     ts: int
 
 
-class Start(_Event, tag="start", kw_only=True):
+class Start(_Event, frozen=True, omit_defaults=True, tag="start", kw_only=True):
     """A worker took the generation; `model` is the name the client asked for."""
 
     model: str
 
 
-class Text(_Event, tag="text"):
+class Text(_Event, frozen=True, omit_defaults=True, tag="text"):
     """A piece of the answer. `tokens` counts the deltas it joins."""
 
     text: str
     tokens: int = 1
 
 
-class Reasoning(_Event, tag="reasoning"):
+class Reasoning(_Event, frozen=True, omit_defaults=True, tag="reasoning"):
     """A piece of the model's reasoning, kept apart from the answer."""
 
     text: str
     tokens: int = 1
 
 
-class ToolCall(_Event, tag="tool_call"):
+class ToolCall(_Event, frozen=True, omit_defaults=True, tag="tool_call"):
     """A piece of a tool call: `id` and `name` come with the first piece of an `index`."""
 
     index: int
@@ -58,13 +58,13 @@ class ToolCall(_Event, tag="tool_call"):
     arguments: str = ""
 
 
-class Reset(_Event, tag="reset"):
+class Reset(_Event, frozen=True, omit_defaults=True, tag="reset"):
     """All that came before is void: a new attempt starts the answer over."""
 
     reason: str = "worker_lost"
 
 
-class End(_Event, tag="end", kw_only=True):
+class End(_Event, frozen=True, omit_defaults=True, tag="end", kw_only=True):
     """Terminal. `finish_reason` is the upstream's own, or `cancelled`; `reason` says who cancelled."""
 
     finish_reason: str
@@ -72,7 +72,7 @@ class End(_Event, tag="end", kw_only=True):
     reason: str | None = None
 
 
-class Error(_Event, tag="error", kw_only=True):
+class Error(_Event, frozen=True, omit_defaults=True, tag="error", kw_only=True):
     """Terminal. `code` is from the error tree of `shared/errors.py`; what came before still stands."""
 
     code: str

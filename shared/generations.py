@@ -123,7 +123,7 @@ class Generations:
     async def load(self, generation_id: str) -> Generation | None:
         """The record, or None when there is none (any more)."""
         with self._broker.watch("load"):
-            fields = await self._broker.redis.hgetall(keys.RECORD + generation_id)
+            fields = await self._broker.redis.hgetall(keys.RECORD + generation_id)  # type: ignore[misc]
         return parse(generation_id, fields) if fields else None
 
     async def cancel(
@@ -260,7 +260,7 @@ def _creation(submission: Submission, limits: Any) -> bytes:
 
 
 def _payload(submission: Submission) -> bytes:
-    payload: bytes = serialize_job(  # type: ignore[assignment]
+    payload: bytes = serialize_job(
         JOB_FUNCTION, (submission.generation_id,), {}, None, events.now_ms(), serializer=pack
     )
     return payload

@@ -4,7 +4,7 @@ Every Redis key and channel, and nothing else knows their names.
     hr:gen:{id}                       hash    a generation's record: state, lease, request, outcome
     hr:log:{id}                       stream  its event log; entry ids are positions, one field `e`
     hr:live:{id}                      channel what is appended to the log, as `<position> <event>` lines
-    hr:cancel                         channel `<generation id> <reason>` of running generations that are to stop
+    hr:cancel                         channel `<generation id> <reason>` of those that are to stop
     hr:queue:{queue}                  zset    arq's queue: job id (= generation id) by the moment it is due
     hr:wake:{queue}                   list    capped; one token a job wakes one idle worker
     hr:conv:{owner}:{conversation}    hash    title, times, `active` generation

@@ -4,19 +4,20 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 from shared.settings import Settings
 
 
 def configure(settings: Settings) -> None:
     """Send everything, the libraries' lines included, to stderr in the chosen format."""
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer = (
+    renderer: Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

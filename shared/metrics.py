@@ -13,17 +13,25 @@ _LONG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 # Latencies
 
 ttft = Histogram(
-    "headrace_ttft_seconds", "Request accepted to first text written to the client.", ["model", "dialect"], buckets=_FAST
+    "headrace_ttft_seconds",
+    "Request accepted to first text written to the client.",
+    ["model", "dialect"],
+    buckets=_FAST,
 )
 queue_wait = Histogram("headrace_queue_wait_seconds", "Job due to job taken.", ["model"], buckets=_FAST)
 upstream_ttft = Histogram(
     "headrace_upstream_ttft_seconds", "Upstream request sent to first delta.", ["model"], buckets=_FAST
 )
 inter_token = Histogram(
-    "headrace_inter_token_seconds", "Between two reads with deltas from the upstream.", ["model"], buckets=_FAST
+    "headrace_inter_token_seconds",
+    "Between two reads with deltas from the upstream.",
+    ["model"],
+    buckets=_FAST,
 )
 relay_delay = Histogram(
-    "headrace_relay_delay_seconds", "Event made in the worker to written to the client's socket.", buckets=_FAST
+    "headrace_relay_delay_seconds",
+    "Event made in the worker to written to the client's socket.",
+    buckets=_FAST,
 )
 generation_duration = Histogram(
     "headrace_generation_duration_seconds", "First claim to terminal event.", ["model"], buckets=_LONG
@@ -38,11 +46,19 @@ generations_created = Counter("headrace_generations_created", "Generations accep
 generations_ended = Counter(
     "headrace_generations_ended", "Generations by outcome: done, failed, cancelled.", ["model", "outcome"]
 )
-generation_errors = Counter("headrace_generation_errors", "Failed generations by error code.", ["model", "code"])
-generations_running = Gauge("headrace_generations_running", "Generations under way in this worker.", ["model"])
+generation_errors = Counter(
+    "headrace_generation_errors", "Failed generations by error code.", ["model", "code"]
+)
+generations_running = Gauge(
+    "headrace_generations_running", "Generations under way in this worker.", ["model"]
+)
 tokens = Counter("headrace_tokens", "Tokens by kind: prompt, completion.", ["model", "kind"])
-cancels = Counter("headrace_cancels", "Generations stopped, by reason: user, interrupted, abandoned.", ["reason"])
-abandonments = Counter("headrace_abandonments", "Generations that ended or went on with nobody watching.", ["policy"])
+cancels = Counter(
+    "headrace_cancels", "Generations stopped, by reason: user, interrupted, abandoned.", ["reason"]
+)
+abandonments = Counter(
+    "headrace_abandonments", "Generations that ended or went on with nobody watching.", ["policy"]
+)
 attempts = Counter(
     "headrace_attempts", "Attempts by kind: first, continued, reset, exhausted.", ["model", "kind"]
 )
@@ -51,15 +67,21 @@ upstream_retries = Counter("headrace_upstream_retries", "Upstream requests repea
 # Streams
 
 open_streams = Gauge("headrace_open_streams", "SSE streams open in this gateway.", ["dialect"])
-resumes = Counter("headrace_resumes", "Streams attached again, by result: ok, finished, gone, not_found.", ["result"])
+resumes = Counter(
+    "headrace_resumes", "Streams attached again, by result: ok, finished, gone, not_found.", ["result"]
+)
 gaps_healed = Counter("headrace_gaps_healed", "Live deliveries that were missed and read from the log.")
-slow_subscribers = Counter("headrace_slow_subscribers", "Times a reader fell behind its buffer and was sent to the log.")
+slow_subscribers = Counter(
+    "headrace_slow_subscribers", "Times a reader fell behind its buffer and was sent to the log."
+)
 heartbeats = Counter("headrace_heartbeats", "Heartbeat comments written.")
 
 # Queue and broker
 
 queue_depth = Gauge("headrace_queue_depth", "Generations waiting for a worker.", ["queue"])
-queue_oldest_age = Gauge("headrace_queue_oldest_age_seconds", "How long the first in the queue has waited.", ["queue"])
+queue_oldest_age = Gauge(
+    "headrace_queue_oldest_age_seconds", "How long the first in the queue has waited.", ["queue"]
+)
 leases_lost = Counter("headrace_leases_lost", "Running generations this worker lost to another.")
 fenced_appends = Counter("headrace_fenced_appends", "Appends refused because a newer attempt owns the log.")
 events_appended = Counter("headrace_events_appended", "Events written to logs.")

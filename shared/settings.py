@@ -6,9 +6,9 @@ Units are in the names. A value that cannot be is refused at start-up, by name.
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -90,15 +90,14 @@ class Settings(BaseSettings):
     max_conversation_messages: int = Field(200, gt=0)
     max_conversations: int = Field(1_000, gt=0)
 
-    @model_validator(mode="after")
-    def _no_open_door(self) -> Self:
+    def refuse_open_door(self) -> None:
+        """Raises `ValueError` where a gateway would let anyone in from beyond this machine."""
         loopback = self.host in {"127.0.0.1", "::1", "localhost"}
         if not (loopback or self.keys or self.allow_anonymous):
             raise ValueError(
                 f"will not listen on {self.host} without API keys: set HEADRACE_API_KEYS, "
                 "or HEADRACE_ALLOW_ANONYMOUS=1 to let anyone in"
             )
-        return self
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

@@ -26,7 +26,12 @@ class LogWriter:
     """Writes one attempt's events. It is `fenced` once a newer attempt owns the generation."""
 
     def __init__(
-        self, appender: "Appender", generation_id: str, lease: str, prefix: list[Entry], on_fenced: Callable[[], None]
+        self,
+        appender: "Appender",
+        generation_id: str,
+        lease: str,
+        prefix: list[Entry],
+        on_fenced: Callable[[], None],
     ) -> None:
         self._appender = appender
         self.generation_id = generation_id
@@ -94,7 +99,7 @@ class LogWriter:
         match answer.status:
             case "ok":
                 metrics.events_appended.inc(len(sent.entries))
-                self._acked = sent.index + len(sent.entries)
+                self._acked = sent.start + len(sent.entries)
                 self.listeners = answer.listeners
             case "short":
                 self._acked = min(answer.length, self._acked)

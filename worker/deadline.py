@@ -16,7 +16,9 @@ class Deadline:
     Limits are in seconds. A context manager: its timer lives no longer than the block.
     """
 
-    def __init__(self, expire: Callable[[GenerationFailed], None], *, first: Limit, between: Limit, total: Limit) -> None:
+    def __init__(
+        self, expire: Callable[[GenerationFailed], None], *, first: Limit, between: Limit, total: Limit
+    ) -> None:
         self._expire = expire
         self._silence = first
         self._between = between

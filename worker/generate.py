@@ -107,12 +107,13 @@ class Attempt:
             return End(ts=now_ms(), finish_reason="cancelled", usage=self._usage(), reason=stopped.reason)
         except GenerationFailed as error:
             return self._error(error)
-        except Exception:  # noqa: BLE001 - a defect of ours must end this log, not the worker
+        except Exception:  # a defect of ours must end this log, not the worker
             if self._running.writer is None:
                 raise
             logger.exception("generation failed", generation=self._generation.id)
             return self._error(InternalFailure())
-        assert self._finished is not None
+        if self._finished is None:
+            return self._error(UpstreamBroke())
         return End(ts=now_ms(), finish_reason=self._finished.finish_reason, usage=self._usage())
 
     async def _open(self) -> None:
@@ -129,9 +130,7 @@ class Attempt:
             metrics.attempts.labels(self._generation.model, "exhausted").inc()
             raise AttemptsExhausted()
         if self._generation.cancel is not None:
-            self._running.stop(self._generation.cancel)
-            assert self._running.interruption is not None
-            raise self._running.interruption
+            raise Stopped(self._generation.cancel, asyncio.get_running_loop().time())
         self._start_over_unless_continued("first" if not log else None)
 
     async def _read_log(self) -> list[Any]:
@@ -197,7 +196,7 @@ class Attempt:
         began = last = loop.time()
         waiting_for_first = True
         with self._deadline() as deadline:
-            async with aclosing(self._tools.backends[name].stream(prompt)) as stream:  # type: ignore[type-var]
+            async with aclosing(self._tools.backends[name].stream(prompt)) as stream:
                 async for deltas in stream:
                     now = loop.time()
                     deadline.touch(now)
@@ -217,7 +216,7 @@ class Attempt:
                         await writer.durable(most_waiting // 2)
                         deadline.touch(loop.time())
         if self._finished is None:
-            raise UpstreamBroke()
+            raise UpstreamBroke
 
     def _deadline(self) -> Deadline:
         m = self._model
@@ -237,7 +236,11 @@ class Attempt:
 
     def _error(self, error: GenerationFailed) -> Error:
         return Error(
-            ts=now_ms(), code=error.code, message=error.message, retryable=error.retryable, usage=self._usage()
+            ts=now_ms(),
+            code=error.code,
+            message=error.message,
+            retryable=error.retryable,
+            usage=self._usage(),
         )
 
     def _usage(self) -> events.Usage:

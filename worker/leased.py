@@ -76,15 +76,19 @@ class LeasedWorker(Worker):
                 logger.warning("broker away, connecting again", error=str(error))
                 await asyncio.sleep(_RECONNECT_S)
 
-    async def drain(self, grace_s: float) -> None:
-        """Claim nothing more, let jobs end within *grace_s*, hand the rest back."""
+    async def drain(self, grace_s: float, hurried: "asyncio.Task[None]") -> None:
+        """Claim nothing more, let jobs end within *grace_s* or until *hurried*, hand the rest back."""
         self.allow_pick_jobs = False
         self._stopping.set()
-        if self.tasks:
-            _, late = await asyncio.wait(self.tasks.values(), timeout=grace_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        ended = asyncio.create_task(self._all_ended())
+        await asyncio.wait([ended, hurried], timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in self.tasks.values():
+            task.cancel()
+        await ended
+
+    async def _all_ended(self) -> None:
+        while self.tasks:
+            await asyncio.wait(self.tasks.values())
 
     async def run_job(self, job_id: str, score: int) -> None:
         """arq's run of one job. A broker that fails in it leaves the job to its lease."""

@@ -13,6 +13,7 @@ from aiohttp import web
 from shared import metrics, models
 from shared.broker import Broker
 from shared.conversations import Conversations
+from shared.errors import BrokerUnavailable
 from shared.event_log import EventLog
 from shared.logs import configure
 from shared.queue import Queue
@@ -49,20 +50,17 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(signum, lambda: hurry.set() if stop.is_set() else stop.set())
     face = await _face(settings, broker, stop)
     owned: list[Coroutine[Any, Any, None]] = [appender.run(), registry.keep_leases(), registry.hear_cancels()]
-    tasks = [asyncio.create_task(coroutine) for coroutine in owned]
+    tasks: list[asyncio.Task[None]] = [asyncio.create_task(coroutine) for coroutine in owned]
     tasks += [asyncio.create_task(worker.async_run()) for worker in workers]
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(_set(stop))
     try:
         done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {stopping}:
+        for task in done:
             task.result()
         logger.info("draining", grace_s=settings.drain_grace_s)
-        drained = asyncio.gather(*(worker.drain(settings.drain_grace_s) for worker in workers))
-        hurried = asyncio.create_task(hurry.wait())
-        await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried = asyncio.create_task(_set(hurry))
+        await asyncio.gather(*(worker.drain(settings.drain_grace_s, hurried) for worker in workers))
         hurried.cancel()
-        if not drained.done():
-            await asyncio.gather(*(worker.drain(0) for worker in workers))
     finally:
         for task in (stopping, *tasks):
             task.cancel()
@@ -75,14 +73,19 @@ async def run(settings: Settings) -> None:
         await broker.close()
 
 
+async def _set(signal: asyncio.Event) -> None:
+    await signal.wait()
+
+
 async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> web.AppRunner:
     async def live(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def ready(_: web.Request) -> web.Response:
         try:
-            await broker.redis.ping()
-        except OSError:
+            with broker.watch("ping"):
+                await broker.redis.ping()
+        except BrokerUnavailable:
             return web.json_response({"status": "broker_unavailable"}, status=503)
         if stopping.is_set():
             return web.json_response({"status": "draining"}, status=503)

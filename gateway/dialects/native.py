@@ -52,9 +52,16 @@ class NativeEncoder:
                     f"{self._chunk_end}{event.tokens}}}}}\n\n"
                 ).encode()
             case Reasoning():
-                return self.frame(at, "reasoning", event.text, event.ts, {"model": self._model, "tokens": event.tokens})
+                return self.frame(
+                    at, "reasoning", event.text, event.ts, {"model": self._model, "tokens": event.tokens}
+                )
             case ToolCall():
-                call = {"index": event.index, "id": event.id, "name": event.name, "arguments": event.arguments}
+                call = {
+                    "index": event.index,
+                    "id": event.id,
+                    "name": event.name,
+                    "arguments": event.arguments,
+                }
                 return self.frame(at, "tool_call", "", event.ts, {"model": self._model, "tool_call": call})
             case Start():
                 return self.frame(at, "start", "", event.ts, {"model": event.model}, self._start)
@@ -69,7 +76,9 @@ class NativeEncoder:
                 facts = {"code": event.code, "retryable": event.retryable, "usage": usage(event)}
                 return self.frame(at, "error", event.message, event.ts, facts)
 
-    def frame(self, at: str, kind: str, content: str, ts: int, metadata: dict[str, Any], extra: str = "") -> bytes:
+    def frame(
+        self, at: str, kind: str, content: str, ts: int, metadata: dict[str, Any], extra: str = ""
+    ) -> bytes:
         """One frame of *kind*; *extra* goes behind the conversation's id."""
         head = f'{at}data: {{"type":"{kind}","content":{_json(content).decode()}'
         conversation, _, stamp = self._after_content.partition(',"timestamp"')
