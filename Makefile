@@ -1,0 +1,42 @@
+# macOS ships make 3.81: nothing newer is used here.
+# Options pass through ARGS, as in: make up ARGS="--port 9000"
+
+BIN = .venv/bin
+UV = uv==0.13.9
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header $(ARGS)
+
+.PHONY: help setup up test bench format lock
+
+help:
+	@echo "make up      install what is missing and run Headrace on this machine"
+	@echo "make test    install what is missing, check the code and run every test"
+	@echo "make bench   measure Headrace beside its peers"
+	@echo "make setup   only install, into .venv"
+	@echo "make format  format the code"
+	@echo "make lock    resolve the locked dependencies anew (ARGS=--upgrade: to the latest)"
+
+setup:
+	@sh deploy/setup.sh requirements.lock
+
+up: setup
+	@exec $(BIN)/headrace up $(ARGS)
+
+test: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup
+	@sh deploy/setup.sh bench.lock
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: setup
+	@$(BIN)/python -m pip install --quiet $(UV)
+	@$(LOCK) pyproject.toml --extra local --extra dev --group build -o requirements.lock
+	@$(LOCK) pyproject.toml --extra bench --constraint requirements.lock -o bench.lock

@@ -1,0 +1,76 @@
+#!/bin/sh
+# setup.sh LOCK: make .venv hold what LOCK names, and this project on top of it.
+# Needs Python >= 3.11 and nothing else. Does nothing when nothing has changed; PYTHON=... chooses
+# the interpreter of a new .venv.
+set -eu
+cd "$(dirname "$0")/.."
+lock=$1
+stamp=.venv/.installed-$lock
+
+say() { printf '%s\n' "headrace: $*"; }
+die() { say "$*" >&2; exit 1; }
+
+# A shim or a stub of that name may exist and yet not run, so each candidate has to prove itself.
+fits() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+makes_venvs() { "$1" -c 'import venv, ensurepip' >/dev/null 2>&1; }
+
+find_python() {
+    spare=
+    for candidate in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3.14 python3; do
+        fits "$candidate" || continue
+        if makes_venvs "$candidate"; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+        spare=${spare:-$candidate}
+    done
+    printf '%s\n' "$spare"
+}
+
+# Debian leaves ensurepip out of its python3; the package that brings it is named after the version.
+install_venv() {
+    package=$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+    command -v apt-get >/dev/null ||
+        die "$1 cannot make virtual environments (it has no ensurepip): install a complete Python >= 3.11"
+    if [ "$(id -u)" = 0 ]; then
+        root=
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        root="sudo -n"
+    else
+        die "$1 cannot make virtual environments yet; run: sudo apt-get install $package"
+    fi
+    say "installing $package"
+    log=$(mktemp)
+    if ! { $root apt-get update && $root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "$package"; } >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        die "could not install $package; install it by hand and run make again"
+    fi
+    rm -f "$log"
+    makes_venvs "$1" || die "$1 still cannot make virtual environments; set PYTHON to one that can"
+}
+
+# The folder is part of the fingerprint because an environment does not survive being moved.
+fingerprint() { { pwd; cat "$lock" pyproject.toml; } | cksum; }
+
+if ! .venv/bin/python -c 'import pip' >/dev/null 2>&1 ||
+    [ "$(cat .venv/.home 2>/dev/null)" != "$(pwd)" ]; then
+    python=$(find_python)
+    [ -n "$python" ] || die "needs Python 3.11 or newer, and found none; install it or set PYTHON"
+    makes_venvs "$python" || install_venv "$python"
+    say "making .venv with $("$python" --version 2>&1)"
+    "$python" -m venv --clear .venv
+    pwd >.venv/.home
+fi
+
+wanted=$(fingerprint)
+if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    say "installing $lock (the first time this takes a minute or two)"
+    rm -f "$stamp"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+        --require-hashes --no-deps --only-binary :all: -r "$lock"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+        --no-deps --no-build-isolation --editable .
+    printf '%s\n' "$wanted" >"$stamp"
+fi
