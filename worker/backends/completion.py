@@ -95,7 +95,7 @@ class Completion:
                 return
             try:
                 chunk = _decode(payload)
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise UpstreamInvalid() from error
             if chunk.error is not None:
                 raise UpstreamFailed(stated_message(chunk.error))

@@ -24,7 +24,7 @@ from worker.backends.sse import SSEParser
 _CONNECT_TIMEOUT_S = 10.0
 #: After its finish_reason an upstream may still send usage and `[DONE]`; some then never close.
 _LAST_WORDS_S = 2.0
-#: Then the end of the body is usually on its way, and having read it keeps the connection for the next request.
+#: Then the body's end is usually on its way, and having read it keeps the connection for the next request.
 _EOF_S = 0.02
 _REFUSAL_S = 5.0
 _MAX_REFUSAL_BYTES = 64 * 1024

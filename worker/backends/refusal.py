@@ -54,7 +54,7 @@ def stated_message(error: Any) -> str | None:
 def _body_message(body: bytes) -> str | None:
     try:
         said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if isinstance(said, Mapping) and said.get("error"):
         return stated_message(said["error"])

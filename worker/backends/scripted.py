@@ -70,7 +70,7 @@ class Scripted:
             return self._script
         try:
             return read_script({**self._options, **msgspec.json.decode(message[len(_OVERRIDE) :], type=dict)})
-        except (ValueError, RecursionError) as error:
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:
             raise UpstreamRejected(f"Not a script: {error}") from error
 
     def _turn(self, script: Script, message: str, prompt: Prompt) -> _Turn:
