@@ -11,6 +11,7 @@ from msgspec import Meta
 from gateway import admission, sse
 from gateway.dialects import ending, native
 from gateway.state import OWNER, STATE, State
+from gateway.subscriber import Subscriber
 from shared import events, metrics
 from shared.errors import InvalidRequest, NotFound, TooBusy, UnknownModel
 from shared.generations import Generation, OnBusy, OnDisconnect, Outcome, Request, Submission
@@ -72,12 +73,13 @@ async def send(request: web.Request) -> web.StreamResponse:
     body = await admission.read_body(request, ChatRequest)
     submission = _submission(state, request, body)
     room_for_stream(state)
-    generation_id, new = await state.generations.create(submission)
-    generation = await owned(state, request, generation_id)
-    headers = stream_headers(generation)
-    if not new:
-        headers["Idempotent-Replayed"] = "true"
-    return await attach(request, generation, headers)
+    generation = submission.generation()
+    async with state.relay.subscribe(generation, native, fresh=True) as subscriber:
+        known_id, new = await state.generations.create(submission)
+        if new:
+            return await _stream(request, subscriber, generation, stream_headers(generation))
+    known = await owned(state, request, known_id)
+    return await attach(request, known, {**stream_headers(known), "Idempotent-Replayed": "true"})
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
@@ -167,9 +169,7 @@ async def attach(request: web.Request, generation: Generation, headers: dict[str
     state = request.app[STATE]
     after = admission.resume_position(request) if request.method == "GET" else ORIGIN
     async with state.relay.subscribe(generation, native, after) as subscriber:
-        return await sse.stream(
-            request, subscriber, headers, model=generation.model, retry_ms=state.settings.retry_ms
-        )
+        return await _stream(request, subscriber, generation, headers)
 
 
 async def owned(state: State, request: web.Request, generation_id: str) -> Generation:
@@ -197,6 +197,13 @@ def stream_headers(generation: Generation) -> dict[str, str]:
 def answer_json(value: object, status: int = 200) -> web.Response:
     """*value* as a JSON answer."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+async def _stream(
+    request: web.Request, subscriber: Subscriber, generation: Generation, headers: dict[str, str]
+) -> web.StreamResponse:
+    retry_ms = request.app[STATE].settings.retry_ms
+    return await sse.stream(request, subscriber, headers, model=generation.model, retry_ms=retry_ms)
 
 
 def _submission(state: State, request: web.Request, body: ChatRequest) -> Submission:

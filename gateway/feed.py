@@ -61,6 +61,10 @@ class Feed:
         subscribers.add(subscriber)
         subscriber.live = True
 
+    def begin(self, subscriber: Subscriber) -> None:
+        """*subscriber* is live from the very first event on: the log is known to be empty."""
+        self.join(subscriber, subscriber.dialect.encoder(self.generation), [])
+
     def leave_live(self, subscriber: Subscriber) -> None:
         """*subscriber* reads the log from here on, or nothing more."""
         subscriber.live = False

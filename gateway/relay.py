@@ -53,11 +53,12 @@ class Relay:
 
     @asynccontextmanager
     async def subscribe(
-        self, generation: Generation, dialect: Dialect, after: Position = ORIGIN
+        self, generation: Generation, dialect: Dialect, after: Position = ORIGIN, *, fresh: bool = False
     ) -> AsyncGenerator[Subscriber, None]:
         """
         Read *generation* behind *after*, in *dialect*, for as long as the block lasts.
 
+        A *fresh* generation is created within the block: its log is empty and need not be read.
         Raises `BrokerUnavailable` when the channel cannot be subscribed, `Draining` at the end.
         """
         if self._draining:
@@ -70,6 +71,8 @@ class Relay:
         self.open_streams += 1
         try:
             await self._live.subscribe(generation.id)
+            if fresh:
+                feed.begin(subscriber)
             yield subscriber
         finally:
             self.open_streams -= 1
@@ -119,7 +122,7 @@ class Relay:
         due = [
             feed
             for feed in self._feeds.values()
-            if feed.position is None
+            if feed.position in (None, ORIGIN)
             or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
         ]
         seen: dict[Feed, Vitals] = {}

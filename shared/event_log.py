@@ -6,7 +6,10 @@ written over, and whoever lost its lease writes nothing.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple
+
+from arq.connections import ArqRedis
 
 from shared import keys
 from shared.broker import Broker
@@ -47,7 +50,11 @@ class EventLog:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def append(self, batches: Sequence[Batch]) -> list[Appended]:
+    def held(self) -> AbstractAsyncContextManager[ArqRedis]:
+        """A connection of its own for one that appends all the time."""
+        return self._broker.held()
+
+    async def append(self, batches: Sequence[Batch], on: ArqRedis | None = None) -> list[Appended]:
         """
         Write *batches* to their logs in one round trip, in order per generation.
 
@@ -60,7 +67,7 @@ class EventLog:
             args += (batch.generation_id, batch.lease, batch.start, len(batch.entries), batch.closing)
             for position, event in batch.entries:
                 args += (f"{position[0]}-{position[1]}", event)
-        answer = await self._broker.run("append", args)
+        answer = await self._broker.run("append", args, on)
         return [Appended(answer[i].decode(), answer[i + 1], answer[i + 2]) for i in range(0, len(answer), 3)]
 
     async def read(self, generation_id: str, after: Position = ORIGIN, count: int = 500) -> list[Entry]:

@@ -52,6 +52,20 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     #: Equal for equal requests.
     digest: str = ""
 
+    def generation(self) -> "Generation":
+        """Its record as it will be once it is created."""
+        return Generation(
+            id=self.generation_id,
+            owner=self.owner,
+            state="queued",
+            model=self.model,
+            queue=self.queue,
+            dialect=self.dialect,
+            on_disconnect=self.on_disconnect,
+            conversation=self.conversation_id,
+            created_ms=events.now_ms(),
+        )
+
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """A record as it stands. Times are milliseconds since the epoch by the broker's clock."""

@@ -38,5 +38,5 @@ class Position(NamedTuple):
         return f"{self.attempt}-{self.seq}"
 
 
-#: Before the first event: reading after it gives the whole log.
-ORIGIN = Position(0, 0)
+#: Before the first event: `1-0` follows it, and reading after it gives the whole log.
+ORIGIN = Position(1, -1)
