@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 
 import aiohttp_cors
 from aiohttp import web
 
 from gateway.auth import Keyring
 from gateway.middleware import MIDDLEWARES
+from gateway.openapi import document
 from gateway.relay import Relay
 from gateway.routes import ROUTES
 from gateway.state import STATE, State
@@ -38,6 +40,8 @@ def make_app(settings: Settings, models: Models) -> web.Application:
         log=EventLog(broker),
         relay=Relay(broker, generations, settings),
         keyring=Keyring(settings),
+        openapi=document(ROUTES, version("headrace")),
+        public=frozenset(route.path for route in ROUTES if route.public),
     )
     cors = aiohttp_cors.setup(app, defaults={origin: _allowed() for origin in settings.origins})
     for route in ROUTES:

@@ -8,7 +8,6 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.routes import PUBLIC
 from gateway.state import OWNER, STATE
 from shared import errors, metrics
 from shared.errors import Draining, HeadraceError
@@ -88,10 +87,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 @web.middleware
 async def know_owner(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse strangers, and everybody once this gateway is going away."""
-    resource = request.match_info.route.resource
-    if resource is None or resource.canonical in PUBLIC or request.method == "OPTIONS":
-        return await handler(request)
     state = request.app[STATE]
+    resource = request.match_info.route.resource
+    if resource is None or resource.canonical in state.public or request.method == "OPTIONS":
+        return await handler(request)
     if state.draining:
         raise Draining(retry_after_s=1)
     request[OWNER] = state.keyring.owner(request)

@@ -1,15 +1,21 @@
 """The whole API on one screen."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from aiohttp.typedefs import Handler
 
-from gateway import chat, health, history
+from gateway import chat, health, history, openapi
+
+_STRING: Mapping[str, Any] = {"type": "string"}
+#: Where a reader goes on.
+_RESUME = (("header", "Last-Event-ID", _STRING), ("query", "after", _STRING))
+_IDEMPOTENT = (("header", "Idempotency-Key", _STRING),)
+_LIMIT = (("query", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),)
 
 
 class Route(NamedTuple):
-    """One call: what it takes, what it gives, and the statuses it can answer besides errors."""
+    """One call: what it takes, what it gives, and every status it can answer."""
 
     method: str
     path: str
@@ -17,22 +23,46 @@ class Route(NamedTuple):
     body: type | None = None
     gives: type | str = "text/event-stream"
     statuses: Sequence[int] = (200,)
+    errors: Sequence[int] = (400, 401, 404, 503)
+    #: Place, name and schema of further parameters.
+    parameters: Sequence[tuple[str, str, Mapping[str, Any]]] = ()
     #: Answered without an API key.
     public: bool = False
 
 
 ROUTES: Sequence[Route] = (
-    Route("POST", "/api/chat/stream", chat.send, body=chat.ChatRequest),
-    Route("GET", "/api/chat/{generation_id}/stream", chat.resume, statuses=(200, 204)),
+    Route(
+        "POST",
+        "/api/chat/stream",
+        chat.send,
+        body=chat.ChatRequest,
+        errors=(400, 401, 404, 409, 413, 415, 422, 429, 503),
+        parameters=_IDEMPOTENT,
+    ),
+    Route(
+        "GET",
+        "/api/chat/{generation_id}/stream",
+        chat.resume,
+        statuses=(200, 204),
+        errors=(400, 401, 404, 410, 429, 503),
+        parameters=_RESUME,
+    ),
     Route("POST", "/api/chat/{generation_id}/cancel", chat.cancel, gives=chat.Receipt, statuses=(200, 202)),
     Route("GET", "/api/chat/{generation_id}", chat.status, gives=chat.Status),
-    Route("GET", "/api/conversations", history.recent, gives=history.ConversationList),
+    Route("GET", "/api/conversations", history.recent, gives=history.ConversationList, parameters=_LIMIT),
     Route("GET", "/api/conversations/{conversation_id}", history.detail, gives=history.ConversationDetail),
-    Route("GET", "/api/conversations/{conversation_id}/stream", history.follow, statuses=(200, 204)),
-    Route("GET", "/api/heartbeat", health.live, gives=health.Health, public=True),
-    Route("GET", "/livez", health.live, gives=health.Health, public=True),
-    Route("GET", "/readyz", health.ready, gives=health.Health, public=True),
-    Route("GET", "/metrics", health.expose, gives="text/plain", public=True),
+    Route(
+        "GET",
+        "/api/conversations/{conversation_id}/stream",
+        history.follow,
+        statuses=(200, 204),
+        errors=(400, 401, 404, 429, 503),
+        parameters=_RESUME,
+    ),
+    Route("GET", "/api/heartbeat", health.live, gives=health.Health, errors=(), public=True),
+    Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),
+    Route("GET", "/readyz", health.ready, gives=health.Health, errors=(503,), public=True),
+    Route("GET", "/metrics", health.expose, gives="text/plain", errors=(), public=True),
+    Route("GET", "/openapi.json", openapi.describe, gives="application/json", errors=(), public=True),
+    Route("GET", "/docs", openapi.page, gives="text/html", errors=(), public=True),
 )
-
-PUBLIC = frozenset(route.path for route in ROUTES if route.public)

@@ -1,5 +1,7 @@
 """What every handler works with, under typed keys of the application and the request."""
 
+from typing import Any
+
 import msgspec
 from aiohttp import web
 
@@ -24,6 +26,9 @@ class State(msgspec.Struct):
     log: EventLog
     relay: Relay
     keyring: Keyring
+    #: The API's own description, and the paths that are answered without a key.
+    openapi: dict[str, Any]
+    public: frozenset[str]
     draining: bool = False
 
 

@@ -7,6 +7,9 @@ again from here. While the broker is away, writers fill up to their bound and th
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
+
+from arq.connections import ArqRedis
 
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
@@ -126,32 +129,43 @@ class Appender:
         self._wake.set()
 
     async def run(self) -> None:
-        """Append for ever, one batch after another."""
+        """Append for ever, one batch after another; every failure takes a new connection."""
         failures = 0
-        loop = asyncio.get_running_loop()
         while True:
-            await self._wake.wait()
-            began = loop.time()
-            writers = [writer for writer in list(self._dirty)[:_MAX_BATCHES] if not writer.fenced]
-            for writer in list(self._dirty)[:_MAX_BATCHES]:
-                del self._dirty[writer]
-            if not self._dirty:
-                self._wake.clear()
-            batches = [writer.batch() for writer in writers]
-            if not batches:
-                continue
             try:
-                answers = await self._log.append(batches)
+                async with self._log.held() as connection:
+                    while True:
+                        await self._append_next(connection)
+                        failures = 0
             except BrokerUnavailable:
-                for writer in writers:
-                    self.wake(writer)
                 await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                 failures += 1
-                continue
-            failures = 0
-            metrics.append_batch.observe(sum(len(batch.entries) for batch in batches))
-            for writer, batch, answer in zip(writers, batches, answers, strict=True):
-                writer.settle(batch, answer)
-            # What is made meanwhile shares the next round trip; a full batch must not wait.
-            if len(batches) < _MAX_BATCHES:
-                await asyncio.sleep(max(0.0, began + self._interval_s - loop.time()))
+
+    async def _append_next(self, connection: ArqRedis) -> None:
+        await self._wake.wait()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        writers = self._take()
+        batches = [writer.batch() for writer in writers]
+        if not batches:
+            return
+        try:
+            answers = await self._log.append(batches, connection)
+        except BrokerUnavailable:
+            for writer in writers:
+                self.wake(writer)
+            raise
+        metrics.append_batch.observe(sum(len(batch.entries) for batch in batches))
+        for writer, batch, answer in zip(writers, batches, answers, strict=True):
+            writer.settle(batch, answer)
+        # What is made meanwhile shares the next round trip; a full batch must not wait.
+        if len(batches) < _MAX_BATCHES:
+            await asyncio.sleep(max(0.0, began + self._interval_s - loop.time()))
+
+    def _take(self) -> list[LogWriter]:
+        writers = list(islice(self._dirty, _MAX_BATCHES))
+        for writer in writers:
+            del self._dirty[writer]
+        if not self._dirty:
+            self._wake.clear()
+        return [writer for writer in writers if not writer.fenced]
