@@ -1,7 +1,6 @@
 """The application: its state, its routes, its middlewares, and who may call from a browser."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
@@ -52,11 +51,10 @@ def make_app(settings: Settings, models: Models) -> web.Application:
 
 async def _relaying(app: web.Application) -> AsyncIterator[None]:
     state = app[STATE]
-    task = asyncio.create_task(state.relay.run())
+    state.relaying = asyncio.create_task(state.relay.run())
     yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    state.relaying.cancel()
+    await asyncio.wait([state.relaying])
     await state.broker.close()
 
 

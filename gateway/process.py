@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gateway.app import make_app
 from gateway.state import STATE
 from shared import models
+from shared.limits import raise_open_files
 from shared.logs import configure
 from shared.settings import Settings
 
@@ -19,7 +20,7 @@ logger = structlog.get_logger("gateway.process")
 
 
 async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
+    """Serve until SIGTERM or SIGINT, then drain. Raises what ended the relay, if anything ever does."""
     settings.refuse_open_door()
     app = make_app(settings, models.load(settings.models))
     runner = web.AppRunner(
@@ -33,12 +34,21 @@ async def run(settings: Settings) -> None:
     try:
         await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
         logger.info("gateway is ready", addresses=[f"{a[0]}:{a[1]}" for a in runner.addresses])
-        await stop.wait()
-        logger.info("draining", streams=app[STATE].relay.open_streams)
-        app[STATE].draining = True
-        app[STATE].relay.drain()
+        state = app[STATE]
+        stopping = asyncio.create_task(_set(stop))
+        relaying = state.relaying or stopping
+        await asyncio.wait([stopping, relaying], return_when=asyncio.FIRST_COMPLETED)
+        if relaying.done():
+            relaying.result()
+        logger.info("draining", streams=state.relay.open_streams)
+        state.draining = True
+        state.relay.drain()
     finally:
         await runner.cleanup()
+
+
+async def _set(signal: asyncio.Event) -> None:
+    await signal.wait()
 
 
 def main() -> None:
@@ -46,6 +56,7 @@ def main() -> None:
     try:
         settings = Settings()
         configure(settings)
+        raise_open_files()
         uvloop.run(run(settings))
     except ValidationError as error:
         sys.exit("headrace gateway: " + "; ".join(_line(e) for e in error.errors()))

@@ -30,6 +30,8 @@ logger = structlog.get_logger("gateway.relay")
 
 #: How often feeds are looked at: the resolution of heartbeats and of places in the queue.
 _TICK_S = 0.5
+#: Feeds looked at in one tick; with more of them waiting, each is looked at less often.
+_CHECK_AT_MOST = 500
 
 
 class Relay:
@@ -125,6 +127,7 @@ class Relay:
             if feed.position in (None, ORIGIN)
             or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
         ]
+        due = sorted(due, key=lambda feed: feed.checked_at)[:_CHECK_AT_MOST]
         seen: dict[Feed, Vitals] = {}
         if due:
             generations = [feed.generation for feed in due]

@@ -1,5 +1,6 @@
 """What every handler works with, under typed keys of the application and the request."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -30,6 +31,8 @@ class State(msgspec.Struct):
     openapi: dict[str, Any]
     public: frozenset[str]
     draining: bool = False
+    #: The task on which every stream depends, once the application has started.
+    relaying: "asyncio.Task[None] | None" = None
 
 
 STATE = web.AppKey("state", State)

@@ -40,8 +40,6 @@ class Appended(NamedTuple):
     status: Literal["ok", "fenced", "short", "missing"]
     #: Events now in the log.
     length: int
-    #: Gateways that were listening; 0 also when nothing was new.
-    listeners: int
 
 
 class EventLog:
@@ -68,7 +66,7 @@ class EventLog:
             for position, event in batch.entries:
                 args += (f"{position[0]}-{position[1]}", event)
         answer = await self._broker.run("append", args, on)
-        return [Appended(answer[i].decode(), answer[i + 1], answer[i + 2]) for i in range(0, len(answer), 3)]
+        return [Appended(answer[i].decode(), answer[i + 1]) for i in range(0, len(answer), 2)]
 
     async def read(self, generation_id: str, after: Position = ORIGIN, count: int = 500) -> list[Entry]:
         """At most *count* entries behind *after*, oldest first; none when the log is gone."""

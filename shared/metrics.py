@@ -56,9 +56,7 @@ tokens = Counter("headrace_tokens", "Tokens by kind: prompt, completion.", ["mod
 cancels = Counter(
     "headrace_cancels", "Generations stopped, by reason: user, interrupted, abandoned.", ["reason"]
 )
-abandonments = Counter(
-    "headrace_abandonments", "Generations that ended or went on with nobody watching.", ["policy"]
-)
+abandonments = Counter("headrace_abandonments", "Generations that ended with nobody watching.", ["policy"])
 attempts = Counter(
     "headrace_attempts", "Attempts by kind: first, continued, reset, exhausted.", ["model", "kind"]
 )

@@ -47,8 +47,6 @@ class LogWriter:
         self._settled = asyncio.Event()
         self.fenced = False
         self.bytes = sum(len(entry.event) for entry in prefix)
-        #: Gateways that listened to the last append.
-        self.listeners = 0
 
     @property
     def position(self) -> Position:
@@ -103,7 +101,6 @@ class LogWriter:
             case "ok":
                 metrics.events_appended.inc(len(sent.entries))
                 self._acked = sent.start + len(sent.entries)
-                self.listeners = answer.listeners
             case "short":
                 self._acked = min(answer.length, self._acked)
             case "fenced" | "missing":

@@ -259,6 +259,8 @@ class Attempt:
         elif terminal.finish_reason == "cancelled":
             outcome = "cancelled"
         metrics.generations_ended.labels(name, outcome).inc()
+        if self._running.abandoned:
+            metrics.abandonments.labels(self._generation.on_disconnect).inc()
         metrics.tokens.labels(name, "prompt").inc(terminal.usage.prompt_tokens)
         metrics.tokens.labels(name, "completion").inc(terminal.usage.completion_tokens)
         if self._generation.started_ms is not None:

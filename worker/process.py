@@ -15,6 +15,7 @@ from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.errors import BrokerUnavailable
 from shared.event_log import EventLog
+from shared.limits import raise_open_files
 from shared.logs import configure
 from shared.queue import Queue
 from shared.settings import Settings
@@ -113,6 +114,7 @@ def main() -> None:
     try:
         settings = Settings()
         configure(settings)
+        raise_open_files()
         uvloop.run(run(settings))
     except (ValidationError, ValueError) as error:
         sys.exit(f"headrace worker: {error}")

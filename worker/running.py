@@ -53,6 +53,8 @@ class Running:
         self.interruption: Interruption | None = None
         self._task: asyncio.Task[None] | None = None
         self._watched_at = asyncio.get_running_loop().time()
+        #: Whether no gateway listened when last looked.
+        self.abandoned = False
 
     async def interruptible(self, task: "asyncio.Task[None]") -> None:
         """Wait for *task*; raises the interruption that ended it, if one did."""
@@ -94,6 +96,7 @@ class Running:
     def watched(self, listeners: int, grace_s: float) -> None:
         """*listeners* gateways watch it; with none for *grace_s*, its policy decides."""
         now = asyncio.get_running_loop().time()
+        self.abandoned = not listeners
         if listeners:
             self._watched_at = now
         elif self.claim.generation.on_disconnect == "cancel" and now - self._watched_at >= grace_s:

@@ -2,7 +2,7 @@
 --
 -- ARGV  for each generation: id, lease, index of the first event in the log, number of events,
 --       '' or the closing as JSON (fields, reply), then position and event of each
--- gives for each generation: status, log length, listeners
+-- gives for each generation: status, log length
 --       ok      all of it is in the log (what already was there is not written twice)
 --       fenced  a newer attempt owns the generation, or it has ended: nothing was written
 --       short   the broker lost the log's tail: send again from the given length
@@ -14,7 +14,7 @@ while i <= #ARGV do
   i = events + 2 * count
   local record = redis.call('HMGET', RECORD .. id, 'lease', 'state')
   local length = redis.call('XLEN', LOG .. id)
-  local status, listeners = 'ok', 0
+  local status = 'ok'
   if not record[2] then
     status = 'missing'
   elseif is_terminal(record[2]) and record[1] == lease and length == first + count then
@@ -34,11 +34,10 @@ while i <= #ARGV do
     if closing ~= '' then finish(id, cjson.decode(closing), now_ms()) end
     length = math.max(length, first + count)
     if #lines > 0 then
-      listeners = redis.call('PUBLISH', LIVE .. id, table.concat(lines, '\n'))
+      redis.call('PUBLISH', LIVE .. id, table.concat(lines, '\n'))
     end
   end
   answer[#answer + 1] = status
   answer[#answer + 1] = length
-  answer[#answer + 1] = listeners
 end
 return answer
