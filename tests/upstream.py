@@ -45,6 +45,7 @@ class Seen(msgspec.Struct, kw_only=True):
 
     number: int
     arrived: float
+    client_port: int
     authorization: str | None
     body: dict[str, Any]
     #: Steps written so far: deltas, and one for the answer's end.
@@ -183,6 +184,7 @@ class FakeUpstream:
         seen = Seen(
             number=self._number,
             arrived=arrived,
+            client_port=request.transport.get_extra_info("peername")[1] if request.transport else 0,
             authorization=request.headers.get("Authorization"),
             body=body,
         )
@@ -226,7 +228,7 @@ class FakeUpstream:
         )
         response.enable_chunked_encoding()
         await response.prepare(request)
-        assert isinstance(request.transport, asyncio.Transport)
+        assert request.transport is not None
         answer = _Answer(request.transport, planned.steps, seen)
         if b.first_token_delay_s:
             await asyncio.sleep(b.first_token_delay_s)

@@ -32,6 +32,8 @@ class SSEParser:
 
         Raises `UpstreamInvalid` when an event passes the bound.
         """
+        if self._is_one_event(read):
+            return [read[6:-2]]
         read = self._with_plain_line_ends(read)
         if b"\n" not in read:
             self._unfinished_line += read
@@ -59,6 +61,17 @@ class SSEParser:
             self._unfinished_line += rest
             self._check(len(rest))
         return payloads
+
+    def _is_one_event(self, read: bytes) -> bool:
+        """What nearly every read is while a model writes; worth half the parser's time."""
+        return (
+            read.find(b"\n") == len(read) - 2
+            and read.startswith(b"data: ")
+            and read.endswith(b"\n\n")
+            and b"\r" not in read
+            and not (self._unfinished_line or self._data or self._ended_in_cr)
+            and len(read) <= self._max_event_bytes
+        )
 
     def _with_plain_line_ends(self, read: bytes) -> bytes:
         if self._ended_in_cr and read:
