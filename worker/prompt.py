@@ -1,4 +1,4 @@
-"""What is sent upstream: the conversation, cut to what the model may read."""
+"""What is sent upstream: the request's own messages, or the conversation, cut to what the model may read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,9 +20,13 @@ def count_tokens(text: str) -> int:
 async def prompt_of(
     generation: Generation, request: Request, model: Model, conversations: Conversations, prefix: str
 ) -> Prompt:
-    """The newest messages that fit, the last one always; a system prompt before them."""
+    """
+    A request's own messages as they are, else the newest of its conversation that fit, the last one
+    always; a system prompt before them.
+    """
     messages: Sequence[dict[str, Any]] = request.messages
-    if generation.conversation is not None:
+    # A client that sends its history knows better than our record of it: it may have edited turns.
+    if not messages and generation.conversation is not None:
         history = await conversations.messages(generation.owner, generation.conversation)
         messages = [{"role": m.role, "content": m.content} for m in history if m.content]
         messages = _newest(messages, model.max_context_tokens)
