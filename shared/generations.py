@@ -51,6 +51,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     #: Equal for equal requests.
     digest: str = ""
+    #: What the dialect's encoder must know of the request, to write the same frames on any gateway.
+    dialect_options: dict[str, Any] = {}
 
     def generation(self) -> "Generation":
         """Its record as it will be once it is created."""
@@ -63,6 +65,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
             dialect=self.dialect,
             on_disconnect=self.on_disconnect,
             conversation=self.conversation_id,
+            dialect_options=msgspec.json.encode(self.dialect_options).decode(),
             created_ms=events.now_ms(),
         )
 
@@ -79,6 +82,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     on_disconnect: OnDisconnect = "continue"
     conversation: str | None = None
     request: str = "{}"
+    dialect_options: str = "{}"
     created_ms: int
     queued_ms: int | None = None
     started_ms: int | None = None
@@ -252,6 +256,8 @@ def _creation(submission: Submission, limits: Any) -> bytes:
         "on_disconnect": submission.on_disconnect,
         "request": msgspec.json.encode(submission.request).decode(),
     }
+    if submission.dialect_options:
+        record["dialect_options"] = msgspec.json.encode(submission.dialect_options).decode()
     new: dict[str, Any] = {
         "id": submission.generation_id,
         "owner": submission.owner,
