@@ -109,6 +109,12 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     """Stop a generation, and say what became of it."""
     state = request.app[STATE]
     generation = await owned(state, request, request.match_info["generation_id"])
+    receipt = await stop(state, generation)
+    return answer_json(receipt, status=202 if receipt.status == "cancelling" else 200)
+
+
+async def stop(state: State, generation: Generation) -> Receipt:
+    """Cancel *generation* for its owner, and wait for what becomes of it."""
     outcome: Literal["cancelled", "already_ended", "cancelling"] = "already_ended"
     if not generation.ended:
         after = await state.log.top(generation.id)
@@ -120,10 +126,10 @@ async def cancel(request: web.Request) -> web.StreamResponse:
                         await subscriber.read()
                 except TimeoutError:
                     outcome = "cancelling"
-        generation = await owned(state, request, generation.id)
+        generation = await state.generations.load(generation.id) or generation
         if generation.state == "cancelled":
             outcome = "cancelled"
-    receipt = Receipt(
+    return Receipt(
         generation_id=generation.id,
         status=outcome,
         state=generation.state,
@@ -131,7 +137,6 @@ async def cancel(request: web.Request) -> web.StreamResponse:
         finish_reason=generation.finish_reason,
         usage=_usage(generation),
     )
-    return answer_json(receipt, status=202 if outcome == "cancelling" else 200)
 
 
 async def status(request: web.Request) -> web.StreamResponse:
@@ -180,6 +185,16 @@ async def owned(state: State, request: web.Request, generation_id: str) -> Gener
     return generation
 
 
+def known_model(state: State, name: str | None) -> str:
+    """The model of that name, or the default one. Raises `UnknownModel`."""
+    if name is None:
+        return state.models.default
+    if name not in state.models.by_name:
+        known = ", ".join(state.models.by_name)
+        raise UnknownModel(f"No model is named {name[:100]!r}; there is: {known}.", field="model")
+    return name
+
+
 def room_for_stream(state: State) -> None:
     """Raises `TooBusy` when this process has as many streams open as it may."""
     if state.relay.open_streams >= state.settings.max_open_streams:
@@ -209,10 +224,7 @@ async def _stream(
 def _submission(state: State, request: web.Request, body: ChatRequest) -> Submission:
     if body.multimodal:
         raise InvalidRequest("`multimodal` is not supported by this server.", field="multimodal")
-    model = body.model if body.model is not None else state.models.default
-    if model not in state.models.by_name:
-        known = ", ".join(state.models.by_name)
-        raise UnknownModel(f"No model is named {model[:100]!r}; there is: {known}.", field="model")
+    model = known_model(state, body.model)
     conversation_id = f"conv_{uuid.uuid4().hex}"
     if body.conversation_id is not None:
         conversation_id = admission.checked_id(body.conversation_id, "conversation_id")
