@@ -42,12 +42,22 @@ async def stream(
                     if began is not None and subscriber.answered:
                         metrics.ttft.labels(model, dialect).observe(asyncio.get_running_loop().time() - began)
                         began = None
-            except Draining:
-                await response.write(b"retry: %d\n: this gateway is going away\n\n" % reconnect_ms(retry_ms))
-            except Gone:
-                await response.write(b": the log has expired\n\n")
+            except (Draining, Gone) as error:
+                if not subscriber.dialect.ends_cleanly_when_cut:
+                    _cut(request)
+                elif isinstance(error, Draining):
+                    wait_ms = reconnect_ms(retry_ms)
+                    await response.write(b"retry: %d\n: this gateway is going away\n\n" % wait_ms)
+                else:
+                    await response.write(b": the log has expired\n\n")
         await response.write_eof()
     except (ConnectionResetError, ClientConnectionResetError):
         # The client left; its stream goes on without it, or is abandoned by the worker.
         pass
     return response
+
+
+def _cut(request: web.Request) -> None:
+    """Close the connection, behind what is written, without the body's end."""
+    if request.transport is not None:
+        request.transport.close()

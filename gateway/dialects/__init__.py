@@ -21,6 +21,9 @@ class Dialect(Protocol):
     name: str
     #: Whether a frame depends on its event alone, so that reading may start anywhere.
     stateless: bool
+    #: Whether clients tell a stream that was cut from one that is whole by its last frame. Where they take
+    #: any clean end for the answer's, what is cut must look like a broken connection.
+    ends_cleanly_when_cut: bool
 
     def encoder(self, generation: Generation) -> Encoder:
         """A fresh encoder, to be fed from the log's first event on (from anywhere, if stateless)."""

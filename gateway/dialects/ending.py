@@ -6,6 +6,7 @@ from shared.position import Position
 
 name = "ending"
 stateless = True
+ends_cleanly_when_cut = True
 
 
 def encoder(generation: Generation) -> "EndingEncoder":

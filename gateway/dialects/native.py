@@ -15,6 +15,7 @@ from shared.position import Position
 
 name = "native"
 stateless = True
+ends_cleanly_when_cut = True
 
 _json = msgspec.json.Encoder().encode
 
