@@ -1,0 +1,115 @@
+"""The broker, stacks of processes, stacks inside the test, and what must hold after every test."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+from aiohttp.pytest_plugin import AiohttpServer
+
+from tests import invariants
+from tests.broker import EmbeddedBroker
+from tests.chat_client import ChatClient
+from tests.local import Local
+from tests.stack import Stack
+
+_SHARED, _LOCAL, _OWN = 0, 1, 2
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Settings of the machine must not reach the tests."""
+    for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[EmbeddedBroker]:
+    """One broker for all tests; each stack has a database of its own."""
+    broker = EmbeddedBroker()
+    broker.start()
+    yield broker
+    broker.remove()
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left() -> AsyncIterator[None]:
+    """After every test: no task of ours is left."""
+    yield
+    assert not (tasks := invariants.unfinished_tasks()), tasks
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[ClientSession]:
+    """An HTTP client without a limit on connections."""
+    async with ClientSession(connector=TCPConnector(limit=0), timeout=ClientTimeout(total=60)) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def shared_stack(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Two gateways and two workers for all tests that break none of them."""
+    stack = Stack(broker, tmp_path_factory.mktemp("stack"), database=_SHARED, upstream=True)
+    try:
+        stack.start(gateways=2, workers=2)
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+async def stack(shared_stack: Stack) -> AsyncIterator[Stack]:
+    """The shared stack; after the test all its generations must have come to their one end."""
+    yield shared_stack
+    await shared_stack.settle()
+
+
+@pytest.fixture
+def chat(stack: Stack, session: ClientSession) -> ChatClient:
+    """A client of the shared stack's first gateway."""
+    return ChatClient(session, stack.gateways[0].url)
+
+
+@pytest.fixture
+def elsewhere(stack: Stack, session: ClientSession) -> ChatClient:
+    """A client of the shared stack's second gateway."""
+    return ChatClient(session, stack.gateways[1].url)
+
+
+StartStack = Callable[..., Awaitable[Stack]]
+
+
+@pytest.fixture
+async def own_stack(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[StartStack]:
+    """Starts a stack that the test may break; after the test it must have settled by itself."""
+    stacks: list[Stack] = []
+
+    async def start(gateways: int = 1, workers: int = 1, **options: Any) -> Stack:
+        directory = tmp_path / str(len(stacks))
+        directory.mkdir()
+        stack = Stack(options.pop("broker", broker), directory, database=_OWN + len(stacks), **options)
+        stacks.append(stack)
+        await stack.begin(gateways, workers)
+        return stack
+
+    yield start
+    try:
+        for stack in stacks:
+            await stack.settle(timeout_s=15)
+    finally:
+        for stack in stacks:
+            stack.stop()
+
+
+@pytest.fixture
+async def local(
+    broker: EmbeddedBroker, tmp_path: Path, aiohttp_server: AiohttpServer
+) -> AsyncIterator[Local]:
+    """A gateway and a worker inside the test, once `start` is called."""
+    local = Local(broker, _LOCAL, tmp_path, aiohttp_server)
+    yield local
+    await local.close()
+    assert not (wrong := invariants.badly_ended(local.redis)), wrong
+    assert not (eternal := invariants.keys_without_ttl(local.redis)), eternal
+    local.redis.flushdb()

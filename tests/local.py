@@ -1,0 +1,89 @@
+"""A gateway, and a worker if wanted, inside the test's own event loop: quick to start, with any settings."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+from aiohttp.pytest_plugin import AiohttpServer
+
+from gateway.app import make_app
+from gateway.state import STATE, State
+from shared import models
+from shared.settings import Settings
+from tests import invariants
+from tests.broker import EmbeddedBroker
+from tests.eventually import eventually
+from tests.stack import MODELS
+from worker import process
+
+
+class Local:
+    """`start` gives the gateway's address; `close` checks that nothing is left behind."""
+
+    def __init__(self, broker: EmbeddedBroker, database: int, directory: Path, server: AiohttpServer) -> None:
+        #: A client that looks at its part of the broker.
+        self.redis: Any = broker.client(database)
+        self.url = ""
+        self._url = broker.url(database)
+        self._models_file = directory / "models.toml"
+        self._server = server
+        self._worker: asyncio.Task[None] | None = None
+        self._gateways: list[Any] = []
+
+    @property
+    def state(self) -> State:
+        """What the first gateway's handlers work with."""
+        state: State = self._gateways[0].app[STATE]
+        return state
+
+    def settings(self, **settings: Any) -> Settings:
+        """Settings for one more part."""
+        ours = {"redis_url": self._url, "models": self._models_file, "drain_grace_s": 0, "lease_s": 1}
+        return Settings.model_validate({**ours, **settings})
+
+    async def start(self, models_toml: str = MODELS, *, worker: bool = True, **settings: Any) -> str:
+        """Returns once the gateway listens."""
+        self._models_file.write_text(models_toml)
+        self.url = await self.add_gateway(**settings)
+        if worker:
+            await self.start_worker(**settings)
+        return self.url
+
+    async def add_gateway(self, **settings: Any) -> str:
+        """One more; gives its address."""
+        app = make_app(self.settings(**settings), models.load(self._models_file))
+        server = await self._server(app, shutdown_timeout=0.1)
+        self._gateways.append(server)
+        return str(server.make_url("")).rstrip("/")
+
+    async def start_worker(self, **settings: Any) -> None:
+        """At most one: it takes this process's signals."""
+        assert self._worker is None
+        self._worker = asyncio.create_task(process.run(self.settings(**settings)))
+        await asyncio.sleep(0)
+
+    async def stop_worker(self) -> None:
+        """Drain it, as SIGTERM does."""
+        if self._worker is not None:
+            worker, self._worker = self._worker, None
+            if not worker.done():
+                signal.raise_signal(signal.SIGTERM)
+            await worker
+
+    async def close(self) -> None:
+        """End every generation and every part; each must have come to its one end."""
+        if self._gateways:
+            owners = {g: self.redis.hget(f"hr:gen:{g}", "owner") for g in invariants.not_ended(self.redis)}
+            for generation_id, owner in owners.items():
+                if owner is not None:
+                    await self.state.generations.cancel(generation_id, owner.decode(), "user")
+            await eventually(
+                lambda: not invariants.not_ended(self.redis),
+                lambda: f"generations end: {invariants.not_ended(self.redis)}",
+            )
+        await self.stop_worker()
+        for gateway in self._gateways:
+            state: State = gateway.app[STATE]
+            await eventually(lambda state=state: state.relay.empty, "the relay is empty")  # type: ignore[misc]
+            await gateway.close()

@@ -1,0 +1,138 @@
+"""One process of ours, as a user would start it: its log is captured, its signals are the test's."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.eventually import eventually
+
+_START_TIMEOUT_S = 20.0
+_STOP_TIMEOUT_S = 10.0
+
+
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """This process's environment without its own settings, and with these."""
+    ours = {f"HEADRACE_{name.upper()}": str(value) for name, value in settings.items()}
+    return {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")} | ours
+
+
+class Program:
+    """`python -m <module>`; it is ready when `/readyz` at its *port* says so."""
+
+    def __init__(self, module: str, env: Mapping[str, str], port: int, log: Path, *options: str) -> None:
+        self.module = module
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.env = dict(env)
+        self._options = options
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Does not wait: see `ready`."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self.module, *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                start_new_session=True,
+            )
+
+    def is_ready(self) -> bool:
+        """Whether it can do its work. Fails when it has ended."""
+        if not self.is_alive:
+            raise AssertionError(f"{self.module} has ended: {self.log[-2000:]}")
+        try:
+            return self.request("GET", "/readyz", timeout_s=1) == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, timeout_s: float = 10
+    ) -> int:
+        """The status of its answer. Blocks."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request(method, path, headers=dict(headers or {}))
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def wait_ready(self) -> None:
+        """`ready` for where no event loop runs."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self.is_ready():
+            assert time.monotonic() < deadline, f"{self.module} is not ready: {self.log[-2000:]}"
+            time.sleep(0.02)
+
+    async def ready(self) -> None:
+        """Returns once it can do its work."""
+        await eventually(self.is_ready, f"{self.module} is ready", _START_TIMEOUT_S)
+
+    async def restart(self) -> None:
+        """A new process in its place, on the same port."""
+        self.stop()
+        self.start()
+        await self.ready()
+
+    def signal(self, signum: signal.Signals) -> None:
+        """SIGKILL, SIGTERM, SIGSTOP, SIGCONT, …"""
+        assert self._process is not None
+        self._process.send_signal(signum)
+
+    def stop(self) -> None:
+        """Drain it. Fails when it does not end."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.terminate()
+        self.wait_ended()
+
+    def wait_ended(self) -> int:
+        """Its exit status. Fails, and kills it, when it does not end."""
+        assert self._process is not None
+        try:
+            return self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"{self.module} did not end: {self.log[-2000:]}") from None
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    async def ended(self, timeout_s: float = _STOP_TIMEOUT_S) -> int:
+        """Its exit status, once it has ended by itself or by a signal."""
+        await eventually(lambda: not self.is_alive, f"{self.module} ends", timeout_s)
+        assert self._process is not None
+        return self._process.returncode
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs, or is paused."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """All it has said so far, its predecessors included."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -1,0 +1,155 @@
+"""A small SSE client: it parses, counts and keeps everything, and can cut its connection."""
+
+import asyncio
+import json
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from aiohttp import ClientResponse
+from multidict import CIMultiDictProxy
+
+_PATIENCE_S = 15.0
+
+
+class Frame(NamedTuple):
+    """One frame with data."""
+
+    id: str | None
+    data: dict[str, Any]
+
+    @property
+    def type(self) -> str:
+        """`start`, `chunk`, `end`, …"""
+        return str(self.data["type"])
+
+
+class Reader:
+    """One open stream. As an async context manager it closes the connection at the end of the block."""
+
+    def __init__(self, response: ClientResponse) -> None:
+        self._response = response
+        self._buffer = b""
+        #: All bytes as they came.
+        self.raw = b""
+        self.frames: list[Frame] = []
+        self.comments: list[str] = []
+        self.retries: list[int] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cut()
+
+    @property
+    def status(self) -> int:
+        """The answer's HTTP status."""
+        return self._response.status
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The answer's headers."""
+        return self._response.headers
+
+    @property
+    def generation_id(self) -> str:
+        """What the answer's headers call the generation."""
+        return self.headers["X-Generation-Id"]
+
+    @property
+    def ids(self) -> list[str]:
+        """All ids, in order."""
+        return [frame.id for frame in self.frames if frame.id is not None]
+
+    @property
+    def last_id(self) -> str | None:
+        """Where to go on."""
+        return self.ids[-1] if self.ids else None
+
+    @property
+    def text(self) -> str:
+        """The answer so far; a `reset` voids what came before."""
+        return text_of(self.frames)
+
+    @property
+    def end(self) -> Frame:
+        """The terminal frame. Fails when there is none, or another, or anything behind it."""
+        terminal = [frame for frame in self.frames if frame.type in {"end", "error"}]
+        assert len(terminal) == 1, f"{len(terminal)} terminal frames: {self.frames[-3:]}"
+        assert self.frames[-1] is terminal[0], f"something follows the terminal frame: {self.frames[-3:]}"
+        return terminal[0]
+
+    async def next(self, timeout_s: float = _PATIENCE_S) -> Frame | None:
+        """The next frame with data; None once the stream has ended."""
+        seen = len(self.frames)
+        async with asyncio.timeout(timeout_s):
+            while len(self.frames) == seen:
+                if not await self._more():
+                    return None
+        return self.frames[seen]
+
+    async def until(self, kind: str, count: int = 1, timeout_s: float = _PATIENCE_S) -> Frame:
+        """The *count*th frame of type *kind* from here. Fails when the stream ends before."""
+        while frame := await self.next(timeout_s):
+            if frame.type == kind:
+                count -= 1
+                if not count:
+                    return frame
+        raise AssertionError(f"the stream ended before {kind!r}: {self.frames[-3:]}")
+
+    async def comment(self, timeout_s: float = _PATIENCE_S) -> str:
+        """The next comment."""
+        seen = len(self.comments)
+        async with asyncio.timeout(timeout_s):
+            while len(self.comments) == seen:
+                assert await self._more(), "the stream ended before a comment"
+        return self.comments[seen]
+
+    async def all(self, timeout_s: float = _PATIENCE_S) -> list[Frame]:
+        """Read to the stream's end; gives all its frames."""
+        while await self.next(timeout_s):
+            pass
+        return self.frames
+
+    def cut(self) -> None:
+        """Close the connection, whatever is still to come."""
+        self._response.close()
+
+    async def _more(self) -> bool:
+        data = await self._response.content.readany()
+        self.raw += data
+        *blocks, self._buffer = (self._buffer + data).split(b"\n\n")
+        for block in blocks:
+            self._take(block.decode())
+        return bool(data)
+
+    def _take(self, block: str) -> None:
+        frame_id, data = None, []
+        for line in block.split("\n"):
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if not name:
+                self.comments.append(value)
+            elif name == "id":
+                frame_id = value
+            elif name == "retry":
+                self.retries.append(int(value))
+            elif name == "data":
+                data.append(value)
+            else:
+                raise AssertionError(f"no frame has a line like {line!r}")
+        if data:
+            self.frames.append(Frame(frame_id, json.loads("\n".join(data))))
+
+
+def text_of(frames: list[Frame]) -> str:
+    """The answer that *frames* give; a `reset` voids what came before."""
+    text: list[str] = []
+    for frame in frames:
+        if frame.type == "reset":
+            text.clear()
+        elif frame.type == "chunk":
+            text.append(frame.data["content"])
+    return "".join(text)
