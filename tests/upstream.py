@@ -216,6 +216,10 @@ class FakeUpstream:
         b = self._behaviour_for(seen)
         if b.never_answer:
             await asyncio.get_running_loop().create_future()
+        if b.close_unannounced and sum(s.client_port == seen.client_port for s in self.requests) > 1:
+            assert request.transport is not None
+            _cut(request.transport, reset=False)
+            await asyncio.get_running_loop().create_future()
         if b.status != 200:
             return _refusal(b.status, b.message, b.retry_after)
         if b.whole or not seen.body.get("stream"):

@@ -48,6 +48,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     content_type: str | None = None
     #: Nothing at all, not even a status.
     never_answer: bool = False
+    #: A second request over one connection finds it closed, which no header announced.
+    close_unannounced: bool = False
     stall_after: int | None = None
     #: All is said, but the connection stays open.
     stall_at_end: bool = False

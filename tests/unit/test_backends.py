@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from email.utils import formatdate
 from typing import Any
 
@@ -66,6 +67,27 @@ async def _read_until_error(backend: OpenAICompatible, prompt: Prompt) -> tuple[
     return _text(read), caught.value
 
 
+@asynccontextmanager
+async def _bare_server(writes: Sequence[bytes], pause_s: float = 0) -> AsyncIterator[str]:
+    """A server that reads a request, writes this with pauses between, and closes."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        try:
+            for data in writes:
+                writer.write(data)
+                await asyncio.sleep(pause_s)
+                await writer.drain()
+        except ConnectionError:
+            return
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        host, port = server.sockets[0].getsockname()
+        yield f"http://{host}:{port}/v1"
+
+
 def _text(deltas: Sequence[Delta]) -> str:
     return "".join(delta.text for delta in deltas if isinstance(delta, Text))
 
@@ -119,6 +141,26 @@ async def test_ways_to_write_the_same_answer(backend: OpenAICompatible, behaviou
 async def test_usage_may_be_missing(backend: OpenAICompatible) -> None:
     """A server that counts nothing still finishes."""
     assert (await _read(backend, _script(usage=False)))[-1] == Finished("stop", None)
+
+
+async def test_comments_after_the_end_do_not_hold_it_up() -> None:
+    """Only so much time is given to usage that may follow, whatever else keeps coming."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    said = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}],"usage":{}}\n\n'
+    async with _bare_server([head + said, *[b": still here\n\n"] * 1000], pause_s=0.01) as base_url:
+        backend = OpenAICompatible(Model(base_url=base_url), "m")
+        async with asyncio.timeout(1):
+            assert _text(await _read(backend, _prompt())) == "hi"
+        await backend.close()
+
+
+async def test_what_is_not_http_is_invalid() -> None:
+    """A port that speaks something else is told from one that is closed."""
+    async with _bare_server([b"SSH-2.0-OpenSSH_9.2\r\n"]) as base_url:
+        backend = OpenAICompatible(Model(base_url=base_url), "m")
+        _, error = await _read_until_error(backend, _prompt())
+        await backend.close()
+    assert type(error) is UpstreamInvalid
 
 
 async def test_done_without_a_finish_reason_is_a_stop(backend: OpenAICompatible) -> None:
@@ -310,6 +352,25 @@ async def test_a_whole_answer_leaves_its_connection_for_the_next(
     for _ in range(3):
         await _read(backend, _prompt())
     assert len({seen.client_port for seen in upstream.requests}) == 1
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_costs_nothing(
+    backend: OpenAICompatible, upstream: FakeUpstream
+) -> None:
+    """A server may close a kept connection just as it is used again; a new one is taken at once."""
+    script = _script(close_unannounced=True)
+    for _ in range(3):
+        assert _text(await _read(backend, script)) == _TEN_WORDS
+    assert len(upstream.requests) == 5
+
+
+async def test_a_new_connection_that_is_closed_is_a_broken_answer() -> None:
+    """Only a kept connection is given the benefit of the doubt."""
+    async with _bare_server([]) as base_url:
+        backend = OpenAICompatible(Model(base_url=base_url), "m")
+        _, error = await _read_until_error(backend, _prompt())
+        await backend.close()
+    assert type(error) is UpstreamBroke
 
 
 async def test_the_request_says_all_that_the_model_and_the_prompt_do(upstream: FakeUpstream) -> None:

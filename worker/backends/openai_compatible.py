@@ -14,14 +14,14 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from shared.errors import UpstreamBroke, UpstreamError, UpstreamInvalid, UpstreamRefused
+from shared.errors import UpstreamBroke, UpstreamError, UpstreamInvalid
 from shared.models import Model
 from worker.backends import Delta, Prompt
 from worker.backends.completion import Completion
+from worker.backends.connections import Connections, cut
 from worker.backends.refusal import refusal
 from worker.backends.sse import SSEParser
 
-_CONNECT_TIMEOUT_S = 10.0
 #: After its finish_reason an upstream may still send usage and `[DONE]`; some then never close.
 _LAST_WORDS_S = 2.0
 #: Then the body's end is usually on its way, and having read it keeps the connection for the next request.
@@ -43,22 +43,22 @@ class OpenAICompatible:
         base = URL(model.base_url)
         if base.scheme not in {"http", "https"} or not base.host:
             raise ValueError(f"base_url {model.base_url!r} is not an http(s) address")
-        self._url = base.with_path(base.path.rstrip("/") + "/chat/completions")
         self._model = model
         self._upstream_model = model.upstream_model or name
-        self._headers = {
+        headers = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream",
             # A compressing proxy gathers deltas before it lets them go.
             "Accept-Encoding": "identity",
         }
         if model.api_key_env:
-            self._headers["Authorization"] = f"Bearer {_key(model.api_key_env)}"
-        self._session: aiohttp.ClientSession | None = None
+            headers["Authorization"] = f"Bearer {_key(model.api_key_env)}"
+        url = base.with_path(base.path.rstrip("/") + "/chat/completions").with_query(base.query)
+        self._connections = Connections(url, headers)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
         """As `Backend.stream` says."""
-        response = await self._ask(prompt)
+        response = await self._connections.ask(self._body(prompt))
         try:
             if response.status != 200:
                 raise refusal(response.status, response.headers, await _read_refusal(response))
@@ -68,7 +68,8 @@ class OpenAICompatible:
             if response.content_type != "text/event-stream":
                 raise UpstreamInvalid(f"The model server sent {response.content_type} instead of an answer.")
             parser, completion = SSEParser(), Completion()
-            while read := await _next(response.content, completion):
+            reads = _Reads(response.content, completion)
+            while read := await reads.next():
                 deltas: list[Delta] = []
                 try:
                     completion.take(parser.feed(read), deltas)
@@ -80,30 +81,11 @@ class OpenAICompatible:
                     yield deltas
             yield [completion.finished()]
         finally:
-            _cut(response)
+            cut(response)
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    async def _ask(self, prompt: Prompt) -> aiohttp.ClientResponse:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        try:
-            return await self._session.post(
-                self._url, data=self._body(prompt), headers=self._headers, allow_redirects=False
-            )
-        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
-            raise UpstreamRefused() from error
-        except aiohttp.ClientResponseError as error:
-            raise UpstreamInvalid() from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamBroke() from error
+        await self._connections.close()
 
     def _body(self, prompt: Prompt) -> bytes:
         model = self._model
@@ -134,19 +116,34 @@ def _key(variable: str) -> str:
     return key
 
 
-async def _next(content: aiohttp.StreamReader, completion: Completion) -> bytes:
-    """What the network brings next; nothing at a whole answer's end. Raises `UpstreamBroke` before it."""
-    try:
-        if not completion.ended:
-            if read := await content.readany():
+class _Reads:
+    """The network reads of one answer, up to its end."""
+
+    def __init__(self, content: aiohttp.StreamReader, completion: Completion) -> None:
+        self._content = content
+        self._completion = completion
+        self._ended_at: float | None = None
+
+    async def next(self) -> bytes:
+        """What the network brings next; nothing at a whole answer's end. Raises `UpstreamBroke` before it."""
+        try:
+            if self._completion.ended:
+                return await self._last_words()
+            if read := await self._content.readany():
                 return read
             raise UpstreamBroke()
-        async with asyncio.timeout(_EOF_S if completion.complete else _LAST_WORDS_S):
-            return await content.readany()
-    except (aiohttp.ClientError, OSError) as error:
-        if completion.ended:
-            return b""
-        raise UpstreamBroke() from error
+        except (aiohttp.ClientError, OSError) as error:
+            if self._completion.ended:
+                return b""
+            raise UpstreamBroke() from error
+
+    async def _last_words(self) -> bytes:
+        if self._ended_at is None:
+            self._ended_at = asyncio.get_running_loop().time()
+        # From the end, not from the last read: comments may come for ever.
+        wait_s = _EOF_S if self._completion.complete else _LAST_WORDS_S
+        async with asyncio.timeout_at(self._ended_at + wait_s):
+            return await self._content.readany()
 
 
 async def _whole(content: aiohttp.StreamReader) -> Sequence[Delta]:
@@ -180,15 +177,3 @@ async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
     while len(body) <= most and (read := await content.readany()):
         body += read
     return bytes(body)
-
-
-def _cut(response: aiohttp.ClientResponse) -> None:
-    """
-    End the upstream's work now, unless the answer was read to its end.
-
-    Closing alone would, over TLS, first wait for the peer's goodbye.
-    """
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
-    response.close()
