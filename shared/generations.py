@@ -135,7 +135,9 @@ class Generations:
             raise TooBusy(retry_after_s=2)
         metrics.generations_created.labels(submission.model, submission.dialect).inc()
         if outcome == "waiting" and submission.on_busy == "interrupt":
-            await self.cancel(answer[1].decode(), submission.owner, "interrupted")
+            # Those that wait go first, or the end of the active one would start them.
+            for generation_id in reversed(answer[1:]):
+                await self.cancel(generation_id.decode(), submission.owner, "interrupted")
         return submission.generation_id, True
 
     async def load(self, generation_id: str) -> Generation | None:

@@ -3,7 +3,7 @@
 -- ARGV  1 what to create as JSON: id, owner, conversation, on_busy, idempotency, digest, queue,
 --         max_queued, title, idempotency_ttl_ms, record (a map of fields)
 --       2 the arq job payload
--- gives {'created'} | {'waiting', active id} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'}
+-- gives {'created'} | {'waiting', active id, ids that wait already…} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'}
 local new, payload = cjson.decode(ARGV[1]), ARGV[2]
 local now = now_ms()
 local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
@@ -49,9 +49,10 @@ if scope then
   redis.call('PEXPIRE', all, CONVERSATION_TTL_MS)
 end
 if active then
+  local ahead = redis.call('LRANGE', NEXT .. scope, 0, -1)
   redis.call('RPUSH', NEXT .. scope, new.id)
   redis.call('PEXPIRE', NEXT .. scope, GENERATION_TTL_MS)
-  return {'waiting', active}
+  return {'waiting', active, unpack(ahead)}
 end
 activate(new.id, now)
 return {'created'}
