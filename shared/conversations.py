@@ -49,6 +49,16 @@ class Conversations:
             fields = await self._broker.redis.hgetall(f"{keys.CONVERSATION}{owner}:{conversation_id}")  # type: ignore[misc]
         return _headline(conversation_id, fields) if fields else None
 
+    async def answering(self, owner: str, conversation_id: str) -> list[str]:
+        """The active generation's id, then those that wait for it, oldest first."""
+        scope = f"{owner}:{conversation_id}"
+        with self._broker.watch("answering"):
+            async with self._broker.redis.pipeline(transaction=True) as pipe:
+                pipe.hget(keys.CONVERSATION + scope, "active")
+                pipe.lrange(keys.NEXT + scope, 0, -1)
+                active, waiting = await pipe.execute()
+        return [raw.decode() for raw in (*([active] if active else ()), *waiting)]
+
     async def recent(self, owner: str, count: int = 100) -> list[Conversation]:
         """The last used first."""
         with self._broker.watch("conversations"):
