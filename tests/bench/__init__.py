@@ -1,0 +1,1 @@
+"""`make bench`: what Headrace costs, beside what others cost for the same streams."""

@@ -1,0 +1,143 @@
+"""
+Run the bench: every system under the same streams, one after another, and then what only ours does.
+
+It wants the machine to itself. Everything it starts it ends, also when it is interrupted.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import platform
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from tests.bench import budgets, idle, plot, quiet, report, targets
+from tests.bench.children import Failed, raise_file_limit
+from tests.bench.figures import Quiet, Results, Run
+from tests.bench.targets import DIRECT, OURS, PEERS, Target
+from tests.bench.workload import Workload, measure
+
+_RESULTS = Path(__file__).parents[2] / "bench-results"
+_REPLAYED_EVENTS = 10_000
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How often and how many, for what is measured on a quiet system."""
+
+    pick_ups: int = 200
+    cancels: int = 200
+    replays: int = 10
+    streams_at_failover: int = 40
+    idle_streams: int = 1000
+
+
+_QUICK = Extent(pick_ups=50, cancels=40, replays=3, streams_at_failover=20, idle_streams=200)
+
+
+async def bench(sizes: Sequence[int], load: Workload, extent: Extent) -> Results:
+    """Measure everything."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with targets.upstream() as upstream:
+        runs = [run async for run in _runs(upstream, load, sizes)]
+        found = await _quiet(upstream, extent)
+    return Results(
+        machine={
+            "system": platform.platform(),
+            "processor": _processor(),
+            "cpus": str(os.cpu_count()),
+            "python": platform.python_version(),
+        },
+        workload={"deltas": load.deltas, "rate": load.rate},
+        runs=runs,
+        quiet=found,
+        verdicts=budgets.verdicts(runs, found),
+    )
+
+
+async def _runs(upstream: Target, load: Workload, sizes: Sequence[int]) -> AsyncIterator[Run]:
+    systems: dict[str, AbstractAsyncContextManager[Target]] = {
+        DIRECT: contextlib.nullcontext(upstream),
+        OURS: targets.headrace(upstream.port),
+        **{name: targets.peer(module, upstream.port) for name, module in PEERS.items()},
+    }
+    for name, starting in systems.items():
+        async with starting as target:
+            for streams in sizes:
+                _say(f"{name}, {streams} streams")
+                yield await measure(name, target, upstream, load, streams)
+
+
+async def _quiet(upstream: Target, extent: Extent) -> Quiet:
+    async with targets.headrace(upstream.port) as ours:
+        _say("job pick-up")
+        pick_up = await quiet.pick_up_ms(ours, upstream, extent.pick_ups)
+        _say("cancel")
+        cancel = await quiet.cancel_ms(ours, upstream, extent.cancels)
+        _say("replay")
+        replay = await quiet.replay_ms(ours, _REPLAYED_EVENTS, extent.replays)
+    async with targets.headrace(upstream.port, workers=2) as ours:
+        _say("loss of a worker")
+        failover = await quiet.failover_ms(ours, extent.streams_at_failover)
+    _say("memory")
+    async with targets.headrace(upstream.port, gateways=2) as ours:
+        idle_bytes = await idle.bytes_per_resumed_stream(ours, extent.idle_streams)
+    async with targets.peer("bare_aiohttp", upstream.port) as bare:
+        floor = await idle.bytes_per_bare_stream(bare, extent.idle_streams)
+    return Quiet(
+        pick_up_ms=pick_up,
+        cancel=cancel,
+        replay_ms=replay,
+        failover=failover,
+        idle_bytes=idle_bytes,
+        idle_floor_bytes=floor,
+    )
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine()
+
+
+def _say(what: str) -> None:
+    print(f"bench: {what}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """`python -m tests.bench`"""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--streams", type=int, nargs="+", default=[200, 1000], help="streams at once")
+    parser.add_argument("--deltas", type=int, default=100, help="deltas of a stream")
+    parser.add_argument("--rate", type=float, default=20, help="deltas a second of a stream")
+    parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")
+    chosen = parser.parse_args()
+    sizes, load, extent = chosen.streams, Workload(chosen.deltas, chosen.rate), Extent()
+    if chosen.quick:
+        sizes, load, extent = [50], Workload(40, chosen.rate), _QUICK
+    raise_file_limit()
+    try:
+        results = uvloop.run(bench(sizes, load, extent))
+    except Failed as error:
+        sys.exit(f"bench: {error}")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("bench: interrupted")
+    _RESULTS.mkdir(exist_ok=True)
+    report.show(results)
+    report.write(results, _RESULTS)
+    plot.draw(results.runs, _RESULTS / "bench.svg")
+    _say(f"figures and plot are in {_RESULTS.name}/")
+
+
+if __name__ == "__main__":
+    main()

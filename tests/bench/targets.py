@@ -1,0 +1,92 @@
+"""What is measured: how each system is started, and asked for a stream."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.bench.children import Child, free_port, python, running
+from tests.bench.load import post
+
+OURS = "headrace"
+DIRECT = "upstream alone"
+FASTAPI = "FastAPI + httpx"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A system that is up."""
+
+    child: Child
+    #: Where it listens; ours may have several gateways.
+    ports: Sequence[int]
+    #: The request for a stream that answers a message.
+    ask: Callable[[str], bytes]
+
+    @property
+    def port(self) -> int:
+        """Where it is asked."""
+        return self.ports[0]
+
+
+@asynccontextmanager
+async def upstream() -> AsyncIterator[Target]:
+    """The fake model server, asked directly."""
+    port = free_port()
+    command = python("tests.upstream", "--port", str(port))
+    async with running(command, [port], lambda _: "upstream") as child:
+        yield Target(child, [port], _completion)
+
+
+@asynccontextmanager
+async def headrace(upstream_port: int, *, gateways: int = 1, workers: int = 1) -> AsyncIterator[Target]:
+    """Ours, whole: broker, workers, gateways and what keeps them running."""
+    first = free_port(following=gateways - 1)
+    ports = range(first, first + gateways)
+    with TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as data:
+        command = [
+            *(str(Path(sys.executable).with_name("headrace")), "up", "--port", str(first)),
+            *("--gateways", str(gateways), "--workers", str(workers)),
+            *("--upstream", _base_url(upstream_port), "--model", "fake", "--data", data),
+        ]
+        async with running(command, ports, _role) as child:
+            yield Target(child, ports, lambda message: post("/api/chat/stream", {"message": message}))
+
+
+@asynccontextmanager
+async def peer(module: str, upstream_port: int) -> AsyncIterator[Target]:
+    """One of `tests.bench.peers`."""
+    port = free_port()
+    command = python(
+        f"tests.bench.peers.{module}", "--port", str(port), "--upstream", _base_url(upstream_port)
+    )
+    async with running(command, [port], lambda _: "proxy") as child:
+        yield Target(child, [port], lambda message: post("/chat", {"message": message}))
+
+
+#: Modules of `tests.bench.peers` by the name they go by.
+PEERS = {
+    "bare aiohttp": "bare_aiohttp",
+    FASTAPI: "fastapi_httpx",
+    "OpenAI SDK + sse-starlette": "openai_sse_starlette",
+}
+
+
+def _base_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/v1"
+
+
+def _completion(message: str) -> bytes:
+    body = {"model": "fake", "stream": True, "messages": [{"role": "user", "content": message}]}
+    return post("/v1/chat/completions", body)
+
+
+def _role(command: Sequence[str]) -> str:
+    if any(name in word for word in command[:1] for name in ("valkey-server", "redis-server")):
+        return "broker"
+    for role in ("gateway", "worker"):
+        if role in command:
+            return role
+    return "supervisor"
