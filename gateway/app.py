@@ -8,7 +8,7 @@ import aiohttp_cors
 from aiohttp import web
 
 from gateway.auth import Keyring
-from gateway.middleware import MIDDLEWARES
+from gateway.middleware import MIDDLEWARES, tell_request_id
 from gateway.openapi import document
 from gateway.relay import Relay
 from gateway.routes import ROUTES
@@ -20,7 +20,10 @@ from shared.generations import Generations
 from shared.models import Models
 from shared.settings import Settings
 
-_EXPOSED = ("X-Generation-Id", "X-Conversation-Id", "Location", "Idempotent-Replayed", "Retry-After")
+_EXPOSED = (
+    *("X-Generation-Id", "X-Conversation-Id", "Location", "Idempotent-Replayed"),
+    *("X-Request-Id", "Retry-After", "X-Should-Retry"),
+)
 
 
 def make_app(settings: Settings, models: Models) -> web.Application:
@@ -45,6 +48,7 @@ def make_app(settings: Settings, models: Models) -> web.Application:
     cors = aiohttp_cors.setup(app, defaults={origin: _allowed() for origin in settings.origins})
     for route in ROUTES:
         cors.add(app.router.add_route(route.method, route.path, route.handler))
+    app.on_response_prepare.append(tell_request_id)
     app.cleanup_ctx.append(_relaying)
     return app
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from gateway.middleware import ErrorAnswer
+from gateway.refusal import ErrorAnswer, OpenAIErrorAnswer, answer_type
 from gateway.state import STATE
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def document(routes: "Sequence[Route]", version: str) -> dict[str, Any]:
     """The description as a JSON object."""
     kinds = {kind for route in routes for kind in (route.body, route.gives) if isinstance(kind, type)}
     ordered = sorted(kinds - {str}, key=lambda kind: kind.__name__)
-    _, components = msgspec.json.schema_components([*ordered, ErrorAnswer], ref_template=_REF)
+    described = [*ordered, ErrorAnswer, OpenAIErrorAnswer]
+    _, components = msgspec.json.schema_components(described, ref_template=_REF)
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -40,9 +41,10 @@ def document(routes: "Sequence[Route]", version: str) -> dict[str, Any]:
 
 
 def _operation(route: "Route") -> dict[str, Any]:
+    error = {"$ref": _REF.format(name=answer_type(route.path).__name__)}
     failed = {
         "description": "An error; `code` says which",
-        "content": {"application/json": {"schema": {"$ref": _REF.format(name="ErrorAnswer")}}},
+        "content": {"application/json": {"schema": error}},
     }
     operation: dict[str, Any] = {
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}_"

@@ -38,3 +38,5 @@ class State(msgspec.Struct):
 STATE = web.AppKey("state", State)
 #: The asker, set by the middleware for every route that is not public.
 OWNER = web.RequestKey("owner", str)
+#: Names the request in our log and in its answer.
+REQUEST_ID = web.RequestKey("request_id", str)

@@ -8,6 +8,7 @@ HeadraceError
 │   └── UnknownModel          400
 ├── Unauthorized              401
 ├── NotFound                  404
+│   └── ModelNotFound         404
 ├── MethodNotAllowed          405
 ├── Busy                      409
 ├── Gone                      410
@@ -19,24 +20,25 @@ HeadraceError
 ├── Unavailable               503
 │   ├── BrokerUnavailable     503
 │   └── Draining              503
-└── GenerationFailed          ends a log, never a request
-    ├── UpstreamError
-    │   ├── UpstreamRefused, UpstreamRejected, UpstreamRateLimited, UpstreamFailed
-    │   ├── UpstreamBroke, UpstreamInvalid
-    │   └── FirstTokenTimeout, BetweenTokensTimeout
-    ├── TotalTimeout, QueueTimeout, WorkerLost, AttemptsExhausted, LogTooLarge
+└── GenerationFailed          500, ends a log; its status is for who waits for the whole answer
+    ├── UpstreamError         502
+    │   ├── UpstreamRefused, UpstreamFailed, UpstreamBroke, UpstreamInvalid
+    │   ├── UpstreamRejected  400
+    │   ├── UpstreamRateLimited 429
+    │   └── FirstTokenTimeout, BetweenTokensTimeout 504
+    ├── TotalTimeout          504
+    ├── QueueTimeout, WorkerLost, AttemptsExhausted 503
+    ├── LogTooLarge
     └── InternalFailure
 """
-
-from typing import ClassVar
 
 
 class HeadraceError(Exception):
     """Something went wrong."""
 
-    code: ClassVar[str] = "internal"
-    status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    code: str = "internal"
+    status: int = 500
+    retryable: bool = False
 
     def __init__(
         self,
@@ -81,6 +83,12 @@ class NotFound(HeadraceError):
 
     code = "not_found"
     status = 404
+
+
+class ModelNotFound(NotFound):
+    """No model of that name is configured."""
+
+    code = "model_not_found"
 
 
 class MethodNotAllowed(HeadraceError):
@@ -167,6 +175,7 @@ class UpstreamError(GenerationFailed):
     """The model server failed."""
 
     code = "upstream_failed"
+    status = 502
     retryable = True
 
 
@@ -180,6 +189,7 @@ class UpstreamRejected(UpstreamError):
     """The model server rejected the request."""
 
     code = "upstream_rejected"
+    status = 400
     retryable = False
 
 
@@ -187,6 +197,7 @@ class UpstreamRateLimited(UpstreamError):
     """The model server is limiting our rate."""
 
     code = "upstream_rate_limited"
+    status = 429
 
 
 class UpstreamFailed(UpstreamError):
@@ -211,24 +222,28 @@ class FirstTokenTimeout(UpstreamError):
     """The model server did not begin to answer in time."""
 
     code = "first_token_timeout"
+    status = 504
 
 
 class BetweenTokensTimeout(UpstreamError):
     """The model server fell silent in mid-answer."""
 
     code = "between_tokens_timeout"
+    status = 504
 
 
 class TotalTimeout(GenerationFailed):
     """The answer took longer than is allowed."""
 
     code = "total_timeout"
+    status = 504
 
 
 class QueueTimeout(GenerationFailed):
     """No worker was free in time."""
 
     code = "queue_timeout"
+    status = 503
     retryable = True
 
 
@@ -236,6 +251,7 @@ class WorkerLost(GenerationFailed):
     """The worker was lost and no other took over in time."""
 
     code = "worker_lost"
+    status = 503
     retryable = True
 
 
@@ -243,6 +259,7 @@ class AttemptsExhausted(GenerationFailed):
     """Several workers in a row were lost while generating this answer."""
 
     code = "attempts_exhausted"
+    status = 503
     retryable = True
 
 
@@ -257,3 +274,14 @@ class InternalFailure(GenerationFailed):
 
     code = "internal"
     retryable = True
+
+
+def failure(code: str, message: str) -> GenerationFailed:
+    """The failure that a log or a record tells of."""
+    kinds = [GenerationFailed]
+    while kinds:
+        kind = kinds.pop()
+        if kind.code == code:
+            return kind(message)
+        kinds += kind.__subclasses__()
+    return GenerationFailed(message)
