@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from aiohttp.typedefs import Handler
 
-from gateway import chat, health, history, openapi
+from gateway import chat, health, history, openapi, ui_chat
 
 _STRING: Mapping[str, Any] = {"type": "string"}
 #: Where a reader goes on.
@@ -58,6 +58,31 @@ ROUTES: Sequence[Route] = (
         statuses=(200, 204),
         errors=(400, 401, 404, 429, 503),
         parameters=_RESUME,
+    ),
+    Route(
+        "POST",
+        "/api/ui/chat",
+        ui_chat.send,
+        body=ui_chat.UIChatRequest,
+        errors=(400, 401, 404, 413, 415, 422, 429, 503),
+        parameters=_IDEMPOTENT,
+    ),
+    Route(
+        "GET",
+        "/api/ui/chat/{chat_id}/stream",
+        ui_chat.resume,
+        statuses=(200, 204),
+        errors=(400, 401, 429, 503),
+        parameters=(*_RESUME, ("query", "message_id", _STRING)),
+    ),
+    Route(
+        "POST",
+        "/api/ui/chat/{chat_id}/stop",
+        ui_chat.halt,
+        body=ui_chat.UIStopRequest,
+        gives=chat.Receipt,
+        statuses=(200, 202, 204),
+        errors=(400, 401, 404, 413, 415, 503),
     ),
     Route("GET", "/api/heartbeat", health.live, gives=health.Health, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),

@@ -1,0 +1,165 @@
+"""
+Chats of the AI SDK: what `DefaultChatTransport` calls, under `/api/ui/chat`.
+
+A chat is a conversation. Its client keeps the messages and sends them all, so they are the prompt as
+they are; ours is the list of turns, and which generation answers. A page that goes away has not
+stopped anything: only the stop call does.
+"""
+
+import uuid
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from gateway import admission, sse
+from gateway.chat import Receipt, answer_json, known_model, owned, room_for_stream, stop, stream_headers
+from gateway.dialects import ui_message
+from gateway.state import OWNER, STATE, State
+from gateway.subscriber import Subscriber
+from gateway.ui_messages import UIMessage, chat_messages, last_said
+from shared import metrics
+from shared.errors import InvalidRequest, NotFound
+from shared.generations import Generation, Request, Submission
+
+
+class UIChatRequest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True
+):
+    """`POST /api/ui/chat`: what the transport sends, and what its `body` option may add."""
+
+    id: str
+    messages: Annotated[list[UIMessage], Meta(min_length=1)]
+    trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
+    message_id: str | None = None
+    model: str | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = msgspec.field(
+        default=None, name="max_tokens"
+    )
+    tools: list[dict[str, Any]] = []
+    tool_choice: str | dict[str, Any] | None = msgspec.field(default=None, name="tool_choice")
+
+
+class UIStopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """`POST /api/ui/chat/{chat_id}/stop`; the body may be left out."""
+
+    #: A generation's id: another one is left alone. It comes with every stream as `X-Generation-Id`.
+    active_stream_id: str | None = None
+    #: What the page shows. The text so far is kept here in any case.
+    assistant_message: Any = None
+
+
+async def send(request: web.Request) -> web.StreamResponse:
+    """Accept a chat's messages and stream the answer; what still answers an earlier one is stopped."""
+    state = request.app[STATE]
+    body = await admission.read_body(request, UIChatRequest)
+    submission = _submission(state, request, body)
+    room_for_stream(state)
+    generation = submission.generation()
+    async with state.relay.subscribe(generation, ui_message, fresh=True) as subscriber:
+        known_id, new = await state.generations.create(submission)
+        if new:
+            return await _stream(request, subscriber, generation)
+    known = await owned(state, request, known_id)
+    async with state.relay.subscribe(known, ui_message) as subscriber:
+        return await _stream(request, subscriber, known, replayed=True)
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """
+    Stream the answer under way from its start; 204 when there is none.
+
+    `?message_id=` names the reply that was cut: it is replayed although it has ended meanwhile.
+    """
+    state = request.app[STATE]
+    after = admission.resume_position(request)
+    room_for_stream(state)
+    answering = await _answering(state, request)
+    generation = answering[-1] if answering else await _cut_reply(state, request)
+    if generation is None:
+        metrics.resumes.labels("finished").inc()
+        return web.Response(status=204)
+    metrics.resumes.labels("ok").inc()
+    async with state.relay.subscribe(generation, ui_message, after) as subscriber:
+        return await _stream(request, subscriber, generation)
+
+
+async def halt(request: web.Request) -> web.StreamResponse:
+    """Stop the answer under way, and say what became of it; 204 when there is none."""
+    state = request.app[STATE]
+    wanted = UIStopRequest()
+    if request.can_read_body:
+        wanted = await admission.read_body(request, UIStopRequest)
+    chat_id = request.match_info["chat_id"]
+    if await state.conversations.load(request[OWNER], chat_id) is None:
+        raise NotFound("There is no chat of that id.", field="chat_id")
+    receipts: list[Receipt] = []
+    # Those that wait go first, or the end of the active one would start them.
+    for generation in reversed(await _answering(state, request)):
+        if wanted.active_stream_id in {None, generation.id}:
+            receipts.append(await stop(state, generation))
+    if not receipts:
+        return web.Response(status=204)
+    return answer_json(receipts[0], status=202 if receipts[0].status == "cancelling" else 200)
+
+
+async def _answering(state: State, request: web.Request) -> list[Generation]:
+    """What answers this chat or waits to, oldest first."""
+    ids = await state.conversations.answering(request[OWNER], request.match_info["chat_id"])
+    loaded = [await state.generations.load(generation_id) for generation_id in ids]
+    return [generation for generation in loaded if generation is not None and not generation.ended]
+
+
+async def _cut_reply(state: State, request: web.Request) -> Generation | None:
+    """The ended generation that `?message_id=` names, while its log is kept."""
+    generation = await state.generations.load(request.query.get("message_id", ""))
+    if generation is None or generation.owner != request[OWNER]:
+        return None
+    if generation.conversation != request.match_info["chat_id"]:
+        return None
+    return generation if await state.log.top(generation.id) is not None else None
+
+
+async def _stream(
+    request: web.Request, subscriber: Subscriber, generation: Generation, *, replayed: bool = False
+) -> web.StreamResponse:
+    headers = {**stream_headers(generation), **ui_message.HEADERS}
+    headers["Location"] = f"/api/ui/chat/{generation.conversation}/stream"
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    retry_ms = request.app[STATE].settings.retry_ms
+    return await sse.stream(request, subscriber, headers, model=generation.model, retry_ms=retry_ms)
+
+
+def _submission(state: State, request: web.Request, body: UIChatRequest) -> Submission:
+    known = list(body.messages)
+    if body.trigger == "regenerate-message" and known[-1].role == "assistant":
+        # The SDK leaves the reply out that is to be replaced; others send it along.
+        known.pop()
+    messages = chat_messages(known, state.settings.max_message_chars)
+    said = last_said(messages)
+    if not known or not any(message["role"] == "user" for message in messages):
+        raise InvalidRequest("`messages` has no message of a user.", field="messages")
+    model = known_model(state, body.model)
+    passed_on = {"tools": body.tools, "tool_choice": body.tool_choice}
+    goes_on = known[-1].id if known[-1].role == "assistant" else None
+    return Submission(
+        generation_id=f"gen_{uuid.uuid4().hex}",
+        owner=request[OWNER],
+        model=model,
+        queue=state.models.queue_of(model),
+        dialect=ui_message.name,
+        dialect_options=msgspec.to_builtins(ui_message.Options(message_id=goes_on)),
+        request=Request(
+            messages=messages,
+            max_tokens=body.max_tokens,
+            parameters={name: value for name, value in passed_on.items() if value},
+        ),
+        conversation_id=admission.checked_id(body.id, "id"),
+        message=said,
+        on_busy="interrupt",
+        on_disconnect="continue",
+        idempotency_key=admission.idempotency_key(request),
+        digest=admission.digest(body),
+    )
