@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -31,7 +32,9 @@ class Reader:
         self._buffer = b""
         #: All bytes as they came.
         self.raw = b""
+        #: Those that were asked for; what came with them in one read waits.
         self.frames: list[Frame] = []
+        self._waiting: deque[Frame] = deque()
         self.comments: list[str] = []
         self.retries: list[int] = []
 
@@ -83,12 +86,12 @@ class Reader:
 
     async def next(self, timeout_s: float = _PATIENCE_S) -> Frame | None:
         """The next frame with data; None once the stream has ended."""
-        seen = len(self.frames)
         async with asyncio.timeout(timeout_s):
-            while len(self.frames) == seen:
+            while not self._waiting:
                 if not await self._more():
                     return None
-        return self.frames[seen]
+        self.frames.append(self._waiting.popleft())
+        return self.frames[-1]
 
     async def until(self, kind: str, count: int = 1, timeout_s: float = _PATIENCE_S) -> Frame:
         """The *count*th frame of type *kind* from here. Fails when the stream ends before."""
@@ -141,7 +144,7 @@ class Reader:
             else:
                 raise AssertionError(f"no frame has a line like {line!r}")
         if data:
-            self.frames.append(Frame(frame_id, json.loads("\n".join(data))))
+            self._waiting.append(Frame(frame_id, json.loads("\n".join(data))))
 
 
 def text_of(frames: list[Frame]) -> str:

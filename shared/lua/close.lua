@@ -14,6 +14,7 @@ local attempt = (tonumber(r[3]) or 0) + 1
 local position = attempt .. '-0'
 append(id, position, event)
 redis.call('HSET', RECORD .. id, 'attempt', attempt, 'lease', attempt .. ':')
+closing.fields.position = position
 finish(id, closing, now)
 redis.call('PUBLISH', LIVE .. id, position .. ' ' .. event)
 return 'closed'
