@@ -118,7 +118,7 @@ def assemble(report: Callable[[int, int], None] = lambda done, total: None) -> P
 
     parts = [Path(part) for part in gemma.chunk_paths()]
     total = sum(part.stat().st_size for part in parts)
-    target = cache_dir() / gemma.MODEL_NAME
+    target = cache_dir() / str(gemma.MODEL_NAME)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

