@@ -1,0 +1,176 @@
+"""The `headrace` command. It starts processes and talks to gateways; the work is done elsewhere."""
+
+import asyncio
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from pydantic import ValidationError
+
+from shared.settings import Settings
+
+app = App(
+    name="headrace",
+    help="Chat answers as streams that cannot be lost.",
+    version=version("headrace"),
+    help_format="plaintext",
+)
+
+Port = Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))]
+Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100))]
+
+
+@app.command
+def up(
+    *,
+    host: str | None = None,
+    port: Port = None,
+    workers: Count = 1,
+    gateways: Count = 1,
+    redis: str | None = None,
+    upstream: str | None = None,
+    model: str | None = None,
+    api_key_env: str | None = None,
+    models: Path | None = None,
+    data: Path = Path(".headrace"),
+) -> None:
+    """Run the whole of Headrace on this machine: broker, model, workers and gateways. Ctrl-C ends it.
+
+    Parameters
+    ----------
+    host
+        Where the gateways listen [default: 127.0.0.1].
+    port
+        The first gateway's port [default: 8000]; further ones take those behind it, and workers serve
+        their metrics from 100 behind it. 0 picks free ports.
+    workers
+        How many worker processes.
+    gateways
+        How many gateway processes.
+    redis
+        Use this Redis instead of the embedded one: redis://, rediss:// or unix://.
+    upstream
+        Use this OpenAI-compatible server instead of the embedded model, such as http://host:8080/v1.
+    model
+        The server's name for its model; with --models, the one for requests that name none.
+    api_key_env
+        The environment variable that holds the upstream's API key.
+    models
+        A models.toml that says which models there are.
+    data
+        Where data, logs and the broker's socket are kept.
+    """
+    from deploy import local
+    from deploy.child import StartFailed
+    from deploy.data_directory import DataDirectoryInUse
+    from deploy.options import CannotStart, Options
+    from deploy.ports import PortTaken
+
+    settings = _settings(host=host, port=port)
+    try:
+        settings.refuse_open_door()
+        options = Options(
+            host=settings.host,
+            port=settings.port,
+            workers=workers,
+            gateways=gateways,
+            redis=redis,
+            upstream=upstream,
+            model=model,
+            api_key_env=api_key_env,
+            models=models,
+            data=data,
+        )
+        asyncio.run(local.up(options, settings))
+    except (CannotStart, StartFailed, DataDirectoryInUse, PortTaken, ValueError, OSError) as error:
+        _fail(str(error))
+
+
+@app.command
+def gateway(*, host: str | None = None, port: Port = None) -> None:
+    """Run one gateway against the Redis of HEADRACE_REDIS_URL and the models of HEADRACE_MODELS.
+
+    Parameters
+    ----------
+    host
+        Where to listen [default: HEADRACE_HOST or 127.0.0.1].
+    port
+        The port [default: HEADRACE_PORT or 8000].
+    """
+    _settings(host=host, port=port)
+    if host is not None:
+        os.environ["HEADRACE_HOST"] = host
+    if port is not None:
+        os.environ["HEADRACE_PORT"] = str(port)
+    _become("gateway")
+
+
+@app.command
+def worker() -> None:
+    """Run one worker against the Redis of HEADRACE_REDIS_URL and the models of HEADRACE_MODELS."""
+    _settings()
+    _become("worker")
+
+
+@app.command
+def chat(
+    message: str | None = None,
+    *,
+    url: str = "http://127.0.0.1:8000",
+    conversation: str | None = None,
+    model: str | None = None,
+    api_key_env: str = "HEADRACE_API_KEY",
+) -> None:
+    """Stream the answer to a message to the terminal; without a message, hold a conversation.
+
+    Ctrl-C cancels the answer on the server. A connection that breaks is taken up where it broke.
+
+    Parameters
+    ----------
+    message
+        What to say.
+    url
+        The gateway's address.
+    conversation
+        The conversation to go on with; else a new one.
+    model
+        The model to ask; else the server's default.
+    api_key_env
+        The environment variable that holds the API key, if the gateway wants one.
+    """
+    from deploy.chat import Chat
+    from deploy.client import HeadraceClient
+
+    async def talk() -> int:
+        async with HeadraceClient(url, api_key=os.environ.get(api_key_env)) as client:
+            return await Chat(client, conversation=conversation, model=model).run(message)
+
+    sys.exit(asyncio.run(talk()))
+
+
+def main() -> None:
+    """The console script's entry."""
+    app()
+
+
+def _settings(**chosen: object) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"headrace: HEADRACE_{name}: {problem['msg']}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _become(module: str) -> NoReturn:
+    os.execv(sys.executable, [sys.executable, "-P", "-m", module])
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"headrace: {message}", file=sys.stderr)
+    sys.exit(1)
