@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from gateway.app import make_app
 from gateway.state import STATE
 from shared import models
-from shared.limits import raise_open_files
 from shared.logs import configure
 from shared.settings import Settings
+from shared.startup import prepare_process
 
 logger = structlog.get_logger("gateway.process")
 
@@ -56,7 +56,7 @@ def main() -> None:
     try:
         settings = Settings()
         configure(settings)
-        raise_open_files()
+        prepare_process()
         uvloop.run(run(settings))
     except ValidationError as error:
         sys.exit("headrace gateway: " + "; ".join(_line(e) for e in error.errors()))

@@ -77,6 +77,8 @@ class Attempt:
         self._outcome = Outcome()
         self._prompt_tokens = 0
         self._finished: Finished | None = None
+        #: Tokens of the text that the last upstream request went on from.
+        self._continued_tokens = 0
         self._writer: LogWriter
 
     async def run(self) -> None:
@@ -105,6 +107,8 @@ class Attempt:
             metrics.cancels.labels(stopped.reason).inc()
             metrics.cancel_latency.observe(asyncio.get_running_loop().time() - stopped.at)
             return End(ts=now_ms(), finish_reason="cancelled", usage=self._usage(), reason=stopped.reason)
+        except Fenced:
+            raise
         except GenerationFailed as error:
             return self._error(error)
         except Exception:  # a defect of ours must end this log, not the worker
@@ -186,6 +190,7 @@ class Attempt:
                 await self._running.interruptible(asyncio.create_task(asyncio.sleep(_BACKOFF_S)))
             else:
                 self._prompt_tokens = prompt_tokens(prompt)
+                self._continued_tokens = self._outcome.tokens if prompt.prefix else 0
                 return prompt
 
     async def _pump(self, prompt: Prompt) -> None:
@@ -245,7 +250,14 @@ class Attempt:
 
     def _usage(self) -> events.Usage:
         reported = self._finished.usage if self._finished else None
-        return reported or self._outcome.usage(self._prompt_tokens)
+        if reported is None:
+            return self._outcome.usage(self._prompt_tokens)
+        if not self._continued_tokens:
+            return reported
+        # The upstream has counted the rest alone, and what was there already as prompt.
+        completion = reported.completion_tokens + self._continued_tokens
+        total = self._prompt_tokens + completion
+        return events.Usage(self._prompt_tokens, completion, total, estimated=True)
 
     async def _end(self, terminal: Terminal) -> None:
         name = self._generation.model

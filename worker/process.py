@@ -15,10 +15,10 @@ from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.errors import BrokerUnavailable
 from shared.event_log import EventLog
-from shared.limits import raise_open_files
 from shared.logs import configure
 from shared.queue import Queue
 from shared.settings import Settings
+from shared.startup import prepare_process
 from worker.appender import Appender
 from worker.backends.choice import open_backend
 from worker.generate import Tools
@@ -37,7 +37,7 @@ async def run(settings: Settings) -> None:
     tools = Tools(
         settings=settings,
         models=known,
-        backends={name: open_backend(model) for name, model in known.by_name.items()},
+        backends={name: open_backend(model, name) for name, model in known.by_name.items()},
         log=log,
         conversations=Conversations(broker),
         queue=queue,
@@ -114,7 +114,7 @@ def main() -> None:
     try:
         settings = Settings()
         configure(settings)
-        raise_open_files()
+        prepare_process()
         uvloop.run(run(settings))
     except (ValidationError, ValueError) as error:
         sys.exit(f"headrace worker: {error}")
