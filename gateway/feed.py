@@ -7,7 +7,7 @@ encoded once a dialect. An event that does not follow the last one sends its rea
 
 import asyncio
 
-from gateway.dialects import Encoder
+from gateway.dialects import Dialect, Encoder
 from gateway.subscriber import Subscriber
 from shared import events, metrics
 from shared.event_log import Entry, EventLog
@@ -22,7 +22,7 @@ class Feed:
         self.generation = generation
         self.log = log
         self.subscribers: set[Subscriber] = set()
-        self._live: dict[str, tuple[Encoder, set[Subscriber]]] = {}
+        self._live: dict[Dialect, tuple[Encoder, set[Subscriber]]] = {}
         #: The last position heard, or read by who joined; None before the first.
         self.position: Position | None = None
         self.heard_at = self.checked_at = asyncio.get_running_loop().time()
@@ -57,7 +57,7 @@ class Feed:
             self.deliver(entry)
         if self.position is None or self.position < subscriber.cursor:
             self.position = subscriber.cursor
-        _, subscribers = self._live.setdefault(subscriber.dialect.name, (encoder, set()))
+        _, subscribers = self._live.setdefault(subscriber.dialect, (encoder, set()))
         subscribers.add(subscriber)
         subscriber.live = True
 
@@ -68,11 +68,11 @@ class Feed:
     def leave_live(self, subscriber: Subscriber) -> None:
         """*subscriber* reads the log from here on, or nothing more."""
         subscriber.live = False
-        name = subscriber.dialect.name
-        if name in self._live:
-            self._live[name][1].discard(subscriber)
-            if not self._live[name][1]:
-                del self._live[name]
+        dialect = subscriber.dialect
+        if dialect in self._live:
+            self._live[dialect][1].discard(subscriber)
+            if not self._live[dialect][1]:
+                del self._live[dialect]
 
     def heal(self) -> None:
         """Something may have been missed: every live reader goes on from the log."""

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.refusal import render
-from gateway.state import OWNER, REQUEST_ID, STATE
+from gateway.state import ACCEPTED_AT, OWNER, REQUEST_ID, STATE
 from shared import errors, metrics
 from shared.errors import Draining, HeadraceError
 
@@ -26,7 +26,7 @@ _OF_STATUS: dict[int, type[HeadraceError]] = {
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into an answer of its address's shape."""
-    request["accepted_at"] = asyncio.get_running_loop().time()
+    request[ACCEPTED_AT] = asyncio.get_running_loop().time()
     request_id = request[REQUEST_ID] = f"req_{uuid.uuid4().hex}"
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"

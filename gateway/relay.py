@@ -91,11 +91,12 @@ class Relay:
             tasks.create_task(self._watch())
 
     def drain(self) -> None:
-        """Send every reader elsewhere, at its next frame boundary."""
+        """Send readers elsewhere, at their next frame boundary. Those that would not come may read on."""
         self._draining = True
         for feed in self._feeds.values():
             for subscriber in list(feed.subscribers):
-                subscriber.fail(Draining())
+                if subscriber.dialect.comes_back:
+                    subscriber.fail(Draining())
 
     def _heard(self, generation_id: str, payload: bytes) -> None:
         feed = self._feeds.get(generation_id)
@@ -186,7 +187,8 @@ class Relay:
             for subscriber in feed.subscribers:
                 if subscriber.waiting and now - subscriber.idle_since >= self._settings.heartbeat_s:
                     metrics.heartbeats.inc()
-                    subscriber.say(f": hb {state}\n\n".encode())
+                    blank = "\n" if subscriber.dialect.bears_empty_frames else ""
+                    subscriber.say(f": hb {state}\n{blank}".encode())
 
 
 def reconnect_ms(base_ms: int) -> int:

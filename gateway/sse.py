@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
 from gateway.relay import reconnect_ms
+from gateway.state import ACCEPTED_AT
 from gateway.subscriber import Subscriber
 from shared import metrics
 from shared.errors import Draining, Gone
@@ -28,22 +29,24 @@ async def stream(
 ) -> web.StreamResponse:
     """Write everything *subscriber* reads, until its terminal event or until the client leaves."""
     response = web.StreamResponse(headers={**HEADERS, **headers})
-    dialect = subscriber.dialect.name
-    began: float | None = request.get("accepted_at")
+    dialect = subscriber.dialect
+    began: float | None = request.get(ACCEPTED_AT)
     try:
         await response.prepare(request)
-        with metrics.open_streams.labels(dialect).track_inprogress():
-            await response.write(b"retry: %d\n\n" % retry_ms)
+        with metrics.open_streams.labels(dialect.name).track_inprogress():
+            if dialect.bears_empty_frames:
+                await response.write(b"retry: %d\n\n" % retry_ms)
             try:
                 while data := await subscriber.read():
                     await response.write(data)
                     if subscriber.read_ts is not None:
                         metrics.relay_delay.observe(max(0, now_ms() - subscriber.read_ts) / 1000)
                     if began is not None and subscriber.answered:
-                        metrics.ttft.labels(model, dialect).observe(asyncio.get_running_loop().time() - began)
+                        now = asyncio.get_running_loop().time()
+                        metrics.ttft.labels(model, dialect.name).observe(now - began)
                         began = None
             except (Draining, Gone) as error:
-                if not subscriber.dialect.ends_cleanly_when_cut:
+                if not dialect.comes_back:
                     _cut(request)
                 elif isinstance(error, Draining):
                     wait_ms = reconnect_ms(retry_ms)

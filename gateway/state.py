@@ -40,3 +40,5 @@ STATE = web.AppKey("state", State)
 OWNER = web.RequestKey("owner", str)
 #: Names the request in our log and in its answer.
 REQUEST_ID = web.RequestKey("request_id", str)
+#: Loop time at which the request was taken.
+ACCEPTED_AT = web.RequestKey("accepted_at", float)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.dialects import Dialect, Encoder
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
-from shared.events import End, Error, Event, Reasoning, Text, ToolCall
+from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall
 from shared.position import ORIGIN, Position
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class Subscriber:
             self._size += len(frames)
         if isinstance(event, Text | Reasoning | ToolCall):
             self.answered = True
+        elif isinstance(event, Reset):
+            self._ended = bool(frames) and not self.dialect.says_reset
         elif isinstance(event, End | Error):
             self._ended = True
 
@@ -154,5 +156,7 @@ class Subscriber:
             self.cursor = position
             if position > self._position:
                 self._take(frames, position, event)
-        if len(page) < _PAGE and not self._ended and self._failure is None:
+            if self._ended:
+                return
+        if len(page) < _PAGE and self._failure is None:
             self._feed.join(self, encoder, page)

@@ -21,9 +21,15 @@ class Dialect(Protocol):
     name: str
     #: Whether a frame depends on its event alone, so that reading may start anywhere.
     stateless: bool
-    #: Whether clients tell a stream that was cut from one that is whole by its last frame. Where they take
-    #: any clean end for the answer's, what is cut must look like a broken connection.
-    ends_cleanly_when_cut: bool
+    #: Whether clients connect again by themselves when a stream ends without a terminal frame. Others take
+    #: any clean end for the answer's: what is cut must look like a broken connection to them, and a
+    #: gateway that drains leaves them on until its grace is over.
+    comes_back: bool
+    #: Whether clients bear frames without data: `retry:`, and the empty line behind a comment. OpenAI's
+    #: Python client reads one as JSON, and fails.
+    bears_empty_frames: bool
+    #: Whether it can say that all text so far is void. Where it cannot, what it says of a reset is its end.
+    says_reset: bool
 
     def encoder(self, generation: Generation) -> Encoder:
         """A fresh encoder, to be fed from the log's first event on (from anywhere, if stateless)."""

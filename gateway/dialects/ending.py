@@ -6,7 +6,9 @@ from shared.position import Position
 
 name = "ending"
 stateless = True
-ends_cleanly_when_cut = True
+comes_back = False
+bears_empty_frames = True
+says_reset = True
 
 
 def encoder(generation: Generation) -> "EndingEncoder":

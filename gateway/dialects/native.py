@@ -15,7 +15,9 @@ from shared.position import Position
 
 name = "native"
 stateless = True
-ends_cleanly_when_cut = True
+comes_back = True
+bears_empty_frames = True
+says_reset = True
 
 _json = msgspec.json.Encoder().encode
 

@@ -18,7 +18,9 @@ from shared.position import Position
 
 name = "ui_message"
 stateless = False
-ends_cleanly_when_cut = False
+comes_back = False
+bears_empty_frames = True
+says_reset = True
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
 
