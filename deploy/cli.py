@@ -143,13 +143,9 @@ def chat(
         The environment variable that holds the API key, if the gateway wants one.
     """
     from deploy.chat import Chat
-    from deploy.client import HeadraceClient
 
-    async def talk() -> int:
-        async with HeadraceClient(url, api_key=os.environ.get(api_key_env)) as client:
-            return await Chat(client, conversation=conversation, model=model).run(message)
-
-    sys.exit(asyncio.run(talk()))
+    talk = Chat(url, api_key=os.environ.get(api_key_env), conversation=conversation, model=model)
+    sys.exit(talk.run(message))
 
 
 def main() -> None:

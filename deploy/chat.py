@@ -1,0 +1,134 @@
+"""`headrace chat`: one answer, or a conversation, in a terminal."""
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from deploy.client import HeadraceClient, HeadraceError, Reply
+from deploy.replies import Chunk, Ended, Failed, Interrupted, Queued, Reset
+
+#: How a shell counts a program that Ctrl-C ended.
+CANCELLED = 128 + signal.SIGINT
+#: What a model says must not move the cursor or ring the bell.
+_CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)])
+
+
+class Chat:
+    """A conversation with one server. What is said goes to *out*, what happens to *notes*."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        conversation: str | None = None,
+        model: str | None = None,
+        out: TextIO | None = None,
+        notes: TextIO | None = None,
+    ) -> None:
+        self._client = HeadraceClient(url, api_key=api_key)
+        self._conversation = conversation
+        self._model = model
+        self._out = out or sys.stdout
+        self._notes = notes or sys.stderr
+        #: Whether the cursor stands behind some text.
+        self._midline = False
+
+    def run(self, message: str | None) -> int:
+        """Answer *message*, or talk until the input ends; the exit status."""
+        # A loop that is only run while an answer streams leaves Ctrl-C at the prompt to `input`.
+        with asyncio.Runner() as runner:
+            runner.run(self._client.__aenter__())
+            try:
+                if message is not None:
+                    return runner.run(self.answer(message))
+                return self._talk(runner)
+            finally:
+                runner.run(self._client.__aexit__())
+
+    def _talk(self, runner: asyncio.Runner) -> int:
+        with suppress(ImportError):
+            import readline  # noqa: F401  # gives `input` its line editing
+        while True:
+            try:
+                message = input("> ")
+            except (EOFError, KeyboardInterrupt):
+                print()
+                return 0
+            if message.strip():
+                runner.run(self.answer(message))
+
+    async def answer(self, message: str) -> int:
+        """Stream one answer. Ctrl-C cancels it on the server, a second one leaves at once."""
+        reply = self._client.start(message, conversation_id=self._conversation, model=self._model)
+        reading = asyncio.create_task(self._read(reply))
+        cancelling: list[asyncio.Task[None]] = []
+
+        def interrupted() -> None:
+            if cancelling:
+                reading.cancel()
+            else:
+                cancelling.append(asyncio.create_task(self._cancel(reply, reading)))
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+        try:
+            return await reading
+        except asyncio.CancelledError:
+            return CANCELLED
+        except HeadraceError as error:
+            self._note(f"headrace: {error}")
+            return 1
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+            for task in cancelling:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            self._conversation = reply.conversation_id or self._conversation
+
+    async def _read(self, reply: Reply) -> int:
+        async for event in reply:
+            match event:
+                case Chunk():
+                    self._say(event.text)
+                case Queued():
+                    self._note(f"[waiting, place {event.place} in the queue]")
+                case Reset():
+                    self._note("[the answer starts over]")
+                case Interrupted():
+                    self._note(f"[{event.reason}; connecting again in {event.retry_s:.1f} s]")
+                case Failed():
+                    self._note(f"headrace: {event.message} ({event.code})")
+                    return 1
+                case Ended(finish_reason="cancelled"):
+                    self._note("[cancelled]")
+                    return CANCELLED
+                case Ended(finish_reason="length"):
+                    self._note("[cut off: the answer reached its longest]")
+        self._say("", end=True)
+        return 0
+
+    async def _cancel(self, reply: Reply, reading: asyncio.Task[int]) -> None:
+        self._note("[cancelling; Ctrl-C again to leave at once]")
+        try:
+            await reply.cancel()
+        except HeadraceError as error:
+            self._note(f"headrace: could not cancel: {error}")
+            reading.cancel()
+
+    def _say(self, text: str, *, end: bool = False) -> None:
+        clean = text.translate(_CONTROLS)
+        if clean:
+            self._midline = not clean.endswith("\n")
+        if end and self._midline:
+            clean += "\n"
+            self._midline = False
+        self._out.write(clean)
+        self._out.flush()
+
+    def _note(self, line: str) -> None:
+        self._say("", end=True)
+        print(line.translate(_CONTROLS), file=self._notes, flush=True)
