@@ -14,7 +14,8 @@ from gateway.state import OWNER, STATE, State
 from gateway.subscriber import Subscriber
 from shared import events, metrics
 from shared.errors import InvalidRequest, NotFound, TooBusy, UnknownModel
-from shared.generations import Generation, OnBusy, OnDisconnect, Outcome, Request, Submission
+from shared.generations import Generation, OnBusy, OnDisconnect, Request, Submission
+from shared.outcome import Outcome
 from shared.position import ORIGIN
 
 

@@ -14,7 +14,8 @@ from shared import events, keys, metrics
 from shared.broker import Broker, pack
 from shared.errors import Busy, IdempotencyMismatch, TooBusy
 from shared.event_log import EventLog
-from shared.events import CancelReason, End, Error, Event, Terminal, Usage
+from shared.events import CancelReason, End, Terminal, Usage
+from shared.outcome import Outcome
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 OnBusy = Literal["reject", "interrupt", "queue"]
@@ -93,6 +94,9 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     cancel: CancelReason | None = None
     #: Of an ended generation: the whole answer, why it ended, and what it cost.
     text: str | None = None
+    reasoning: str = ""
+    #: `MadeCall`s as JSON.
+    tool_calls: str = "[]"
     finish_reason: str | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -185,62 +189,6 @@ class Generations:
             )
             if answer != b"changed":
                 return cast(Literal["closed", "ended", "held"], answer.decode())
-
-
-class Outcome:
-    """What a generation has produced: its events added up."""
-
-    def __init__(self) -> None:
-        self._text: list[str] = []
-        self.tokens = 0
-        self.first_token_ms: int | None = None
-        #: Whether anything of the answer was written that a new start would repeat.
-        self.begun = False
-        self.tool_calls = False
-
-    @property
-    def text(self) -> str:
-        """The answer so far."""
-        return "".join(self._text)
-
-    def add(self, event: Event) -> None:
-        """Take one more event into account."""
-        match event:
-            case events.Text() | events.Reasoning():
-                self.tokens += event.tokens
-                self.begun = True
-                if isinstance(event, events.Text):
-                    self._text.append(event.text)
-                if self.first_token_ms is None:
-                    self.first_token_ms = event.ts
-            case events.ToolCall():
-                self.begun = self.tool_calls = True
-                if self.first_token_ms is None:
-                    self.first_token_ms = event.ts
-            case events.Reset():
-                self._text.clear()
-                self.tokens = 0
-                self.begun = self.tool_calls = False
-
-    def usage(self, prompt_tokens: int = 0) -> Usage:
-        """Our own count, for when the upstream gave none."""
-        return Usage(prompt_tokens, self.tokens, prompt_tokens + self.tokens, estimated=True)
-
-    def closing(self, terminal: Terminal, position: str = "") -> bytes:
-        """What `lua/append.lua` and `lua/close.lua` record when *terminal* ends the log."""
-        fields: dict[str, str] = {"text": self.text, "usage": msgspec.json.encode(terminal.usage).decode()}
-        match terminal:
-            case End():
-                fields["state"] = "cancelled" if terminal.finish_reason == "cancelled" else "done"
-                fields["finish_reason"] = terminal.finish_reason
-            case Error():
-                fields |= {"state": "failed", "error_code": terminal.code, "error_message": terminal.message}
-        if self.first_token_ms is not None:
-            fields["first_token_ms"] = str(self.first_token_ms)
-        if position:
-            fields["position"] = position
-        reply = {"role": "assistant", "content": self.text, "ts": terminal.ts, "state": fields["state"]}
-        return msgspec.json.encode({"fields": fields, "reply": msgspec.json.encode(reply).decode()})
 
 
 def parse(generation_id: str, fields: Mapping[bytes, bytes]) -> Generation:

@@ -31,8 +31,9 @@ from shared.errors import (
 )
 from shared.event_log import EventLog
 from shared.events import End, Error, Reset, Start, Terminal, now_ms
-from shared.generations import Outcome, Request
+from shared.generations import Request
 from shared.models import Model, Models
+from shared.outcome import Outcome
 from shared.queue import Claim, Queue
 from shared.settings import Settings
 from worker.appender import Appender, LogWriter
