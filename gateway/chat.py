@@ -8,12 +8,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway import admission, sse
+from gateway import admission, answering
+from gateway.answering import answer_json, known_model, owned, stream_headers
 from gateway.dialects import ending, native
 from gateway.state import OWNER, STATE, State
-from gateway.subscriber import Subscriber
-from shared import events, metrics
-from shared.errors import InvalidRequest, NotFound, TooBusy, UnknownModel
+from shared import events
+from shared.errors import InvalidRequest
 from shared.generations import Generation, OnBusy, OnDisconnect, Request, Submission
 from shared.outcome import Outcome
 from shared.position import ORIGIN
@@ -73,37 +73,13 @@ async def send(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     body = await admission.read_body(request, ChatRequest)
     submission = _submission(state, request, body)
-    room_for_stream(state)
-    generation = submission.generation()
-    async with state.relay.subscribe(generation, native, fresh=True) as subscriber:
-        known_id, new = await state.generations.create(submission)
-        if new:
-            return await _stream(request, subscriber, generation, stream_headers(generation))
-    known = await owned(state, request, known_id)
-    return await attach(request, known, {**stream_headers(known), "Idempotent-Replayed": "true"})
+    return await answering.stream_new(request, submission, native, stream_headers)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
     """Go on with a stream behind `Last-Event-ID` or `?after=`."""
-    state = request.app[STATE]
-    after = admission.resume_position(request)
-    room_for_stream(state)
-    try:
-        generation = await owned(state, request, request.match_info["generation_id"])
-    except NotFound:
-        metrics.resumes.labels("not_found").inc()
-        raise
-    if generation.ended:
-        top = await state.log.top(generation.id)
-        if top is None:
-            metrics.resumes.labels("gone").inc()
-            raise admission.expired(generation.id)
-        if after >= top:
-            # 204 tells an EventSource to stop connecting.
-            metrics.resumes.labels("finished").inc()
-            return web.Response(status=204, headers=stream_headers(generation))
-    metrics.resumes.labels("ok").inc()
-    return await attach(request, generation, stream_headers(generation))
+    generation_id = request.match_info["generation_id"]
+    return await answering.resume(request, generation_id, native, stream_headers)
 
 
 async def cancel(request: web.Request) -> web.StreamResponse:
@@ -168,58 +144,6 @@ async def status(request: web.Request) -> web.StreamResponse:
         ended_ms=generation.ended_ms,
     )
     return answer_json(answer)
-
-
-async def attach(request: web.Request, generation: Generation, headers: dict[str, str]) -> web.StreamResponse:
-    """Stream *generation* in native frames, behind what the request has already."""
-    state = request.app[STATE]
-    after = admission.resume_position(request) if request.method == "GET" else ORIGIN
-    async with state.relay.subscribe(generation, native, after) as subscriber:
-        return await _stream(request, subscriber, generation, headers)
-
-
-async def owned(state: State, request: web.Request, generation_id: str) -> Generation:
-    """The generation, if it is the asker's; a stranger's is not found."""
-    generation = await state.generations.load(generation_id)
-    if generation is None or generation.owner != request[OWNER]:
-        raise NotFound("There is no generation of that id.", field="generation_id")
-    return generation
-
-
-def known_model(state: State, name: str | None) -> str:
-    """The model of that name, or the default one. Raises `UnknownModel`."""
-    if name is None:
-        return state.models.default
-    if name not in state.models.by_name:
-        known = ", ".join(state.models.by_name)
-        raise UnknownModel(f"No model is named {name[:100]!r}; there is: {known}.", field="model")
-    return name
-
-
-def room_for_stream(state: State) -> None:
-    """Raises `TooBusy` when this process has as many streams open as it may."""
-    if state.relay.open_streams >= state.settings.max_open_streams:
-        raise TooBusy("This gateway has no room for another stream.", retry_after_s=2)
-
-
-def stream_headers(generation: Generation) -> dict[str, str]:
-    """How a client finds the stream again."""
-    headers = {"X-Generation-Id": generation.id, "Location": f"/api/chat/{generation.id}/stream"}
-    if generation.conversation is not None:
-        headers["X-Conversation-Id"] = generation.conversation
-    return headers
-
-
-def answer_json(value: object, status: int = 200) -> web.Response:
-    """*value* as a JSON answer."""
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
-
-
-async def _stream(
-    request: web.Request, subscriber: Subscriber, generation: Generation, headers: dict[str, str]
-) -> web.StreamResponse:
-    retry_ms = request.app[STATE].settings.retry_ms
-    return await sse.stream(request, subscriber, headers, model=generation.model, retry_ms=retry_ms)
 
 
 def _submission(state: State, request: web.Request, body: ChatRequest) -> Submission:

@@ -3,7 +3,7 @@
 import msgspec
 from aiohttp import web
 
-from gateway.chat import answer_json
+from gateway.answering import answer_json
 from gateway.dialects.native import iso
 from gateway.state import STATE
 from shared import metrics, queue

@@ -6,7 +6,8 @@ import msgspec
 from aiohttp import web
 
 from gateway import admission
-from gateway.chat import answer_json, attach, owned, room_for_stream, stream_headers
+from gateway.answering import answer_json, owned, room_for_stream, stream_headers, stream_known
+from gateway.dialects import native
 from gateway.state import OWNER, STATE
 from shared.conversations import Conversation, Message
 from shared.errors import InvalidRequest, NotFound
@@ -45,7 +46,7 @@ async def detail(request: web.Request) -> web.StreamResponse:
 
 async def follow(request: web.Request) -> web.StreamResponse:
     """Attach to the generation that answers right now; 204 if none does."""
-    admission.resume_position(request)
+    after = admission.resume_position(request)
     conversation = await _owned(request)
     if conversation.active is None:
         return web.Response(status=204)
@@ -54,7 +55,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
         generation = await owned(request.app[STATE], request, conversation.active)
     except NotFound:
         return web.Response(status=204)
-    return await attach(request, generation, stream_headers(generation))
+    return await stream_known(request, generation, native, after, stream_headers(generation))
 
 
 async def _owned(request: web.Request) -> Conversation:

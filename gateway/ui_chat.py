@@ -14,7 +14,8 @@ from aiohttp import web
 from msgspec import Meta
 
 from gateway import admission, sse
-from gateway.chat import Receipt, answer_json, known_model, owned, room_for_stream, stop, stream_headers
+from gateway.answering import answer_json, known_model, owned, room_for_stream, stream_headers
+from gateway.chat import Receipt, stop
 from gateway.dialects import ui_message
 from gateway.state import OWNER, STATE, State
 from gateway.subscriber import Subscriber
