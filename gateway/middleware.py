@@ -16,6 +16,7 @@ logger = structlog.get_logger("gateway.middleware")
 
 _OF_STATUS: dict[int, type[HeadraceError]] = {
     400: errors.InvalidRequest,
+    403: errors.Forbidden,
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
     413: errors.TooLarge,
@@ -37,7 +38,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        known = _OF_STATUS.get(error.status, errors.Internal)
+        known = _OF_STATUS.get(error.status, errors.InvalidRequest if error.status < 500 else errors.Internal)
         response = render(known(_message(error)), request.path, request_id)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]

@@ -7,6 +7,7 @@ HeadraceError
 ├── InvalidRequest            400
 │   └── UnknownModel          400
 ├── Unauthorized              401
+├── Forbidden                 403
 ├── NotFound                  404
 │   └── ModelNotFound         404
 ├── MethodNotAllowed          405
@@ -76,6 +77,13 @@ class Unauthorized(HeadraceError):
 
     code = "unauthorized"
     status = 401
+
+
+class Forbidden(HeadraceError):
+    """This is not allowed from where you call."""
+
+    code = "forbidden"
+    status = 403
 
 
 class NotFound(HeadraceError):
