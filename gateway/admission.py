@@ -19,6 +19,12 @@ _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}", re.ASCII)
 _FIELD = re.compile(r"at `\$\.([^`]*)`")
 _NAMED = re.compile(r"field `([^`]*)`")
 
+#: Levels of arrays and objects in a body. It is written and read again on the way to the model, where a
+#: parser that meets its own limit would fail the generation, not the request.
+_MAX_DEPTH = 100
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_BRACKET = re.compile(rb"[^\[\]{}]+")
+
 
 async def read_body(request: web.Request, kind: type[T]) -> T:
     """The JSON body as *kind*. Raises `InvalidRequest` naming the field, or what the body is not."""
@@ -30,17 +36,34 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
         raise TooLarge() from error
     except HttpProcessingError as error:
         raise InvalidRequest(f"The body cannot be read: {error.message}") from error
+    except web.RequestPayloadError as error:
+        # aiohttp would read on behind our answer, and fail again.
+        request.content.feed_eof()
+        raise InvalidRequest("The body cannot be read: it is not what its headers say.") from error
     return decode_body(body, kind)
 
 
 def decode_body(body: bytes, kind: type[T]) -> T:
     """*body* as *kind*; never raises anything but `InvalidRequest`."""
+    if _is_too_deep(body):
+        raise InvalidRequest(f"The body has more than {_MAX_DEPTH} levels of arrays and objects.")
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise InvalidRequest(str(error), field=_field_of(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}") from error
+
+
+def _is_too_deep(body: bytes) -> bool:
+    if body.count(b"[") + body.count(b"{") <= _MAX_DEPTH:
+        return False
+    depth = 0
+    for bracket in _NO_BRACKET.sub(b"", _STRING.sub(b"", body)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _MAX_DEPTH:
+            return True
+    return False
 
 
 def _field_of(message: str) -> str | None:

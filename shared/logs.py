@@ -4,6 +4,7 @@ import logging
 import sys
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import Processor
 
 from shared.settings import Settings
@@ -37,9 +38,20 @@ def configure(settings: Settings) -> None:
     # arq speaks of every job; ours are counted instead.
     logging.getLogger("arq").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_shorten_bad_requests)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _shorten_bad_requests(record: logging.LogRecord) -> bool:
+    """Bytes that are no HTTP are their sender's fault: one short line, or strangers could fill the log."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = "refused: %s", (error.message.strip().partition("\n")[0][:200],)
+        record.exc_info = None
+    return True
