@@ -23,6 +23,7 @@ from gateway.ui_messages import UIMessage, chat_messages, last_said
 from shared import metrics
 from shared.errors import InvalidRequest, NotFound
 from shared.generations import Generation, Request, Submission
+from shared.position import Position
 
 
 class UIChatRequest(
@@ -77,7 +78,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
     after = admission.resume_position(request)
     room_for_stream(state)
     answering = await _answering(state, request)
-    generation = answering[-1] if answering else await _cut_reply(state, request)
+    generation = answering[-1] if answering else await _cut_reply(state, request, after)
     if generation is None:
         metrics.resumes.labels("finished").inc()
         return web.Response(status=204)
@@ -112,14 +113,15 @@ async def _answering(state: State, request: web.Request) -> list[Generation]:
     return [generation for generation in loaded if generation is not None and not generation.ended]
 
 
-async def _cut_reply(state: State, request: web.Request) -> Generation | None:
-    """The ended generation that `?message_id=` names, while its log is kept."""
+async def _cut_reply(state: State, request: web.Request, after: Position) -> Generation | None:
+    """The ended generation that `?message_id=` names, while its log is kept and has more to say."""
     generation = await state.generations.load(request.query.get("message_id", ""))
     if generation is None or generation.owner != request[OWNER]:
         return None
     if generation.conversation != request.match_info["chat_id"]:
         return None
-    return generation if await state.log.top(generation.id) is not None else None
+    top = await state.log.top(generation.id)
+    return generation if top is not None and top > after else None
 
 
 async def _stream(

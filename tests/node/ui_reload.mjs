@@ -1,0 +1,8 @@
+// A page that is loaded while an answer is under way, or while none is.
+import { Chat, scenario } from "./chat.mjs";
+
+await scenario(async (options) => {
+  const chat = new Chat(options);
+  await chat.resumeStream();
+  return chat.report({ text: chat.text });
+});

@@ -1,0 +1,8 @@
+// Send messages one after another, and read each answer to its end.
+import { Chat, scenario } from "./chat.mjs";
+
+await scenario(async ({ said, ...options }) => {
+  const chat = new Chat(options);
+  for (const message of said) await chat.sendMessage(message);
+  return chat.report();
+});

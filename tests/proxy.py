@@ -1,0 +1,88 @@
+"""A TCP proxy that breaks connections at chosen moments, as networks do."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+_ID = b"\nid: "
+
+
+class CuttingProxy:
+    """Between a client and the server at *url*. Streams are cut in turn as `cuts` says, then left alone."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._host, self._port = address.hostname, address.port
+        #: For each stream to come: events after which it is cut.
+        self.cuts: deque[int] = deque()
+        #: Connections that were cut.
+        self.done = 0
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        """What the client is to connect to."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            up_reader, up_writer = await asyncio.open_connection(self._host, self._port)
+            try:
+                up = asyncio.create_task(_copy(reader, up_writer))
+                await self._answer(up_reader, writer)
+                up.cancel()
+            finally:
+                up_writer.close()
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forward until the next stream's cut is due: in front of an event's `id:`."""
+        seen, kept = 0, b""
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                data = kept + data
+                while (at := data.find(_ID)) >= 0:
+                    if self.cuts and seen == self.cuts[0]:
+                        writer.write(data[: at + 1])
+                        self.cuts.popleft()
+                        self.done += 1
+                        return
+                    seen += 1
+                    writer.write(data[: at + len(_ID)])
+                    data = data[at + len(_ID) :]
+                # What was read may end inside an `id:`.
+                whole = len(data) - next((n for n in range(len(_ID) - 1, 0, -1) if data.endswith(_ID[:n])), 0)
+                kept = data[whole:]
+                writer.write(data[:whole])
+                await writer.drain()
+            writer.write(kept)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
