@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import uvloop
@@ -26,6 +27,7 @@ from tests.bench.workload import Workload, measure
 
 _RESULTS = Path(__file__).parents[2] / "bench-results"
 _REPLAYED_EVENTS = 10_000
+_PEERS_PACKAGES = ("aiohttp", "fastapi", "httptools", "httpx", "openai", "sse-starlette", "uvicorn", "uvloop")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ async def bench(sizes: Sequence[int], load: Workload, extent: Extent) -> Results
             "processor": _processor(),
             "cpus": str(os.cpu_count()),
             "python": platform.python_version(),
+            **_versions(),
         },
         workload={"deltas": load.deltas, "rate": load.rate},
         runs=runs,
@@ -108,6 +111,16 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PEERS_PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    if "httptools" not in found:
+        _say("httptools is not installed: uvicorn's peers are slower than they could be")
+    return found
 
 
 def _say(what: str) -> None:
