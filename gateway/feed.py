@@ -29,6 +29,11 @@ class Feed:
         #: The place in the queue that its readers were told.
         self.place: int | None = None
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a reader waits for more; while its generation is being created, none does yet."""
+        return any(subscriber.waiting for subscriber in self.subscribers)
+
     def deliver(self, entry: Entry) -> None:
         """An event from the channel, or one that a reader of the log saw first."""
         position, raw = entry

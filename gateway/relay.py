@@ -125,8 +125,11 @@ class Relay:
         due = [
             feed
             for feed in self._feeds.values()
-            if feed.position in (None, ORIGIN)
-            or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
+            if feed.awaited
+            and (
+                feed.position in (None, ORIGIN)
+                or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
+            )
         ]
         due = sorted(due, key=lambda feed: feed.checked_at)[:_CHECK_AT_MOST]
         seen: dict[Feed, Vitals] = {}
