@@ -1,0 +1,75 @@
+"""`/metrics`: every promised family, and never a label that grows with use."""
+
+import re
+
+import pytest
+from aiohttp import ClientSession
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.chat_client import ChatClient, script
+from tests.stack import Stack
+
+PROMISED = {
+    *("ttft_seconds", "queue_wait_seconds", "inter_token_seconds", "upstream_ttft_seconds"),
+    *("relay_delay_seconds", "generation_duration_seconds", "generations_created", "generations_ended"),
+    *("tokens", "open_streams", "resumes", "cancels", "cancel_seconds", "abandonments", "gaps_healed"),
+    *("slow_subscribers", "heartbeats", "leases_lost", "attempts", "fenced_appends", "queue_depth"),
+    *("queue_oldest_age_seconds", "redis_round_trips"),
+}
+ALLOWED_LABELS = {
+    *("model", "dialect", "outcome", "code", "kind", "reason", "policy", "result", "queue", "command"),
+    *("route", "status", "le"),
+}
+
+
+@pytest.mark.parametrize("side", ["gateways", "workers"])
+async def test_families_and_labels(stack: Stack, chat: ChatClient, session: ClientSession, side: str) -> None:
+    """Both processes expose all promised families; labels are of small closed sets, never an id."""
+    reader = await chat.ask(script(length=3), conversation_id="conversation-of-metrics")
+    async with await chat.send(script(length=1000, rate=50)) as running:
+        await running.until("chunk")
+        await chat.cancel(running.generation_id)
+    seen = set()
+    for program in getattr(stack, side):
+        async with session.get(program.url + "/metrics") as response:
+            page = await response.text()
+        for identifier in (reader.generation_id, running.generation_id, "conversation-of-metrics"):
+            assert identifier not in page
+        for family in text_string_to_metric_families(page):
+            seen.add(family.name)
+            for sample in family.samples:
+                if family.name.startswith("headrace_"):
+                    assert set(sample.labels) <= ALLOWED_LABELS, sample
+                    assert not any(re.search(r"gen_|conv_|[0-9a-f]{16}", v) for v in sample.labels.values())
+    assert not {f"headrace_{name}" for name in PROMISED} - seen
+
+
+async def test_what_happened_is_counted(stack: Stack, chat: ChatClient, session: ClientSession) -> None:
+    """A finished generation shows in tokens, outcomes and latencies."""
+    before = await totals(stack, session)
+    await chat.ask(script(length=7))
+    after = await totals(stack, session)
+
+    def grown(name: str) -> float:
+        return after.get(name, 0) - before.get(name, 0)
+
+    assert grown("headrace_generations_created_total") == 1
+    assert grown("headrace_generations_ended_total") == 1
+    assert grown("headrace_events_appended_total") == 9
+    assert grown("headrace_ttft_seconds_count") == 1
+    assert grown("headrace_queue_wait_seconds_count") == 1
+    assert grown("headrace_generation_duration_seconds_count") == 1
+    assert grown("headrace_relay_delay_seconds_count") >= 1
+    assert after["headrace_open_streams"] == 0
+
+
+async def totals(stack: Stack, session: ClientSession) -> dict[str, float]:
+    """Every sample summed over labels and processes."""
+    sums: dict[str, float] = {}
+    for program in stack.gateways + stack.workers:
+        async with session.get(program.url + "/metrics") as response:
+            page = await response.text()
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                sums[sample.name] = sums.get(sample.name, 0) + sample.value
+    return sums
