@@ -97,17 +97,21 @@ class Program:
         assert self._process is not None
         self._process.send_signal(signum)
 
+    def terminate(self) -> None:
+        """Ask it to drain, if it runs; see `wait_ended`."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+
     def stop(self) -> None:
         """Drain it. Fails when it does not end."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.send_signal(signal.SIGCONT)
-        self._process.terminate()
+        self.terminate()
         self.wait_ended()
 
-    def wait_ended(self) -> int:
-        """Its exit status. Fails, and kills it, when it does not end."""
-        assert self._process is not None
+    def wait_ended(self) -> int | None:
+        """Its exit status; None if it never was started. Fails, and kills it, when it does not end."""
+        if self._process is None:
+            return None
         try:
             return self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

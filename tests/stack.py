@@ -115,7 +115,9 @@ class Stack:
         """Drain all of it; no process may have said `Traceback`."""
         try:
             for program in self._programs:
-                program.stop()
+                program.terminate()
+            for program in self._programs:
+                program.wait_ended()
         finally:
             for program in self._programs:
                 program.kill()
