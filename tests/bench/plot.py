@@ -47,14 +47,14 @@ def _draw_cpu(axes: Any, systems: Sequence[Run]) -> None:
     for at, whole in enumerate(done):
         axes.text(whole, at, f" {whole:.0f}", va="center", fontsize=8)
     axes.margins(x=0.12)
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncol=len(_COLOURS), frameon=False)
 
 
 def _draw_delay(axes: Any, systems: Sequence[Run]) -> None:
     p99 = [run.delay_ms.p99 for run in systems]
     axes.barh([run.system for run in systems], p99, color=_COLOURS["gateway"])
     axes.set_xscale("log")
-    axes.margins(x=0.15)
+    axes.set_xlim(0.1, 10 * max(p99))
     axes.set_yticklabels([])
     for at, (run, value) in enumerate(zip(systems, p99, strict=True)):
         lost = f", {run.lost} deltas lost" if run.lost else ""
