@@ -11,6 +11,8 @@ from deploy.replies import Chunk, Ended, Failed, Interrupted, Queued, Reset
 
 #: How a shell counts a program that Ctrl-C ended.
 CANCELLED = 128 + signal.SIGINT
+#: A message that no server has accepted by then needs no cancelling.
+_ACCEPTED_WITHIN_S = 3.0
 #: What a model says must not move the cursor or ring the bell.
 _CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)])
 
@@ -114,6 +116,12 @@ class Chat:
     async def _cancel(self, reply: Reply, reading: asyncio.Task[int]) -> None:
         self._note("[cancelling; Ctrl-C again to leave at once]")
         try:
+            async with asyncio.timeout(_ACCEPTED_WITHIN_S):
+                await reply.accepted()
+        except TimeoutError:
+            reading.cancel()
+            return
+        try:
             await reply.cancel()
         except HeadraceError as error:
             self._note(f"headrace: could not cancel: {error}")
@@ -130,5 +138,7 @@ class Chat:
         self._out.flush()
 
     def _note(self, line: str) -> None:
-        self._say("", end=True)
+        # Into a file or a pipe goes the answer alone, as it is.
+        if self._out.isatty():
+            self._say("", end=True)
         print(line.translate(_CONTROLS), file=self._notes, flush=True)

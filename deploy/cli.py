@@ -144,8 +144,15 @@ def chat(
     """
     from deploy.chat import Chat
 
+    if not url.startswith(("http://", "https://")):
+        _fail(f"--url must be an http:// or https:// address, not {url!r}")
     talk = Chat(url, api_key=os.environ.get(api_key_env), conversation=conversation, model=model)
-    sys.exit(talk.run(message))
+    try:
+        sys.exit(talk.run(message))
+    except BrokenPipeError:
+        # Whoever read our output has left; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ behind the last event, so whoever iterates over it gets every event once, in ord
 """
 
 import asyncio
+import os
 import random
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -16,8 +17,10 @@ from deploy import replies
 from deploy.replies import Ended, Event, Failed, Interrupted, Started
 from deploy.sse import FrameTooLarge, SSEParser
 
-#: Connections that may fail in a row before the reply is given up.
+#: Connections that may fail in a row before a reply is given up that the server has accepted …
 _MAX_FAILURES = 10
+#: … and before one is that it has not: then nothing is lost by saying so soon.
+_MAX_FAILURES_TO_START = 4
 _RETRY_S = 0.5
 _MAX_RETRY_S = 15.0
 #: A stream says something every heartbeat (15 s by default); this much silence is a dead connection.
@@ -25,7 +28,6 @@ _SILENCE_S = 60.0
 _CONNECT_S = 10.0
 #: Statuses after which the same request may succeed.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, FrameTooLarge)
 
 
 class HeadraceError(Exception):
@@ -41,7 +43,7 @@ class HeadraceClient:
     """One server, over one pool of connections."""
 
     def __init__(self, url: str, *, api_key: str | None = None) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._headers = {"Accept-Encoding": "identity"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
@@ -94,7 +96,7 @@ class HeadraceClient:
         if self._session is None:
             raise RuntimeError("a HeadraceClient is used inside `async with`")
         return await self._session.request(
-            method, self._url + path, json=body, headers=headers, allow_redirects=False
+            method, self.url + path, json=body, headers=headers, allow_redirects=False
         )
 
     async def _json(self, method: str, path: str) -> dict[str, Any]:
@@ -104,7 +106,7 @@ class HeadraceClient:
                     raise await refusal(response)
                 return msgspec.json.decode(await response.read(), type=dict[str, Any])
         except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
-            raise HeadraceError(f"{self._url} did not answer: {error or type(error).__name__}") from error
+            raise HeadraceError(f"{self.url} did not answer: {error or type(error).__name__}") from error
 
 
 class Reply:
@@ -134,21 +136,25 @@ class Reply:
         if generation_id is not None:
             self._known.set()
 
+    async def accepted(self) -> None:
+        """Return once the server has accepted it, and `generation_id` is known."""
+        await self._known.wait()
+
     async def cancel(self) -> dict[str, Any]:
         """Stop it as soon as the server has accepted it; its events then end. Raises `HeadraceError`."""
-        await self._known.wait()
+        await self.accepted()
         return await self._client.cancel(self.generation_id or "")
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         while True:
-            retry_after_s = 0.0
+            retry_after_s, hopeless = 0.0, False
             try:
                 async with await self._connect() as response:
                     if response.status in _PASSING:
                         retry_after_s = _seconds(response.headers.get("Retry-After"))
                         raise await refusal(response)
                     if response.status >= 400:
-                        self._failures = _MAX_FAILURES
+                        hopeless = True
                         raise await refusal(response)
                     if response.status == 204:
                         return
@@ -157,18 +163,23 @@ class Reply:
                         yield event
                         if isinstance(event, Ended | Failed):
                             return
-                reason = "the connection ended"
+                failure = HeadraceError("the connection ended")
             except HeadraceError as error:
-                if self._failures >= _MAX_FAILURES:
-                    raise
-                reason = str(error)
-            except _BROKEN as error:
-                reason = str(error) or type(error).__name__
+                failure = error
+            except (FrameTooLarge, ValueError) as error:
+                raise HeadraceError(str(error), code="invalid_frame") from error
+            except aiohttp.ClientConnectorError as error:
+                failure = HeadraceError(f"cannot reach {self._client.url}: {_reason(error)}")
+            except TimeoutError:
+                failure = HeadraceError(f"{self._client.url} is silent")
+            except (aiohttp.ClientError, OSError):
+                failure = HeadraceError("the connection broke")
             self._failures += 1
-            if self._failures >= _MAX_FAILURES:
-                raise HeadraceError(f"the connection failed {_MAX_FAILURES} times in a row: {reason}")
+            most = _MAX_FAILURES if self._known.is_set() else _MAX_FAILURES_TO_START
+            if hopeless or self._failures >= most:
+                raise failure
             delay_s = max(self._delay_s(), retry_after_s)
-            yield Interrupted(reason, delay_s)
+            yield Interrupted(str(failure), delay_s)
             await asyncio.sleep(delay_s)
 
     async def _connect(self) -> aiohttp.ClientResponse:
@@ -188,10 +199,7 @@ class Reply:
         parser = SSEParser()
         async for data in response.content.iter_any():
             for frame in parser.feed(data):
-                try:
-                    event = replies.parse(frame.data, frame.id or None)
-                except ValueError as error:
-                    raise HeadraceError(str(error), code="invalid_frame") from error
+                event = replies.parse(frame.data, frame.id or None)
                 if frame.id and frame.id != self.position:
                     self.position = frame.id
                     self._failures = 0
@@ -214,9 +222,13 @@ async def refusal(response: aiohttp.ClientResponse) -> HeadraceError:
     try:
         error = msgspec.json.decode(await response.content.read(64 * 1024))["error"]
         code, message = str(error["code"]), str(error["message"])
-    except (*_BROKEN, msgspec.DecodeError, KeyError, TypeError):
+    except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError, KeyError, TypeError):
         pass
     return HeadraceError(message, code=code, status=response.status)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 def _seconds(header: str | None) -> float:

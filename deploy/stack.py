@@ -1,0 +1,223 @@
+"""
+The processes of `headrace up`: what each is started with, and in which order they come and go.
+
+They start in the order in which they need each other, and stop in the opposite one.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+import aiohttp
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+
+from deploy import catalogue, llama, ports, valkey
+from deploy.child import Child, Leash, Say
+from deploy.data_directory import DataDirectory
+from deploy.options import CannotStart, Options
+from deploy.progress import assembling
+from shared.settings import Settings
+
+#: Workers serve /metrics, /livez and /readyz from this far behind the first gateway's port.
+WORKER_PORTS_BEHIND = 100
+#: On one's own machine nobody waits longer; what is under way is kept, and the next start goes on with it.
+_DRAIN_GRACE_S = 3.0
+#: Beyond its own grace, for a process to end once it has drained.
+_END_S = 5.0
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+_REDIS_TIMEOUT_S = 5.0
+
+
+class Stack:
+    """All children of one `headrace up`, in the order in which they were started."""
+
+    def __init__(
+        self,
+        options: Options,
+        settings: Settings,
+        data: DataDirectory,
+        leash: Leash,
+        http: aiohttp.ClientSession,
+        say: Say,
+    ) -> None:
+        self._options, self._settings = options, settings
+        self._data, self._leash, self._http, self._say = data, leash, http, say
+        self._grace_s = _DRAIN_GRACE_S
+        if "drain_grace_s" in settings.model_fields_set:
+            self._grace_s = settings.drain_grace_s
+        self._broker: list[Child] = []
+        self._model: list[Child] = []
+        self._faces: list[Child] = []
+        self._socket: Path | None = None
+        self._model_port = 0
+        self.addresses: list[str] = []
+
+    async def start(self) -> None:
+        """Start everything; return when every part says that it is ready."""
+        options = self._options
+        first = options.port or ports.free(options.host, options.gateways)
+        gateways = range(first, first + options.gateways)
+        for port in gateways:
+            ports.check(options.host, port)
+        if options.embeds_model:
+            self._model_port = ports.free("127.0.0.1")
+        models = self._data.path / "models.toml"
+        try:
+            catalogue.write(models, options.catalogue(self._model_port))
+        except (ValueError, OSError) as error:
+            raise CannotStart(str(error)) from error
+        redis_url = options.redis or await self._start_broker()
+        if options.redis:
+            await _reach(options.redis)
+        if options.embeds_model:
+            with assembling(Console(stderr=True)) as report:
+                await asyncio.to_thread(llama.assemble, report)
+            self._model.append(self._new_model_server())
+        env = {
+            "HEADRACE_REDIS_URL": redis_url,
+            "HEADRACE_MODELS": str(models),
+            "HEADRACE_LOG_LEVEL": os.environ.get("HEADRACE_LOG_LEVEL", "warning"),
+            "HEADRACE_DRAIN_GRACE_S": str(self._grace_s),
+        }
+        self._faces += self._new_workers(env, gateways)
+        self._faces += self._new_gateways(env, gateways)
+        with Console(stderr=True).status("Starting"):
+            await _together(child.start() for child in self._model + self._faces)
+
+    async def watch(self) -> None:
+        """Keep everything alive, until `stop`."""
+        await _together(child.watch() for child in self._broker + self._model + self._faces)
+
+    async def stop(self) -> None:
+        """Drain gateways and workers, then end what they needed."""
+        for children in (self._faces, self._model, self._broker):
+            await asyncio.gather(*(child.stop() for child in children))
+        if self._socket is not None and self._socket.parent != self._data.path:
+            shutil.rmtree(self._socket.parent, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for child in self._faces + self._model + self._broker:
+            child.kill()
+
+    async def _start_broker(self) -> str:
+        socket = self._socket = valkey.socket_path(self._data.path)
+        broker = self._child(
+            "the broker",
+            valkey.command(self._data.path, socket),
+            ready=lambda: valkey.answers(socket),
+            log=self._data.logs / "valkey.log",
+            keep=(self._data.lock,),
+        )
+        self._broker.append(broker)
+        await broker.start()
+        return valkey.url(socket)
+
+    def _new_model_server(self) -> Child:
+        return self._child(
+            "the model server",
+            _python("deploy.llama", "--port", str(self._model_port)),
+            ready=self._answers(f"http://127.0.0.1:{self._model_port}/health"),
+            log=self._data.logs / "llama.log",
+        )
+
+    def _new_workers(self, env: dict[str, str], gateways: range) -> list[Child]:
+        host = self._settings.metrics_host
+        taken = {*gateways, self._model_port}
+        workers = []
+        for number in range(1, self._options.workers + 1):
+            port = ports.free_near(host, gateways[0] + WORKER_PORTS_BEHIND + number - 1, taken)
+            taken.add(port)
+            workers.append(
+                self._child(
+                    f"worker {number}",
+                    _python("worker"),
+                    ready=self._answers(f"{_address(host, port)}/readyz"),
+                    env=env | {"HEADRACE_METRICS_PORT": str(port)},
+                )
+            )
+        return workers
+
+    def _new_gateways(self, env: dict[str, str], gateways: range) -> list[Child]:
+        host = self._options.host
+        self.addresses = [_address(host, port) for port in gateways]
+        return [
+            self._child(
+                f"gateway {number}",
+                _python("gateway"),
+                ready=self._answers(f"{_address(host, port)}/readyz"),
+                env=env | {"HEADRACE_HOST": host, "HEADRACE_PORT": str(port)},
+            )
+            for number, port in enumerate(gateways, 1)
+        ]
+
+    def _child(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        ready: Callable[[], Awaitable[bool]],
+        env: dict[str, str] | None = None,
+        log: Path | None = None,
+        keep: tuple[int, ...] = (),
+    ) -> Child:
+        return Child(
+            name,
+            command,
+            leash=self._leash,
+            say=self._say,
+            ready=ready,
+            env=env,
+            log=log,
+            keep=keep,
+            grace_s=self._grace_s + _END_S,
+        )
+
+    def _answers(self, url: str) -> Callable[[], Awaitable[bool]]:
+        async def ready() -> bool:
+            try:
+                async with self._http.get(url) as response:
+                    return response.status == 200
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                return False
+
+        return ready
+
+
+async def _together(work: Iterable[Awaitable[None]]) -> None:
+    """All at once; the first to fail ends the others, and its error is raised."""
+    tasks = [asyncio.ensure_future(item) for item in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _reach(url: str) -> None:
+    try:
+        client = Redis.from_url(url, socket_connect_timeout=_REDIS_TIMEOUT_S, socket_timeout=_REDIS_TIMEOUT_S)
+    except ValueError as error:
+        raise CannotStart(f"--redis: {error}") from error
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        raise CannotStart(f"cannot reach the Redis given with --redis: {error}") from error
+    finally:
+        await client.aclose()
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    # -P: a folder that is called like one of our packages must not be taken for it.
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def _address(host: str, port: int) -> str:
+    host = _WILDCARDS.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,0 +1,128 @@
+"""
+OpenAI's chat completion chunks: one `data:` line of JSON a frame, `[DONE]` last.
+
+The frames are those of https://platform.openai.com/docs/api-reference/chat-streaming. Stateless: a
+frame depends on its event alone. As an extension every event's last frame has its position for an
+`id:`, so a stream can be taken up behind `Last-Event-ID`. There is no word for `reset`: the stream ends
+with an error there, whose frame has no id, so that nobody resumes into another answer's middle.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.refusal import openai_body
+from shared.errors import HeadraceError, WorkerLost, failure
+from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
+from shared.generations import Generation
+from shared.position import Position
+
+name = "openai_chat"
+stateless = True
+comes_back = False
+bears_empty_frames = False
+says_reset = False
+
+_json = msgspec.json.Encoder().encode
+_DONE = b"data: [DONE]\n\n"
+#: What clients know. An answer that was stopped ends with `stop`: there is no other word for it.
+_FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+
+
+class Options(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What frames depend on beside the log; kept in the generation's `dialect_options`."""
+
+    #: Seconds since the epoch; the same in every chunk, on every gateway.
+    created: int | None = None
+    include_usage: bool = False
+
+
+def encoder(generation: Generation) -> "ChatEncoder":
+    """Frames for *generation*."""
+    return ChatEncoder(generation)
+
+
+def queued(generation: Generation, place: int) -> bytes:
+    """Nothing: clients take every frame for a chunk."""
+    return b""
+
+
+def head(generation: Generation, kind: str) -> dict[str, Any]:
+    """What every chunk, and the whole answer, begins with."""
+    options = msgspec.json.decode(generation.dialect_options, type=Options)
+    return {
+        "id": "chatcmpl-" + generation.id.removeprefix("gen_"),
+        "object": kind,
+        "created": generation.created_ms // 1000 if options.created is None else options.created,
+        "model": generation.model,
+    }
+
+
+def finish_reason(reason: str | None) -> str:
+    """An upstream's reason, or ours, as clients know it."""
+    return reason if reason in _FINISH_REASONS else "stop"
+
+
+def usage(counted: Usage) -> dict[str, Any]:
+    """Token counts; `estimated` where the upstream gave none."""
+    counts: dict[str, Any] = {
+        "prompt_tokens": counted.prompt_tokens,
+        "completion_tokens": counted.completion_tokens,
+        "total_tokens": counted.total_tokens,
+    }
+    if counted.estimated:
+        counts["estimated"] = True
+    return counts
+
+
+class ChatEncoder:
+    """Event -> the chunks it stands for; all that does not change from one to the next is kept ready."""
+
+    def __init__(self, generation: Generation) -> None:
+        options = msgspec.json.decode(generation.dialect_options, type=Options)
+        self._include_usage = options.include_usage
+        self._head = b"data: " + _json(head(generation, "chat.completion.chunk"))[:-1] + b',"choices":['
+        self._delta = self._head + b'{"index":0,"delta":'
+        self._text = self._delta + b'{"content":'
+        usage_field = b',"usage":null' if options.include_usage else b""
+        self._end = b"]" + usage_field + b"}\n\n"
+        self._delta_end = b',"logprobs":null,"finish_reason":null}' + self._end
+        self._text_end = b"}" + self._delta_end
+
+    def encode(self, position: Position, event: Event) -> bytes:
+        """All frames of one event; the last has its id."""
+        at = b"id: %d-%d\n" % position
+        match event:
+            case Text():
+                return at + self._text + _json(event.text) + self._text_end
+            case Reasoning():
+                return at + self._chunk({"reasoning_content": event.text})
+            case ToolCall():
+                return at + self._chunk({"tool_calls": [_piece(event)]})
+            case Start():
+                return at + self._chunk({"role": "assistant", "content": ""})
+            case End():
+                reason = _json(finish_reason(event.finish_reason))
+                last = self._delta + b'{},"logprobs":null,"finish_reason":' + reason + b"}" + self._end
+                if self._include_usage:
+                    last += self._head + b'],"usage":' + _json(usage(event.usage)) + b"}\n\n"
+                return last + at + _DONE
+            case Error():
+                return _error(failure(event.code, event.message)) + at + _DONE
+            case Reset():
+                lost = WorkerLost("The answer broke off and is being started over; send the request again.")
+                return _error(lost) + _DONE
+
+    def _chunk(self, delta: dict[str, Any]) -> bytes:
+        return self._delta + _json(delta) + self._delta_end
+
+
+def _piece(event: ToolCall) -> dict[str, Any]:
+    if event.id is None and event.name is None:
+        return {"index": event.index, "function": {"arguments": event.arguments}}
+    function = {"name": event.name, "arguments": event.arguments}
+    return {"index": event.index, "id": event.id, "type": "function", "function": function}
+
+
+def _error(error: HeadraceError) -> bytes:
+    return b'data: {"error":' + _json(openai_body(error)) + b"}\n\n"
