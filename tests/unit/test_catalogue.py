@@ -1,0 +1,80 @@
+"""The `models.toml` that `headrace up` writes from its options."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy import catalogue, llama
+from deploy.options import CannotStart, Options
+from shared import models
+
+
+def options(**given: object) -> Options:
+    """Options on the usual address."""
+    return Options(host="127.0.0.1", port=8000, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["gpt-5", "org/model:7b", 'a "quoted" one', "back\\slash", "\x7f", "größe"])
+def test_upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An upstream becomes one model of the same name, and the default, whatever it is called."""
+    monkeypatch.setenv("A_KEY", "secret")
+    text = catalogue.for_upstream("http://host:1/v1", name, "A_KEY")
+    known = catalogue.write(tmp_path / "models.toml", text)
+    assert known.default == name
+    assert (known.by_name[name].base_url, known.by_name[name].api_key_env) == ("http://host:1/v1", "A_KEY")
+    assert models.load(tmp_path / "models.toml").default == name
+    assert "secret" not in (tmp_path / "models.toml").read_text()
+
+
+@pytest.mark.parametrize(("workers", "each"), [(1, llama.SLOTS), (2, llama.SLOTS // 2), (99, 1)])
+def test_embedded(tmp_path: Path, workers: int, each: int) -> None:
+    """Workers share the embedded server's slots, and it can go on from a text that breaks off."""
+    text = options(workers=workers).catalogue(8081)
+    model = catalogue.write(tmp_path / "models.toml", text).by_name[llama.MODEL]
+    assert model.base_url == "http://127.0.0.1:8081/v1"
+    assert model.concurrency == each
+    assert model.can_continue
+    assert model.parameters == llama.PARAMETERS
+
+
+@pytest.mark.parametrize("before", ['default = "a"\n', "", '# why\n  default="a" # so\n'])
+def test_another_default(tmp_path: Path, before: str) -> None:
+    """`--model` beside `--models` changes the default and nothing else, a key called default included."""
+    mine = tmp_path / "mine.toml"
+    tables = '[models.a]\nbackend = "scripted"\n[models.b]\nbackend = "scripted"\nparameters = { seed = 3 }\n'
+    mine.write_text(before + tables)
+    known = catalogue.write(tmp_path / "models.toml", options(models=mine, model="b").catalogue(0))
+    assert known.default == "b"
+    assert known.by_name == models.load(mine).by_name
+
+
+def test_unknown_default(tmp_path: Path) -> None:
+    """A model that the file does not name cannot be the default; nothing is written."""
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[models.a]\nbackend = "scripted"\n')
+    with pytest.raises(ValueError, match="'b' is not among the models"):
+        catalogue.write(tmp_path / "models.toml", options(models=mine, model="b").catalogue(0))
+    assert not (tmp_path / "models.toml").exists()
+
+
+def test_missing_key(tmp_path: Path) -> None:
+    """A model whose key is not in the environment is refused by the variable's name."""
+    with pytest.raises(ValueError, match="NO_SUCH_KEY"):
+        catalogue.write(tmp_path / "models.toml", catalogue.for_upstream("http://x/v1", "m", "NO_SUCH_KEY"))
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"upstream": "http://x/v1"}, "--model"),
+        ({"upstream": "host:80", "model": "m"}, "http://"),
+        ({"upstream": "http://x/v1", "model": "m", "models": Path("f")}, "not both"),
+        ({"model": "other"}, "--upstream"),
+        ({"api_key_env": "HOME"}, "--upstream"),
+        ({"upstream": "http://x/v1", "model": "m", "api_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
+    ],
+)
+def test_contradictions(given: dict[str, object], word: str) -> None:
+    """Options that make no sense together are refused, and the message says what would."""
+    with pytest.raises(CannotStart, match=word):
+        options(**given).check()

@@ -1,0 +1,57 @@
+"""The data directory belongs to one `headrace up`."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy import valkey
+from deploy.data_directory import DataDirectory, DataDirectoryInUse
+
+
+def test_private(tmp_path: Path) -> None:
+    """Nobody else may look into it."""
+    with DataDirectory(tmp_path / "a" / "data") as data:
+        assert stat.S_IMODE(data.path.stat().st_mode) == 0o700
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    """A second one is refused and told who is there; then it may."""
+    with (
+        DataDirectory(tmp_path),
+        pytest.raises(DataDirectoryInUse, match=f"process {os.getpid()}.*--data"),
+        DataDirectory(tmp_path),
+    ):
+        pass
+    with DataDirectory(tmp_path):
+        pass
+
+
+def test_locked_while_a_child_holds_it(tmp_path: Path) -> None:
+    """A child that inherited the lock keeps the directory locked until it has ended."""
+    with DataDirectory(tmp_path) as data:
+        child = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[data.lock]
+        )
+    with pytest.raises(DataDirectoryInUse), DataDirectory(tmp_path):
+        pass
+    child.communicate(b"\n")
+    with DataDirectory(tmp_path):
+        pass
+
+
+def test_socket_path(tmp_path: Path) -> None:
+    """The broker's socket is in the data directory, unless its path would be too long for the system."""
+    assert valkey.socket_path(tmp_path).parent == tmp_path
+    elsewhere = valkey.socket_path(tmp_path / ("x" * 100))
+    assert len(os.fsencode(elsewhere)) <= 100
+    assert stat.S_IMODE(elsewhere.parent.stat().st_mode) == 0o700
+    elsewhere.parent.rmdir()
+
+
+def test_url() -> None:
+    """A path with odd characters survives its way through a URL."""
+    assert valkey.url(Path("/a b/c?d#e")) == "unix:///a%20b/c%3Fd%23e"
