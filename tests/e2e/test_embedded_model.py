@@ -1,0 +1,67 @@
+"""The model that `headrace up` brings answers like any other, and goes on where it broke off."""
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from deploy import llama
+from deploy.client import HeadraceClient
+from deploy.replies import Chunk, Ended
+from deploy.sse import SSEParser
+from shared import models
+from tests.e2e.up import Up
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc"),
+]
+
+
+@pytest.fixture
+async def up(tmp_path: Path) -> AsyncIterator[Up]:
+    """With the embedded model, and ready."""
+    up = Up(tmp_path)
+    up.start("--models", "")
+    try:
+        await up.ready()
+        yield up
+    finally:
+        await up.end()
+
+
+async def test_answers(up: Up) -> None:
+    """A question is answered by a real model, with the tokens it counted, and ends by itself."""
+    [url] = await up.ready()
+    async with HeadraceClient(url) as client:
+        events = [event async for event in client.start("What is the capital of France?")]
+    answer = "".join(event.text for event in events if isinstance(event, Chunk))
+    assert answer.strip()
+    assert not answer.startswith(" ")
+    assert "User:" not in answer
+    assert isinstance(events[-1], Ended)
+    assert events[-1].usage["completion_tokens"] > 0
+
+
+async def test_continues(up: Up, session: ClientSession) -> None:
+    """Given an answer that breaks off, it goes on right there and repeats nothing."""
+    model = models.load(up.folder / "data" / "models.toml").by_name[llama.MODEL]
+    assert model.can_continue
+    request = {
+        "messages": [
+            {"role": "user", "content": "What is the capital of France?"},
+            {"role": "assistant", "content": "The capital of"},
+        ],
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+        "temperature": 0,
+        "stop": llama.PARAMETERS["stop"],
+        "stream": True,
+    }
+    async with session.post(f"{model.base_url}/chat/completions", json=request) as response:
+        frames = SSEParser().feed(await response.read())
+    deltas = [json.loads(frame.data)["choices"][0]["delta"] for frame in frames if frame.data != b"[DONE]"]
+    assert "".join(delta.get("content") or "" for delta in deltas).startswith(" France is Paris")

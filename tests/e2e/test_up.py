@@ -1,0 +1,216 @@
+"""`headrace up` and `headrace chat`, as processes, with nothing in their place but the model."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from deploy.client import HeadraceClient, Reply
+from deploy.replies import Chunk, Ended, Event, Reset
+from tests.e2e.up import Up, kill
+from tests.eventually import eventually
+from tests.program import environment
+from worker.backends.script import expected_text
+
+TEXT = expected_text({"length": 60})
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc"),
+]
+
+
+@pytest.fixture
+async def up(tmp_path: Path) -> AsyncIterator[Up]:
+    """Not yet started; after the test it has ended and left no process behind."""
+    up = Up(tmp_path)
+    yield up
+    await up.end()
+
+
+async def read(reply: Reply) -> list[Event]:
+    """All of a reply."""
+    return [event async for event in reply]
+
+
+def text(events: list[Event]) -> str:
+    """What it says."""
+    return "".join(event.text for event in events if isinstance(event, Chunk))
+
+
+async def test_one_command(up: Up, session: ClientSession) -> None:
+    """It says where it listens; a message sent there is answered; Ctrl-C ends all of it with status 0."""
+    up.start("--gateways", "2", "--workers", "2")
+    first, second = await up.ready()
+    assert int(second.rpartition(":")[2]) == int(first.rpartition(":")[2]) + 1
+    async with session.post(f"{second}/api/chat/stream", json={"message": "hi", "model": "fast"}) as response:
+        body = await response.text()
+    assert "\nid: 1-0\ndata: " in body
+    assert '"type":"end"' in body
+    assert up.said == f"Headrace is ready at {first} and {second}\n"
+    up.signal(signal.SIGINT)
+    assert await up.ended() == 0
+    assert not up.children()
+
+
+async def test_dead_children_come_back(up: Up) -> None:
+    """Whichever child is killed is started again and said to be; a reply under way loses nothing."""
+    up.start()
+    [url] = await up.ready()
+    async with HeadraceClient(url) as client:
+        for word, name in (("worker", "worker 1"), ("gateway", "gateway 1"), ("valkey-server", "the broker")):
+            reading = asyncio.create_task(read(reply := client.start("hi")))
+            await reply.accepted()
+            [pid] = up.children(word)
+            kill(pid)
+            await up.said_eventually(f"{name} was killed by SIGKILL; starting it again")
+            events = await reading
+            assert isinstance(events[-1], Ended), events
+            assert text(events[_start(events) :]) == TEXT
+
+
+async def test_a_reply_survives_its_restart(up: Up) -> None:
+    """What was said before Ctrl-C is there after the next start, and is gone on with."""
+    up.start()
+    [url] = await up.ready()
+    async with HeadraceClient(url) as client:
+        async for event in (reply := client.start("hi")):
+            if isinstance(event, Chunk):
+                break
+    up.signal(signal.SIGINT)
+    assert await up.ended() == 0
+    up.start()
+    [url] = await up.ready()
+    async with HeadraceClient(url) as client:
+        events = await read(client.resume(reply.generation_id or ""))
+    assert isinstance(events[-1], Ended), events
+    assert text(events[_start(events) :]) == TEXT
+
+
+async def test_ctrl_c_twice(up: Up) -> None:
+    """A second Ctrl-C does not wait for anything."""
+    up.start(drain_grace_s=60)
+    [url] = await up.ready()
+    async with HeadraceClient(url) as client:
+        async for event in client.start("hi"):
+            if isinstance(event, Chunk):
+                break
+        up.signal(signal.SIGINT)
+        await up.said_eventually("Headrace is stopping")
+        up.signal(signal.SIGINT)
+        await up.ended(timeout_s=5)
+    assert not up.children()
+
+
+async def test_ctrl_c_while_it_starts(up: Up) -> None:
+    """It can be stopped before it is ready."""
+    up.start()
+    await up_has_started(up)
+    up.signal(signal.SIGINT)
+    assert await up.ended() == 0
+    assert not up.children()
+
+
+async def test_killed(up: Up) -> None:
+    """Even `kill -9` leaves no orphan, and the folder is free again."""
+    up.start()
+    await up.ready()
+    up.signal(signal.SIGKILL)
+    await up.ended()
+    await up.alone()
+    up.start()
+    await up.ready()
+
+
+async def test_same_folder_twice(up: Up) -> None:
+    """A second one in the same folder is refused, and harms the first in nothing."""
+    up.start()
+    [url] = await up.ready()
+    status, said = await headrace("up", "--data", "data", "--models", "scripted.toml", "--port", "0", up=up)
+    assert status == 1
+    assert "is in use by another `headrace up`" in said
+    async with HeadraceClient(url) as client:
+        assert text(await read(client.start("hi", model="fast"))) == TEXT
+
+
+async def test_port_taken(up: Up) -> None:
+    """A taken port is said to be, before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        up.start("--port", str(port))
+        assert await up.ended() == 1
+    assert f"port {port} of 127.0.0.1 is already in use" in up.said
+    assert up.said.count("\n") == 1
+
+
+async def test_open_door(up: Up) -> None:
+    """It does not listen beyond this machine without keys."""
+    up.start("--host", "0.0.0.0")
+    assert await up.ended() == 1
+    assert "without API keys" in up.said
+
+
+async def test_chat(up: Up) -> None:
+    """The answer goes to standard output and nothing else does; an interrupted one ends with status 130."""
+    up.start()
+    [url] = await up.ready()
+    assert await headrace("chat", "hi", "--url", url, "--model", "fast", up=up) == (0, TEXT + "\n")
+    status, said = await headrace("chat", "hi", "--url", url, "--model", "none", up=up)
+    assert status == 1
+    assert "No model is named 'none'" in said
+    assert "Traceback" not in said
+
+
+async def test_chat_ctrl_c(up: Up, session: ClientSession) -> None:
+    """Ctrl-C cancels the generation on the server and says so."""
+    up.start()
+    [url] = await up.ready()
+    chat = await start("chat", "hi", "--url", url, up=up)
+    assert chat.stdout is not None
+    said = await chat.stdout.read(8)
+    chat.send_signal(signal.SIGINT)
+    said += await chat.stdout.read()
+    assert await chat.wait() == 130
+    assert said.endswith(b"[cancelled]\n")
+    async with session.get(f"{url}/api/conversations") as response:
+        [conversation] = (await response.json())["conversations"]
+    async with session.get(f"{url}/api/conversations/{conversation['id']}") as response:
+        assert (await response.json())["messages"][-1]["state"] == "cancelled"
+
+
+async def up_has_started(up: Up) -> None:
+    """The broker runs, so starting is under way."""
+    await eventually(lambda: bool(up.children("valkey-server")), "the broker runs", 20)
+
+
+async def start(*command: str, up: Up) -> asyncio.subprocess.Process:
+    """A `headrace` command beside *up*, its outputs together."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "deploy",
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=up.folder,
+        env=environment(),
+    )
+
+
+async def headrace(*command: str, up: Up) -> tuple[int, str]:
+    """Its exit status and all it said."""
+    process = await start(*command, up=up)
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+def _start(events: list[Event]) -> int:
+    """Where the text begins that counts: behind the last reset."""
+    resets = [number for number, event in enumerate(events) if isinstance(event, Reset)]
+    return resets[-1] if resets else 0
