@@ -26,6 +26,8 @@ class Feed:
         #: The last position heard, or read by who joined; None before the first.
         self.position: Position | None = None
         self.heard_at = self.checked_at = asyncio.get_running_loop().time()
+        #: Since when its record is gone, as far as looked.
+        self.missing_since: float | None = None
         #: The place in the queue that its readers were told.
         self.place: int | None = None
 

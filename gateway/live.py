@@ -20,8 +20,8 @@ from shared.errors import BrokerUnavailable
 logger = structlog.get_logger("gateway.live")
 
 #: A connection that is silent for this long is asked for a sign of life; twice that, and it is dead.
-_PING_S = 5.0
-_BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+_PING_S = 2.0
+_BACKOFF_S = (0.05, 0.1, 0.2, 0.5)
 #: How long attaching waits for the broker.
 _SUBSCRIBE_TIMEOUT_S = 5.0
 

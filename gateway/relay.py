@@ -19,10 +19,18 @@ from gateway.subscriber import Subscriber
 from gateway.vitals import Vitals, read_vitals
 from shared import metrics
 from shared.broker import Broker
-from shared.errors import BrokerUnavailable, Draining, GenerationFailed, Gone, QueueTimeout, WorkerLost
+from shared.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    Draining,
+    GenerationFailed,
+    Gone,
+    QueueTimeout,
+    WorkerLost,
+)
 from shared.event_log import Entry, EventLog
 from shared.events import Error, now_ms
-from shared.generations import Generation, Generations
+from shared.generations import TERMINAL_STATES, Generation, Generations
 from shared.position import ORIGIN, Position
 from shared.settings import Settings
 
@@ -32,6 +40,8 @@ logger = structlog.get_logger("gateway.relay")
 _TICK_S = 0.5
 #: Feeds looked at in one tick; with more of them waiting, each is looked at less often.
 _CHECK_AT_MOST = 500
+#: What a worker needs beyond its lease to see that a record is missing.
+_RESTORED_WITHIN_S = 5.0
 
 
 class Relay:
@@ -119,6 +129,9 @@ class Relay:
                 await self._check()
             except BrokerUnavailable:
                 self._beat({}, away=True)
+            except BrokerRefused:
+                # Logged where it happened; one key that is not as it should be must not end all streams.
+                self._beat({})
 
     async def _check(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -144,7 +157,14 @@ class Relay:
 
     async def _examine(self, feed: Feed, vitals: Vitals) -> None:
         settings = self._settings
-        if vitals.state is None or (vitals.top is None and vitals.state in {"done", "failed", "cancelled"}):
+        if vitals.state is None:
+            # Not created yet, or lost by the broker and about to be written again by its worker.
+            feed.missing_since = feed.missing_since or feed.checked_at
+            gone = feed.checked_at - feed.missing_since > settings.lease_s + _RESTORED_WITHIN_S
+        else:
+            feed.missing_since = None
+            gone = vitals.top is None and vitals.state in TERMINAL_STATES
+        if gone:
             for subscriber in list(feed.subscribers):
                 subscriber.fail(Gone())
             return

@@ -13,7 +13,7 @@ from gateway.relay import reconnect_ms
 from gateway.state import ACCEPTED_AT
 from gateway.subscriber import Subscriber
 from shared import metrics
-from shared.errors import Draining, Gone
+from shared.errors import BrokerRefused, Draining, Gone
 from shared.events import now_ms
 
 HEADERS = {
@@ -45,8 +45,8 @@ async def stream(
                         now = asyncio.get_running_loop().time()
                         metrics.ttft.labels(model, dialect.name).observe(now - began)
                         began = None
-            except (Draining, Gone) as error:
-                if not dialect.comes_back:
+            except (Draining, Gone, BrokerRefused) as error:
+                if not dialect.comes_back or isinstance(error, BrokerRefused):
                     _cut(request)
                 elif isinstance(error, Draining):
                     wait_ms = reconnect_ms(retry_ms)

@@ -1,26 +1,35 @@
 """
 One process's way to Redis: a bounded pool for commands, the scripts, and connections of their own
-for what blocks or subscribes. Whatever goes wrong on the way is `BrokerUnavailable`.
+for what blocks or subscribes. What may pass is `BrokerUnavailable`; what will not is `BrokerRefused`.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import msgspec
+import structlog
 from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool, Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    ExecAbortError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from shared import keys, metrics
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.settings import Settings
 
-Step = Literal["create", "append", "claim", "renew", "release", "cancel", "close"]
+Step = Literal["create", "append", "claim", "renew", "release", "restore", "cancel", "close"]
 
 _LUA = Path(__file__).parent / "lua"
 
@@ -31,6 +40,15 @@ _MAX_CONNECTIONS = 64
 _CONNECT_TIMEOUT_S = 2.0
 #: A command that takes longer has failed. Only ever for connections on which nothing blocks.
 _COMMAND_TIMEOUT_S = 5.0
+
+#: Refusals that tell of the broker's state, not of the command: it is full, a replica, loading, failing over.
+_PASSING = (ExecAbortError, NoScriptError, OutOfMemoryError, ReadOnlyError)
+#: The same where redis-py has no class for them, or Redis 6 wraps them in a script's error.
+_PASSING_CODE = re.compile(
+    r"\b(OOM|READONLY|LOADING|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|BUSY|UNBLOCKED)\b"
+)
+
+logger = structlog.get_logger("shared.broker")
 
 pack = msgspec.msgpack.encode
 unpack = msgspec.msgpack.decode
@@ -94,7 +112,7 @@ class Broker:
         return cast(Connection, pool.make_connection())  # type: ignore[no-untyped-call]
 
     async def run(self, step: Step, args: Sequence[str | bytes | int], on: ArqRedis | None = None) -> Any:
-        """One atomic step, `lua/<step>.lua`, through *on* or the pool. Raises `BrokerUnavailable`."""
+        """One atomic step, `lua/<step>.lua`, through *on* or the pool. Raises as `watch` says."""
         script = self._scripts.get(step)
         if script is None:
             script = self._scripts[step] = self.redis.register_script(self._source(step))
@@ -103,12 +121,18 @@ class Broker:
 
     @contextmanager
     def watch(self, command: str) -> Iterator[None]:
-        """Count a round trip; turn its failure into `BrokerUnavailable`."""
+        """
+        Count a round trip. Its failure becomes `BrokerUnavailable`, which may pass, or `BrokerRefused`:
+        the broker is well and the command is wrong, so that asking again is of no use.
+        """
         metrics.redis_round_trips.labels(command).inc()
         try:
             yield
         except (RedisError, OSError) as error:
             metrics.redis_failures.labels(command).inc()
+            if isinstance(error, ResponseError) and not _passes(error):
+                logger.error("the broker refused a command", command=command, error=str(error))
+                raise BrokerRefused() from error
             raise BrokerUnavailable(retry_after_s=1) from error
 
     async def close(self) -> None:
@@ -130,3 +154,7 @@ class Broker:
         }
         head = keys.lua() + "".join(f"local {name} = {value}\n" for name, value in limits.items())
         return head + (_LUA / "_steps.lua").read_text() + (_LUA / f"{step}.lua").read_text()
+
+
+def _passes(error: ResponseError) -> bool:
+    return isinstance(error, _PASSING) or _PASSING_CODE.search(str(error)) is not None

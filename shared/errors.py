@@ -18,6 +18,7 @@ HeadraceError
 ├── IdempotencyMismatch       422
 ├── TooBusy                   429
 ├── Internal                  500
+│   └── BrokerRefused         500
 ├── Unavailable               503
 │   ├── BrokerUnavailable     503
 │   └── Draining              503
@@ -155,6 +156,10 @@ class Internal(HeadraceError):
     code = "internal"
     status = 500
     retryable = True
+
+
+class BrokerRefused(Internal):
+    """Something went wrong between us and our broker."""
 
 
 class Unavailable(HeadraceError):

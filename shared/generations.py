@@ -126,7 +126,8 @@ class Generations:
         is being answered, `TooBusy` when the queue is full, `IdempotencyMismatch` when the key came
         with another request.
         """
-        answer = await self._broker.run("create", [_creation(submission, self), _payload(submission)])
+        payload = job_payload(submission.generation_id)
+        answer = await self._broker.run("create", [_creation(submission, self), payload])
         outcome = answer[0].decode()
         if outcome == "known":
             known_id, _, digest = answer[1].decode().partition(" ")
@@ -226,11 +227,12 @@ def _creation(submission: Submission, limits: Any) -> bytes:
         new["title"] = submission.message[:80]
     if submission.idempotency_key is not None:
         new["idempotency"] = submission.idempotency_key
+        # For `lua/restore.lua`.
+        record |= {"idempotency": submission.idempotency_key, "digest": submission.digest}
     return msgspec.json.encode(new)
 
 
-def _payload(submission: Submission) -> bytes:
-    payload: bytes = serialize_job(
-        JOB_FUNCTION, (submission.generation_id,), {}, None, events.now_ms(), serializer=pack
-    )
+def job_payload(generation_id: str) -> bytes:
+    """A generation's job as arq keeps it."""
+    payload: bytes = serialize_job(JOB_FUNCTION, (generation_id,), {}, None, events.now_ms(), serializer=pack)
     return payload

@@ -13,7 +13,7 @@ import msgspec
 from shared import keys
 from shared.broker import Broker
 from shared.errors import BrokerUnavailable
-from shared.generations import Generation, parse
+from shared.generations import Generation, job_payload, parse
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -25,12 +25,14 @@ class Claim(msgspec.Struct, frozen=True):
     lease: str
     #: Events that earlier attempts have left in the log.
     log_length: int
+    #: The record as it was when claimed, so that it can be written again.
+    record: dict[str, str] = {}
 
 
 class Renewed(NamedTuple):
     """What renewing told about one generation."""
 
-    state: Literal["kept", "lost", "ended"]
+    state: Literal["kept", "lost", "ended", "missing"]
     log_length: int
     cancel: str
     listeners: int
@@ -43,13 +45,17 @@ class Queue:
         self._broker = broker
         self._lease_ms = int(lease_s * 1000)
 
-    async def claim(self, queue: str, limit: int, nonce: str, *, take_over: bool) -> list[Claim]:
-        """Lease at most *limit* due jobs; with *take_over*, also those whose worker fell silent."""
-        claimed = await self._broker.run(
-            "claim", [queue, limit, self._lease_ms, nonce, "1" if take_over else "0"]
-        )
+    async def claim(
+        self, queue: str, limit: int, nonce: str, *, queued_within_s: float | None = None
+    ) -> list[Claim]:
+        """
+        Lease at most *limit* due jobs. With *queued_within_s* only new ones: neither those whose
+        worker fell silent, nor those that were queued longer ago.
+        """
+        newest_ms = "" if queued_within_s is None else int(queued_within_s * 1000)
+        claimed = await self._broker.run("claim", [queue, limit, self._lease_ms, nonce, newest_ms])
         return [
-            Claim(parse(job_id.decode(), _pairs(fields)), queue, lease.decode(), length)
+            _claim(job_id.decode(), queue, lease.decode(), length, _pairs(fields))
             for job_id, lease, length, fields in claimed
         ]
 
@@ -63,6 +69,13 @@ class Queue:
             Renewed(answer[i].decode(), answer[i + 1], answer[i + 2].decode(), answer[i + 3])
             for i in range(0, len(answer), 4)
         ]
+
+    async def restore(self, claim: Claim) -> bool:
+        """Write the record again that the broker lost; False when there is one after all."""
+        title = msgspec.json.decode(claim.record["turn"])["content"][:80] if "turn" in claim.record else ""
+        args: list[str | bytes | int] = [claim.generation.id, self._lease_ms, claim.lease]
+        args += [msgspec.json.encode(claim.record), job_payload(claim.generation.id), title]
+        return bool(await self._broker.run("restore", args))
 
     async def release(self, claim: Claim) -> bool:
         """Hand a job back; False when it was no longer ours."""
@@ -80,6 +93,11 @@ async def depth(broker: Broker, queue: str) -> tuple[int, float]:
             waiting = await broker.redis.zcount(keys.QUEUE + queue, "-inf", now)
     age = max(0.0, (now - first[0][1]) / 1000) if first and waiting else 0.0
     return waiting, age
+
+
+def _claim(job_id: str, queue: str, lease: str, length: int, fields: dict[bytes, bytes]) -> Claim:
+    record = {name.decode(): value.decode() for name, value in fields.items()}
+    return Claim(parse(job_id, fields), queue, lease, length, record)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -9,20 +9,24 @@ import asyncio
 from collections.abc import Callable
 from itertools import islice
 
+import structlog
 from arq.connections import ArqRedis
 
 from shared import events, metrics
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.event_log import Appended, Batch, Entry, EventLog
 from shared.events import Event
 from shared.position import Position
+from shared.queue import Claim
 from shared.settings import Settings
 
 #: Events of one generation, and generations, in one append: bounds how long a script may run.
 _MAX_EVENTS = 200
 _MAX_BATCHES = 200
 #: Pause before an append is tried again, doubled up to the last.
-_BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+_BACKOFF_S = (0.05, 0.1, 0.2, 0.5)
+
+logger = structlog.get_logger("worker.appender")
 
 
 class LogWriter:
@@ -31,19 +35,21 @@ class LogWriter:
     def __init__(
         self,
         appender: "Appender",
-        generation_id: str,
-        lease: str,
+        claim: Claim,
         prefix: list[Entry],
+        *,
         on_fenced: Callable[[], None],
+        on_missing: Callable[[], None],
     ) -> None:
         self._appender = appender
-        self.generation_id = generation_id
-        self.lease = lease
+        self.generation_id = claim.generation.id
+        self.lease = claim.lease
         self._held = list(prefix)
         self._acked = len(prefix)
-        self._next = Position(int(lease.partition(":")[0]), 0)
+        self._next = Position(int(claim.lease.partition(":")[0]), 0)
         self._closing = b""
         self._on_fenced = on_fenced
+        self._on_missing = on_missing
         self._settled = asyncio.Event()
         self.fenced = False
         self.bytes = sum(len(entry.event) for entry in prefix)
@@ -78,8 +84,8 @@ class LogWriter:
 
     def verify(self, log_length: int) -> None:
         """The log was seen with *log_length* events: write again what is missing."""
-        if log_length < self._acked:
-            self._acked = log_length
+        self._acked = min(log_length, self._acked)
+        if self.unacknowledged and not self.fenced:
             self._appender.wake(self)
 
     def fence(self) -> None:
@@ -103,9 +109,14 @@ class LogWriter:
                 self._acked = sent.start + len(sent.entries)
             case "short":
                 self._acked = min(answer.length, self._acked)
-            case "fenced" | "missing":
+            case "fenced":
                 metrics.fenced_appends.inc()
                 self.fence()
+            case "missing":
+                # Whoever keeps the lease restores the record, and then has us verify.
+                self._acked = 0
+                self._on_missing()
+                return
         self._settled.set()
         if self.unacknowledged and not self.fenced:
             self._appender.wake(self)
@@ -119,6 +130,8 @@ class Appender:
         self._interval_s = settings.append_interval_s
         self._dirty: dict[LogWriter, None] = {}
         self._wake = asyncio.Event()
+        #: Appends to come that carry one writer each, to find the one that the broker refuses.
+        self._alone = 0
 
     def wake(self, writer: LogWriter) -> None:
         """*writer* has something to append."""
@@ -152,6 +165,9 @@ class Appender:
             for writer in writers:
                 self.wake(writer)
             raise
+        except BrokerRefused:
+            self._refused(writers)
+            return
         metrics.append_batch.observe(sum(len(batch.entries) for batch in batches))
         for writer, batch, answer in zip(writers, batches, answers, strict=True):
             writer.settle(batch, answer)
@@ -159,8 +175,19 @@ class Appender:
         if len(batches) < _MAX_BATCHES:
             await asyncio.sleep(max(0.0, began + self._interval_s - loop.time()))
 
+    def _refused(self, writers: list[LogWriter]) -> None:
+        """One of *writers* cannot be served: it gives up, the others must not suffer."""
+        if len(writers) == 1:
+            logger.error("a log cannot be written", generation=writers[0].generation_id)
+            writers[0].fence()
+            return
+        self._alone = len(writers)
+        for writer in writers:
+            self.wake(writer)
+
     def _take(self) -> list[LogWriter]:
-        writers = list(islice(self._dirty, _MAX_BATCHES))
+        writers = list(islice(self._dirty, 1 if self._alone else _MAX_BATCHES))
+        self._alone = max(0, self._alone - 1)
         for writer in writers:
             del self._dirty[writer]
         if not self._dirty:

@@ -125,7 +125,11 @@ class Attempt:
         """Take over the log: what earlier attempts wrote is kept where the model can go on from it."""
         log = await self._read_log()
         self._writer = self._running.writer = LogWriter(
-            self._tools.appender, self._generation.id, self._claim.lease, log, self._running.fence
+            self._tools.appender,
+            self._claim,
+            log,
+            on_fenced=self._running.fence,
+            on_missing=self._tools.registry.look_at_once,
         )
         for entry in log:
             self._outcome.add(events.decode(entry.event))

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from shared import events, keys, metrics
 from shared.broker import Broker, pack, unpack
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.generations import JOB_FUNCTION
 from shared.queue import Claim, Queue
 from worker.generate import Tools, generate
@@ -26,6 +26,8 @@ logger = structlog.get_logger("worker.leased")
 #: Jobs claimed at a time: few, so that a burst spreads over idle workers.
 _CLAIM_AT_MOST = 8
 _RECONNECT_S = 0.2
+#: Redis ends a blocking wait itself; later than this, it hangs.
+_ANSWER_WITHIN_S = 2.0
 #: arq ends a job of more tries without a word; ours are counted in the record.
 _NO_LIMIT = 2**31
 
@@ -71,9 +73,9 @@ class LeasedWorker(Worker):
                     while self.allow_pick_jobs:
                         if not await self._take():
                             await self._woken(waiting)
-            except (BrokerUnavailable, RedisError, OSError) as error:
+            except (BrokerUnavailable, BrokerRefused, RedisError, OSError, TimeoutError) as error:
                 self.tools.registry.broker_failed()
-                logger.warning("broker away, connecting again", error=str(error))
+                logger.warning("broker away, connecting again", error=str(error) or type(error).__name__)
                 await asyncio.sleep(_RECONNECT_S)
 
     async def drain(self, grace_s: float, hurried: "asyncio.Task[None]") -> None:
@@ -91,11 +93,16 @@ class LeasedWorker(Worker):
             await asyncio.wait(self.tasks.values())
 
     async def run_job(self, job_id: str, score: int) -> None:
-        """arq's run of one job. A broker that fails in it leaves the job to its lease."""
+        """arq's run of one job. Where the broker fails before it begins, the job is handed back."""
         try:
             await super().run_job(job_id, score)
         except (RedisError, OSError) as error:
             logger.warning("job bookkeeping failed", generation=job_id, error=str(error))
+            await asyncio.sleep(_RECONNECT_S)
+            if job_id in self.claims:
+                # It never began, so it must not count as lost.
+                with contextlib.suppress(BrokerUnavailable, BrokerRefused):
+                    await self._leases.release(self.claims[job_id])
         finally:
             self.claims.pop(job_id, None)
 
@@ -107,8 +114,9 @@ class LeasedWorker(Worker):
             await self._first_of(self._room, self._stopping)
             return True
         asked = min(room, _CLAIM_AT_MOST)
-        take_over = asyncio.get_running_loop().time() >= self.tools.registry.lenient_until
-        claims = await self._leases.claim(self._queue, asked, self._nonce, take_over=take_over)
+        claims = await self._leases.claim(
+            self._queue, asked, self._nonce, queued_within_s=self.tools.registry.queued_within_s
+        )
         for claim in claims:
             self._start(claim)
         return len(claims) == asked
@@ -138,9 +146,13 @@ class LeasedWorker(Worker):
         )
         stop = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait({token, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if token.done():
+            # A broker whose machine is gone, or that hangs, ends neither the wait nor the connection.
+            most_s = self.tools.settings.poll_s + _ANSWER_WITHIN_S
+            done, _ = await asyncio.wait({token, stop}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
+            if token in done:
                 token.result()
+            elif not done:
+                raise TimeoutError
         finally:
             for task in (token, stop):
                 task.cancel()

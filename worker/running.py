@@ -6,7 +6,9 @@ where there is one and at the latest with the next renewal.
 """
 
 import asyncio
+import math
 from collections import deque
+from contextlib import suppress
 from typing import cast
 
 import structlog
@@ -14,7 +16,7 @@ from redis.exceptions import RedisError
 
 from shared import keys, metrics
 from shared.broker import Broker
-from shared.errors import BrokerUnavailable, GenerationFailed
+from shared.errors import BrokerRefused, BrokerUnavailable, GenerationFailed
 from shared.events import CancelReason
 from shared.queue import Claim, Queue
 from shared.settings import Settings
@@ -25,6 +27,8 @@ logger = structlog.get_logger("worker.running")
 #: Renewals in one lease: two may be lost before the lease is.
 _RENEWALS_PER_LEASE = 3
 _RECONNECT_S = 0.2
+#: A cancel channel that is silent for this long is asked for a sign of life.
+_PING_S = 2.0
 
 
 class Stopped(Exception):
@@ -52,7 +56,7 @@ class Running:
         self.writer: LogWriter | None = None
         self.interruption: Interruption | None = None
         self._task: asyncio.Task[None] | None = None
-        self._watched_at = asyncio.get_running_loop().time()
+        self._watched_at = self.confirmed_at = asyncio.get_running_loop().time()
         #: Whether no gateway listened when last looked.
         self.abandoned = False
 
@@ -111,9 +115,10 @@ class Registry:
         self._queue = queue
         self._settings = settings
         self._running: dict[str, Running] = {}
-        #: Loop time until which lapsed leases are left to their workers: after the broker was
-        #: away, everybody's have lapsed, and those alive must have the chance to renew.
-        self.lenient_until = 0.0
+        #: Loop time at which the broker was last away. For one lease from then on, lapsed leases are left
+        #: to their workers: everybody's have lapsed, and those alive must have the chance to renew.
+        self._failed_at = -math.inf
+        self._look = asyncio.Event()
         #: A cancel may overtake the answer to the claim of its generation.
         self._unclaimed_cancels: deque[tuple[str, str]] = deque(maxlen=1000)
 
@@ -135,16 +140,34 @@ class Registry:
 
     def broker_failed(self) -> None:
         """The broker was away just now."""
-        self.lenient_until = asyncio.get_running_loop().time() + self._settings.lease_s
+        self._failed_at = asyncio.get_running_loop().time()
+
+    @property
+    def queued_within_s(self) -> float | None:
+        """How new a job must be for this process to claim it now; None when any will do."""
+        now = asyncio.get_running_loop().time()
+        return now - self._failed_at if now < self._failed_at + self._settings.lease_s else None
+
+    def look_at_once(self) -> None:
+        """A record seems lost: renew now."""
+        self._look.set()
 
     async def keep_leases(self) -> None:
         """Renew all leases together, for ever."""
         while True:
-            await asyncio.sleep(self._settings.lease_s / _RENEWALS_PER_LEASE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.lease_s / _RENEWALS_PER_LEASE):
+                    await self._look.wait()
+            self._look.clear()
             try:
                 await self._renew()
             except BrokerUnavailable:
                 self.broker_failed()
+                await asyncio.sleep(_RECONNECT_S)
+                self._look.set()
+            except BrokerRefused:
+                # Logged where it happened. Those that cannot renew lose their leases, and end elsewhere.
+                pass
 
     async def _renew(self) -> None:
         running = list(self._running.values())
@@ -153,15 +176,26 @@ class Registry:
         for it, renewed in zip(running, await self._queue.renew([r.claim for r in running]), strict=True):
             if renewed.state == "ended":
                 continue
-            if renewed.state == "lost":
+            if renewed.state == "lost" or (renewed.state == "missing" and not self._remembers(it)):
                 metrics.leases_lost.inc()
                 it.fence()
                 continue
+            if renewed.state == "missing":
+                logger.warning(
+                    "the broker lost a generation, writing it again", generation=it.claim.generation.id
+                )
+                await self._queue.restore(it.claim)
+            it.confirmed_at = asyncio.get_running_loop().time()
             if it.writer is not None:
                 it.writer.verify(renewed.log_length)
             if renewed.cancel:
                 it.stop(cast(CancelReason, renewed.cancel))
             it.watched(renewed.listeners, self._settings.abandon_grace_s)
+
+    def _remembers(self, running: Running) -> bool:
+        """Whether a missing record was lost by the broker: it may also have ended, and expired since."""
+        silent_s = asyncio.get_running_loop().time() - running.confirmed_at
+        return silent_s < self._settings.record_retention_s
 
     async def hear_cancels(self) -> None:
         """Follow the cancel channel for ever. What is missed here comes with the next renewal."""
@@ -169,10 +203,17 @@ class Registry:
             try:
                 async with self._broker.dedicated() as redis, redis.pubsub() as pubsub:
                     await pubsub.subscribe(keys.CANCEL)
-                    async for message in pubsub.listen():
-                        if message["type"] == "message":
+                    silent = False
+                    while True:
+                        message = await pubsub.get_message(timeout=_PING_S)
+                        if message is None:
+                            if silent:
+                                raise TimeoutError
+                            await pubsub.ping()
+                        elif message["type"] == "message":
                             self._cancelled(*message["data"].decode().split(" ", 1))
-            except (RedisError, OSError):
+                        silent = message is None
+            except (RedisError, OSError, TimeoutError):
                 logger.warning("cancel channel lost, connecting again")
                 await asyncio.sleep(_RECONNECT_S)
 

@@ -6,6 +6,12 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- A script whose first write needs no memory may write on beyond the broker's limit: what runs already
+-- must be able to end. Only `create` is not let through, so a full broker takes nothing new.
+local function pass_memory_limit()
+  redis.call('DEL', WAKE)
+end
+
 local function is_terminal(state)
   return state == 'done' or state == 'failed' or state == 'cancelled'
 end
@@ -37,6 +43,19 @@ local function say(scope, message)
   redis.call('LTRIM', MESSAGES .. scope, -MAX_MESSAGES, -1)
   redis.call('PEXPIRE', MESSAGES .. scope, CONVERSATION_TTL_MS)
   redis.call('PEXPIRE', CONVERSATION .. scope, CONVERSATION_TTL_MS)
+end
+
+-- An owner's conversation exists, and is the last used.
+local function converse(owner, name, title, now)
+  local conversation, all = CONVERSATION .. owner .. ':' .. name, CONVERSATIONS .. owner
+  if redis.call('HSETNX', conversation, 'created_ms', now) == 1 then
+    redis.call('HSET', conversation, 'title', title)
+  end
+  redis.call('HSET', conversation, 'updated_ms', now)
+  redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
+  redis.call('ZADD', all, now, name)
+  redis.call('ZREMRANGEBYRANK', all, 0, -MAX_CONVERSATIONS - 1)
+  redis.call('PEXPIRE', all, CONVERSATION_TTL_MS)
 end
 
 -- A generation's turn in its conversation begins: its message is said, its job can be claimed.

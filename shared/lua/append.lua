@@ -7,6 +7,7 @@
 --       fenced  a newer attempt owns the generation, or it has ended: nothing was written
 --       short   the broker lost the log's tail: send again from the given length
 --       missing the broker lost the whole generation
+pass_memory_limit()
 local answer, i = {}, 1
 while i <= #ARGV do
   local id, lease, first, count, closing = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4]

@@ -4,6 +4,7 @@
 --       4 closing as JSON (fields, reply)  5 how long its lease must have run out, in ms
 -- gives 'closed' | 'ended' | 'held' (a worker has it) | 'changed' (read the log again)
 local id, read, event, closing, overdue_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], cjson.decode(ARGV[4]), tonumber(ARGV[5])
+pass_memory_limit()
 local now = now_ms()
 local r = redis.call('HMGET', RECORD .. id, 'state', 'queue', 'attempt')
 if not r[1] or is_terminal(r[1]) then return 'ended' end

@@ -38,15 +38,7 @@ if idempotency then
   redis.call('SET', idempotency, new.id .. ' ' .. new.digest, 'PX', new.idempotency_ttl_ms)
 end
 if scope then
-  local conversation, all = CONVERSATION .. scope, CONVERSATIONS .. new.owner
-  if redis.call('HSETNX', conversation, 'created_ms', now) == 1 then
-    redis.call('HSET', conversation, 'title', new.title)
-  end
-  redis.call('HSET', conversation, 'updated_ms', now)
-  redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
-  redis.call('ZADD', all, now, new.conversation)
-  redis.call('ZREMRANGEBYRANK', all, 0, -MAX_CONVERSATIONS - 1)
-  redis.call('PEXPIRE', all, CONVERSATION_TTL_MS)
+  converse(new.owner, new.conversation, new.title, now)
 end
 if active then
   local ahead = redis.call('LRANGE', NEXT .. scope, 0, -1)

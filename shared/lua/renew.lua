@@ -1,8 +1,9 @@
 -- Renew the leases of running generations together.
 --
 -- ARGV  1 lease in ms, then for each: queue, id, lease
--- gives for each: 'kept', 'lost' (to a newer attempt) or 'ended' (by this lease),
+-- gives for each: 'kept', 'lost' (to a newer attempt), 'ended' (by this lease) or 'missing' (the record is gone),
 --   log length, cancel reason or '', gateways that listen
+pass_memory_limit()
 local due = now_ms() + tonumber(ARGV[1])
 local answer = {}
 for i = 2, #ARGV, 3 do
@@ -15,6 +16,8 @@ for i = 2, #ARGV, 3 do
     redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
   elseif r[1] == lease and is_terminal(r[2]) then
     state = 'ended'
+  elseif not r[2] then
+    state = 'missing'
   end
   answer[#answer + 1] = state
   answer[#answer + 1] = redis.call('XLEN', LOG .. id)
