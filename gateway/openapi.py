@@ -80,6 +80,8 @@ def _answer(route: "Route", status: int) -> dict[str, Any]:
     else:
         reference = {"$ref": _REF.format(name=route.gives.__name__)}
         answer["content"] = {"application/json": {"schema": reference}}
+    if route.streams:
+        answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     return answer
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from aiohttp.typedefs import Handler
 
-from gateway import chat, health, history, openapi, ui_chat
+from gateway import chat, completions, health, history, model_list, openapi, ui_chat
 
 _STRING: Mapping[str, Any] = {"type": "string"}
 #: Where a reader goes on.
@@ -26,6 +26,8 @@ class Route(NamedTuple):
     errors: Sequence[int] = (400, 401, 404, 503)
     #: Place, name and schema of further parameters.
     parameters: Sequence[tuple[str, str, Mapping[str, Any]]] = ()
+    #: It answers as an event stream too, where that is asked for.
+    streams: bool = False
     #: Answered without an API key.
     public: bool = False
 
@@ -83,6 +85,28 @@ ROUTES: Sequence[Route] = (
         gives=chat.Receipt,
         statuses=(200, 202, 204),
         errors=(400, 401, 404, 413, 415, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/chat/completions",
+        completions.create,
+        body=completions.CompletionRequest,
+        gives=completions.Completion,
+        streams=True,
+        errors=(400, 401, 404, 410, 413, 415, 422, 429, 500, 502, 503, 504),
+        parameters=_IDEMPOTENT,
+    ),
+    Route(
+        "GET",
+        "/v1/chat/completions/{generation_id}/stream",
+        completions.resume,
+        statuses=(200, 204),
+        errors=(400, 401, 404, 410, 429, 503),
+        parameters=_RESUME,
+    ),
+    Route("GET", "/v1/models", model_list.listing, gives=model_list.ModelList, errors=(401, 503)),
+    Route(
+        "GET", "/v1/models/{model}", model_list.detail, gives=model_list.ModelEntry, errors=(401, 404, 503)
     ),
     Route("GET", "/api/heartbeat", health.live, gives=health.Health, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),

@@ -1,0 +1,196 @@
+"""
+OpenAI's Chat Completions: `POST /v1/chat/completions`, streamed and not, and its stream taken up again.
+
+What the request says to the model is passed on as it is. What cannot be honoured is refused by name:
+every field that is not here, and more than one choice.
+"""
+
+import time
+import uuid
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from gateway import admission, answering
+from gateway.answering import answer_json, known_model
+from gateway.dialects import openai_chat
+from gateway.state import OWNER, STATE, State
+from shared.errors import InvalidRequest, ModelNotFound, UnknownModel, failure
+from shared.events import Usage
+from shared.generations import Generation, OnDisconnect, Request, Submission
+from shared.outcome import MadeCall
+
+_Object = dict[str, Any]
+_Penalty = Annotated[float, Meta(ge=-2, le=2)]
+_Tokens = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class StreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`stream_options`; padding against eavesdroppers is not to be had here."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class CompletionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/chat/completions`"""
+
+    messages: Annotated[list[_Object], Meta(min_length=1)]
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Literal[1] | None = None
+    logprobs: bool | None = None
+    store: bool | None = None
+    max_tokens: _Tokens | None = None
+    max_completion_tokens: _Tokens | None = None
+    #: Not OpenAI's: whether the answer is made to its end when nobody reads it any more.
+    on_disconnect: OnDisconnect = "cancel"
+
+    # Passed on as they are.
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    logit_bias: dict[str, float] | None = None
+    response_format: _Object | None = None
+    tools: list[_Object] | None = None
+    tool_choice: str | _Object | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    user: str | None = None
+    metadata: dict[str, str] | None = None
+    prediction: _Object | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+
+
+#: Ours to act on; everything else is the model server's.
+_OURS = frozenset(
+    {"messages", "model", "stream", "stream_options", "n", "logprobs", "store", "max_tokens", "on_disconnect"}
+)
+
+
+class _Part(msgspec.Struct):
+    type: str
+    text: str | None = None
+
+
+class _Message(msgspec.Struct):
+    """What we rely on in a message; the rest of it is the model server's."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
+    content: str | list[_Part] | None = None
+    tool_calls: list[_Object] | None = None
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[_Object]
+    usage: _Object
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Answer a chat; with `stream`, as it is written."""
+    state = request.app[STATE]
+    body = await admission.read_body(request, CompletionRequest)
+    submission = _submission(state, request, body)
+    if body.stream:
+        return await answering.stream_new(request, submission, openai_chat, _headers)
+    generation, new = await answering.await_new(request, submission)
+    replayed = {} if new else {"Idempotent-Replayed": "true"}
+    return answer_json(_completion(generation), headers={**_headers(generation), **replayed})
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """Not OpenAI's: go on with a stream behind `Last-Event-ID` or `?after=`."""
+    return await answering.resume(request, request.match_info["generation_id"], openai_chat, _headers)
+
+
+def check_messages(messages: list[_Object], field: str) -> None:
+    """Raises `InvalidRequest` naming what is no chat message as OpenAI writes them."""
+    for i, message in enumerate(messages):
+        try:
+            msgspec.convert(message, _Message)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"`{field}[{i}]`: {error}", field=f"{field}[{i}]") from error
+
+
+def checked_model(state: State, name: str | None) -> str:
+    """The model of that name, or the default one. Raises `ModelNotFound`, as OpenAI's clients know it."""
+    try:
+        return known_model(state, name)
+    except UnknownModel as error:
+        raise ModelNotFound(error.message, field="model") from error
+
+
+def _headers(generation: Generation) -> dict[str, str]:
+    location = f"/v1/chat/completions/{generation.id}/stream"
+    return {"X-Generation-Id": generation.id, "Location": location}
+
+
+def _submission(state: State, request: web.Request, body: CompletionRequest) -> Submission:
+    check_messages(body.messages, "messages")
+    options = body.stream_options or StreamOptions()
+    if body.stream_options is not None and not body.stream:
+        raise InvalidRequest("`stream_options` needs `stream`.", field="stream_options")
+    for name, wanted in {
+        "logprobs": body.logprobs,
+        "store": body.store,
+        "stream_options.include_obfuscation": options.include_obfuscation,
+    }.items():
+        if wanted:
+            raise InvalidRequest(f"`{name}` is not supported by this server.", field=name)
+    model = checked_model(state, body.model)
+    said = msgspec.to_builtins(body)
+    return Submission(
+        generation_id=f"gen_{uuid.uuid4().hex}",
+        owner=request[OWNER],
+        model=model,
+        queue=state.models.queue_of(model),
+        dialect=openai_chat.name,
+        dialect_options=msgspec.to_builtins(
+            openai_chat.Options(created=int(time.time()), include_usage=bool(options.include_usage))
+        ),
+        request=Request(
+            messages=body.messages,
+            max_tokens=body.max_completion_tokens or body.max_tokens,
+            parameters={field: value for field, value in said.items() if field not in _OURS},
+        ),
+        on_disconnect=body.on_disconnect,
+        idempotency_key=admission.idempotency_key(request),
+        digest=admission.digest(body),
+    )
+
+
+def _completion(generation: Generation) -> Completion:
+    if generation.error_code is not None:
+        raise failure(generation.error_code, generation.error_message or "")
+    calls = msgspec.json.decode(generation.tool_calls, type=list[MadeCall])
+    message: _Object = {"role": "assistant", "content": generation.text or None, "refusal": None}
+    if generation.reasoning:
+        message["reasoning_content"] = generation.reasoning
+    if calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+    else:
+        message["content"] = generation.text or ""
+    counted = msgspec.json.decode(generation.usage or "{}", type=Usage)
+    reason = openai_chat.finish_reason(generation.finish_reason)
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+    head = openai_chat.head(generation, "chat.completion")
+    return Completion(**head, choices=[choice], usage=openai_chat.usage(counted))

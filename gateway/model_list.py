@@ -1,0 +1,36 @@
+"""The models that can be asked for, as OpenAI lists them."""
+
+from typing import Literal
+
+import msgspec
+from aiohttp import web
+
+from gateway.answering import answer_json
+from gateway.completions import checked_model
+from gateway.state import STATE
+
+
+class ModelEntry(msgspec.Struct, frozen=True):
+    """One model. When it was made is not known here."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "headrace"
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """`GET /v1/models`"""
+
+    data: list[ModelEntry]
+    object: Literal["list"] = "list"
+
+
+async def listing(request: web.Request) -> web.StreamResponse:
+    """All models."""
+    return answer_json(ModelList([ModelEntry(name) for name in request.app[STATE].models.by_name]))
+
+
+async def detail(request: web.Request) -> web.StreamResponse:
+    """One model."""
+    return answer_json(ModelEntry(checked_model(request.app[STATE], request.match_info["model"])))
