@@ -16,12 +16,12 @@ class CuttingProxy:
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
         self._host, self._port = address.hostname, address.port
-        #: For each stream to come: events after which it is cut.
+        #: For each stream to come: events after which it is cut; below zero, nothing of its answer comes.
         self.cuts: deque[int] = deque()
         #: Connections that were cut.
         self.done = 0
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -32,9 +32,9 @@ class CuttingProxy:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        for upstream in self._connections.values():
+            upstream.close()
+        await asyncio.gather(*self._connections)
 
     @property
     def url(self) -> str:
@@ -45,40 +45,38 @@ class CuttingProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._connections.add(task)
-        try:
-            up_reader, up_writer = await asyncio.open_connection(self._host, self._port)
-            try:
-                up = asyncio.create_task(_copy(reader, up_writer))
-                await self._answer(up_reader, writer)
-                up.cancel()
-            finally:
-                up_writer.close()
-        finally:
-            self._connections.discard(task)
-            writer.close()
+        up_reader, up_writer = await asyncio.open_connection(self._host, self._port)
+        self._connections[task] = up_writer
+        up = asyncio.create_task(_copy(reader, up_writer))
+        await self._answer(up_reader, writer)
+        del self._connections[task]
+        up.cancel()
+        up_writer.close()
+        writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward until the next stream's cut is due: in front of an event's `id:`."""
-        seen, kept = 0, b""
+        seen, last = 0, b""
         with suppress(ConnectionError):
             while data := await reader.read(65536):
-                data = kept + data
-                while (at := data.find(_ID)) >= 0:
+                if self.cuts and self.cuts[0] < 0:
+                    self.cuts.popleft()
+                    self.done += 1
+                    return
+                # A read may begin right behind the line break of an `id:`, and end inside one.
+                known, data = len(last), last + data
+                at = data.find(_ID)
+                while at >= 0:
                     if self.cuts and seen == self.cuts[0]:
-                        writer.write(data[: at + 1])
+                        writer.write(data[known : at + 1])
                         self.cuts.popleft()
                         self.done += 1
                         return
                     seen += 1
-                    writer.write(data[: at + len(_ID)])
-                    data = data[at + len(_ID) :]
-                # What was read may end inside an `id:`.
-                whole = len(data) - next((n for n in range(len(_ID) - 1, 0, -1) if data.endswith(_ID[:n])), 0)
-                kept = data[whole:]
-                writer.write(data[:whole])
+                    at = data.find(_ID, at + 1)
+                writer.write(data[known:])
                 await writer.drain()
-            writer.write(kept)
+                last = next((_ID[:n] for n in range(len(_ID) - 1, 0, -1) if data.endswith(_ID[:n])), b"")
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

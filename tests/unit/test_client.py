@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from deploy import client as client_module
+from deploy import reply as reply_module
 from deploy.client import HeadraceClient, HeadraceError
 from deploy.replies import Chunk, Ended, Event, Failed, Interrupted, Queued, Reset, Started
 
@@ -76,8 +76,8 @@ Connect = Callable[[Gateway], Awaitable[HeadraceClient]]
 @pytest.fixture
 async def connect(aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connect]:
     """A client of a gateway; its retries take no time worth mentioning."""
-    monkeypatch.setattr(client_module, "_RETRY_S", 0.001)
-    monkeypatch.setattr(client_module, "_MAX_RETRY_S", 0.001)
+    monkeypatch.setattr(reply_module, "_RETRY_S", 0.001)
+    monkeypatch.setattr(reply_module, "_MAX_RETRY_S", 0.001)
     clients: list[HeadraceClient] = []
 
     async def start(gateway: Gateway) -> HeadraceClient:
@@ -90,7 +90,7 @@ async def connect(aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
         await client.__aexit__()
 
 
-async def events(reply: AsyncIterator[Event] | client_module.Reply) -> list[Event]:
+async def events(reply: AsyncIterator[Event] | reply_module.Reply) -> list[Event]:
     """All its events but the interruptions."""
     return [event async for event in reply if not isinstance(event, Interrupted)]
 

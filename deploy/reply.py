@@ -1,0 +1,159 @@
+"""
+A reply outlives its connections: when one breaks, the next goes on behind the last event, so whoever
+iterates over it gets every event once, in order.
+"""
+
+import asyncio
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from deploy import replies
+from deploy.refusal import HeadraceError, refusal
+from deploy.replies import Chunk, Ended, Event, Failed, Interrupted, Reset, Started
+from deploy.sse import FrameTooLarge, SSEParser
+
+if TYPE_CHECKING:
+    from deploy.client import HeadraceClient
+
+#: Connections that may fail in a row before a reply is given up that the server has accepted …
+_MAX_FAILURES = 10
+#: … and before one is that it has not: then nothing is lost by saying so soon.
+_MAX_FAILURES_TO_START = 4
+_RETRY_S = 0.5
+_MAX_RETRY_S = 15.0
+#: Statuses after which the same request may succeed.
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class Reply:
+    """
+    One reply, iterated over once: its events, with `Interrupted` between two connections.
+
+    Ends behind `Ended` or `Failed`. Raises `HeadraceError` when the server refuses or stays away.
+    """
+
+    def __init__(
+        self,
+        client: "HeadraceClient",
+        body: dict[str, Any] | None,
+        generation_id: str | None = None,
+        after: str = "",
+        key: str | None = None,
+    ) -> None:
+        self._client = client
+        self._body = body
+        self._key = key or uuid.uuid4().hex
+        self._retry_s = _RETRY_S
+        self._failures = 0
+        self._known = asyncio.Event()
+        self.generation_id = generation_id
+        self.conversation_id: str | None = None
+        #: The last event's place in the log.
+        self.position = after
+        if generation_id is not None:
+            self._known.set()
+
+    async def accepted(self) -> None:
+        """Return once the server has accepted it, and `generation_id` is known."""
+        await self._known.wait()
+
+    async def cancel(self) -> dict[str, Any]:
+        """Stop it as soon as the server has accepted it; its events then end. Raises `HeadraceError`."""
+        await self.accepted()
+        return await self._client.cancel(self.generation_id or "")
+
+    async def text(self) -> str:
+        """Iterate to the end, and give the whole answer. Raises `HeadraceError` also when it failed."""
+        pieces: list[str] = []
+        async for event in self:
+            match event:
+                case Chunk():
+                    pieces.append(event.text)
+                case Reset():
+                    pieces.clear()
+                case Failed():
+                    raise HeadraceError(event.message, code=event.code)
+        return "".join(pieces)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while True:
+            retry_after_s, hopeless = 0.0, False
+            try:
+                async with await self._connect() as response:
+                    if response.status in _PASSING:
+                        retry_after_s = _seconds(response.headers.get("Retry-After"))
+                        raise await refusal(response)
+                    if response.status >= 400:
+                        hopeless = True
+                        raise await refusal(response)
+                    if response.status == 204:
+                        return
+                    self._accepted(response)
+                    async for event in self._events(response):
+                        yield event
+                        if isinstance(event, Ended | Failed):
+                            return
+                failure = HeadraceError("the connection ended")
+            except HeadraceError as error:
+                failure = error
+            except (FrameTooLarge, ValueError) as error:
+                raise HeadraceError(str(error), code="invalid_frame") from error
+            except aiohttp.ClientConnectorError as error:
+                failure = HeadraceError(f"cannot reach {self._client.url}: {_reason(error)}")
+            except TimeoutError:
+                failure = HeadraceError(f"{self._client.url} is silent")
+            except (aiohttp.ClientError, OSError):
+                failure = HeadraceError("the connection broke")
+            self._failures += 1
+            most = _MAX_FAILURES if self._known.is_set() else _MAX_FAILURES_TO_START
+            if hopeless or self._failures >= most:
+                raise failure
+            delay_s = max(self._delay_s(), retry_after_s)
+            yield Interrupted(str(failure), delay_s)
+            await asyncio.sleep(delay_s)
+
+    async def _connect(self) -> aiohttp.ClientResponse:
+        if self.generation_id is None:
+            headers = {"Idempotency-Key": self._key}
+            return await self._client.request("POST", "/api/chat/stream", body=self._body, headers=headers)
+        headers = {"Last-Event-ID": self.position} if self.position else {}
+        return await self._client.request("GET", f"/api/chat/{self.generation_id}/stream", headers=headers)
+
+    def _accepted(self, response: aiohttp.ClientResponse) -> None:
+        self.generation_id = response.headers.get("X-Generation-Id", self.generation_id)
+        self.conversation_id = response.headers.get("X-Conversation-Id", self.conversation_id)
+        if self.generation_id is not None:
+            self._known.set()
+
+    async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+        parser = SSEParser()
+        async for data in response.content.iter_any():
+            for frame in parser.feed(data):
+                event = replies.parse(frame.data, frame.id or None)
+                if frame.id and frame.id != self.position:
+                    self.position = frame.id
+                    self._failures = 0
+                if isinstance(event, Started):
+                    self.conversation_id = event.conversation_id
+                if event is not None:
+                    yield event
+            if parser.retry_ms is not None:
+                self._retry_s = parser.retry_ms / 1000
+
+    def _delay_s(self) -> float:
+        """The server's own delay, doubled with each failure; jittered, lest all readers return at once."""
+        delay_s = min(self._retry_s * 2.0 ** max(0, self._failures - 1), max(_MAX_RETRY_S, self._retry_s))
+        return delay_s * random.uniform(1.0, 1.3)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+
+
+def _seconds(header: str | None) -> float:
+    return min(float(header), 60.0) if header and header.isdecimal() else 0.0
