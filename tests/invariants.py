@@ -2,8 +2,7 @@
 
 import asyncio
 from pathlib import Path
-
-import redis
+from typing import Any
 
 from shared import events, keys
 from shared.events import End, Error
@@ -12,12 +11,12 @@ _OURS = {"gateway", "shared", "worker"}
 _ROOT = Path(__file__).parents[1]
 
 
-def keys_without_ttl(broker: redis.Redis) -> list[str]:
+def keys_without_ttl(broker: Any) -> list[str]:
     """Keys that would stay for ever; there must be none."""
     return [key.decode() for key in broker.scan_iter(count=1000) if broker.pttl(key) == -1]
 
 
-def generations(broker: redis.Redis) -> dict[str, str]:
+def generations(broker: Any) -> dict[str, str]:
     """The state of every generation that has a record."""
     states = {}
     for key in broker.scan_iter(match=keys.RECORD + "*", count=1000):
@@ -26,12 +25,12 @@ def generations(broker: redis.Redis) -> dict[str, str]:
     return states
 
 
-def not_ended(broker: redis.Redis) -> list[str]:
+def not_ended(broker: Any) -> list[str]:
     """Generations that are still to end."""
     return [g for g, state in generations(broker).items() if state in {"queued", "running"}]
 
 
-def badly_ended(broker: redis.Redis) -> list[str]:
+def badly_ended(broker: Any) -> list[str]:
     """Ended generations whose log does not have exactly one terminal event, or not as its last."""
     wrong = []
     for generation_id, state in generations(broker).items():

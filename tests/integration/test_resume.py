@@ -114,7 +114,7 @@ async def test_attaching_while_events_are_written(chat: ChatClient, elsewhere: C
             return reader.ids
 
     async with await chat.send(script(length=length, rate=400)) as first:
-        attachers = []
+        attachers: list[tuple[str | None, asyncio.Task[list[str]]]] = []
         while frame := await first.next():
             if len(first.frames) % 4 == 0:
                 client = (chat, elsewhere)[len(attachers) % 2]
