@@ -200,7 +200,11 @@ class Child:
                 os.killpg(self._process.pid, signum)
 
     def _hint(self) -> str:
-        return f"; its log is {self._log}" if self._log is not None else ""
+        if self._log is None:
+            return ""
+        lines = self._log.read_text(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f": {last}" * bool(last) + f" (its log is {self._log})"
 
 
 def how(code: int) -> str:

@@ -179,7 +179,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         serve(assemble(), arguments.port)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         sys.exit(f"headrace model: {error}")
 
 

@@ -27,28 +27,42 @@ find_python() {
     printf '%s\n' "$spare"
 }
 
-# Debian leaves ensurepip out of its python3; the package that brings it is named after the version.
-install_venv() {
-    package=$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
-    command -v apt-get >/dev/null ||
-        die "$1 cannot make virtual environments (it has no ensurepip): install a complete Python >= 3.11"
+# Whether PACKAGE is there now; with root's rights it is installed, without them the user is told how.
+install_package() {
+    command -v apt-get >/dev/null || return 1
     if [ "$(id -u)" = 0 ]; then
         root=
     elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
         root="sudo -n"
     else
-        die "$1 cannot make virtual environments yet; run: sudo apt-get install $package"
+        say "to go on, run: sudo apt-get install $1" >&2
+        return 1
     fi
-    say "installing $package"
+    say "installing $1"
     log=$(mktemp)
-    if ! { $root apt-get update && $root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "$package"; } >"$log" 2>&1; then
+    if { $root apt-get update && $root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "$1"; } >"$log" 2>&1; then
+        rm -f "$log"
+    else
         tail -n 5 "$log" >&2
         rm -f "$log"
-        die "could not install $package; install it by hand and run make again"
+        return 1
     fi
-    rm -f "$log"
-    makes_venvs "$1" || die "$1 still cannot make virtual environments; set PYTHON to one that can"
+}
+
+# Debian leaves ensurepip out of its python3; the package that brings it is named after the version.
+complete_python() {
+    makes_venvs "$1" && return
+    install_package "$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" || true
+    makes_venvs "$1" ||
+        die "$1 cannot make virtual environments (it has no ensurepip): complete it, or set PYTHON to another"
+}
+
+# llama.cpp needs GNU's OpenMP library, which a minimal Debian does not have.
+complete_model() {
+    .venv/bin/python -c 'import xllamacpp' 2>&1 | grep -q libgomp || return 0
+    install_package libgomp1 ||
+        say "without libgomp1 there is no embedded model; name another with: headrace up --upstream" >&2
 }
 
 # The folder is part of the fingerprint because an environment does not survive being moved.
@@ -58,7 +72,7 @@ if ! .venv/bin/python -c 'import pip' >/dev/null 2>&1 ||
     [ "$(cat .venv/.home 2>/dev/null)" != "$(pwd)" ]; then
     python=$(find_python)
     [ -n "$python" ] || die "needs Python 3.11 or newer, and found none; install it or set PYTHON"
-    makes_venvs "$python" || install_venv "$python"
+    complete_python "$python"
     say "making .venv with $("$python" --version 2>&1)"
     "$python" -m venv --clear .venv
     pwd >.venv/.home
@@ -72,5 +86,6 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         --require-hashes --no-deps --only-binary :all: -r "$lock"
     .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
         --no-deps --no-build-isolation --editable .
+    [ "$lock" != requirements.lock ] || complete_model
     printf '%s\n' "$wanted" >"$stamp"
 fi
