@@ -5,7 +5,7 @@ Whoever reads the log to its end becomes live in the same step, so nothing falls
 encoded once a dialect. An event that does not follow the last one sends its readers to the log.
 """
 
-import asyncio
+import time
 
 from gateway.dialects import Dialect, Encoder
 from gateway.subscriber import Subscriber
@@ -25,7 +25,7 @@ class Feed:
         self._live: dict[Dialect, tuple[Encoder, set[Subscriber]]] = {}
         #: The last position heard, or read by who joined; None before the first.
         self.position: Position | None = None
-        self.heard_at = self.checked_at = asyncio.get_running_loop().time()
+        self.heard_at = self.checked_at = time.monotonic()
         #: Since when its record is gone, as far as looked.
         self.missing_since: float | None = None
         #: The place in the queue that its readers were told.

@@ -5,6 +5,7 @@ It may lose messages when it reconnects; whoever listens is told once it hears a
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,7 @@ class Live:
         self._subscribed = subscribed
         self._wanted: dict[bytes, asyncio.Future[None]] = {}
         self._connection: Connection | None = None
+        self._read_at = 0.0
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
     async def subscribe(self, generation_id: str) -> None:
@@ -86,6 +88,7 @@ class Live:
     async def _connect(self) -> Connection:
         connection = self._connection = self._broker.connection()
         await connection.connect()  # type: ignore[no-untyped-call]
+        self._read_at = time.monotonic()
         self._outgoing = asyncio.Queue()
         for channel, confirmed in list(self._wanted.items()):
             if confirmed.done():
@@ -118,6 +121,8 @@ class Live:
                 async with asyncio.timeout(_PING_S):
                     command, channel = await self._outgoing.get()
             except TimeoutError:
+                if time.monotonic() - self._read_at > 2 * _PING_S:
+                    raise
                 await connection.send_command("PING", check_health=False)
                 continue
             group = [channel]
@@ -135,8 +140,8 @@ class Live:
         messages = parser._reader
         prefix = len(keys.LIVE)
         while True:
-            async with asyncio.timeout(2 * _PING_S):
-                await parser.read_from_socket()
+            await parser.read_from_socket()
+            self._read_at = time.monotonic()
             while (message := messages.gets()) is not NOT_ENOUGH_DATA:
                 if isinstance(message, Exception):
                     raise message

@@ -1,6 +1,6 @@
 """Around every handler: who asks, the request's id, and errors as answers; never a traceback to a client."""
 
-import asyncio
+import time
 import uuid
 
 import structlog
@@ -27,7 +27,7 @@ _OF_STATUS: dict[int, type[HeadraceError]] = {
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into an answer of its address's shape."""
-    request[ACCEPTED_AT] = asyncio.get_running_loop().time()
+    request[ACCEPTED_AT] = time.monotonic()
     request_id = request[REQUEST_ID] = f"req_{uuid.uuid4().hex}"
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"

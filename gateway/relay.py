@@ -7,6 +7,7 @@ heartbeat interval, feeds are compared with their logs, so a lost push heals its
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -112,7 +113,7 @@ class Relay:
         feed = self._feeds.get(generation_id)
         if feed is None:
             return
-        feed.heard_at = asyncio.get_running_loop().time()
+        feed.heard_at = time.monotonic()
         for line in payload.split(b"\n"):
             position, _, event = line.partition(b" ")
             feed.deliver(Entry(Position.of(position), event))
@@ -134,7 +135,7 @@ class Relay:
                 self._beat({})
 
     async def _check(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         due = [
             feed
             for feed in self._feeds.values()
@@ -196,7 +197,7 @@ class Relay:
 
     def _beat(self, seen: dict[Feed, Vitals], *, away: bool = False) -> None:
         """To every reader that was silent for a heartbeat: how old is its worker's last sign of life."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         for feed in self._feeds.values():
             vitals = seen.get(feed)
             if away:

@@ -4,7 +4,7 @@ Writing an event stream: headers, frames, heartbeats, the reader that must move,
 Frames as https://html.spec.whatwg.org/multipage/server-sent-events.html has them.
 """
 
-import asyncio
+import time
 
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
@@ -42,7 +42,7 @@ async def stream(
                     if subscriber.read_ts is not None:
                         metrics.relay_delay.observe(max(0, now_ms() - subscriber.read_ts) / 1000)
                     if began is not None and subscriber.answered:
-                        now = asyncio.get_running_loop().time()
+                        now = time.monotonic()
                         metrics.ttft.labels(model, dialect.name).observe(now - began)
                         began = None
             except (Draining, Gone, BrokerRefused) as error:

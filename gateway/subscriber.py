@@ -5,6 +5,7 @@ It is either live, and the feed pushes to it, or it reads the log at its own spe
 """
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from gateway.dialects import Dialect, Encoder
@@ -35,12 +36,14 @@ class Subscriber:
         self._encoder: Encoder | None = None
         #: The last position `_encoder` has seen.
         self.cursor = after
+        #: Kept because asking for it is a system call, and this is done for every event.
+        self._loop = asyncio.get_running_loop()
         self._wake: asyncio.Future[None] | None = None
         self._oldest_ts: int | None = None
         self._ended = False
         self._failure: Exception | None = None
         self.live = False
-        self.idle_since = asyncio.get_running_loop().time()
+        self.idle_since = time.monotonic()
         #: When the oldest event of the last read was made, in ms; None for a replay.
         self.read_ts: int | None = None
         #: Whether anything of the answer has been read.
@@ -64,7 +67,7 @@ class Subscriber:
                 self._size = 0
                 self._written = self._position
                 self.read_ts, self._oldest_ts = self._oldest_ts, None
-                self.idle_since = asyncio.get_running_loop().time()
+                self.idle_since = time.monotonic()
                 return data
             if self._failure is not None:
                 raise self._failure
@@ -126,9 +129,8 @@ class Subscriber:
             self._wake.set_result(None)
 
     async def _woken(self, timeout_s: float | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        self._wake = loop.create_future()
-        timer = loop.call_later(timeout_s, self._rouse) if timeout_s is not None else None
+        self._wake = self._loop.create_future()
+        timer = self._loop.call_later(timeout_s, self._rouse) if timeout_s is not None else None
         try:
             await self._wake
         finally:

@@ -12,7 +12,7 @@ Every Redis key and channel, and nothing else knows their names.
     hr:next:{owner}:{conversation}    list    generations that wait for the active one (`on_busy: queue`)
     hr:convs:{owner}                  zset    an owner's conversations by last use, bounded
     hr:idem:{owner}:{key}             string  `<generation id> <request digest>` of a submission
-    arq:job:{id}, arq:retry:{id}      string  arq's own: a job's payload and its count of tries
+    arq:job:{id}                      string  arq's own: a job's payload
 
 `{owner}` is a hash of fixed length, so no two names can meet. Every key has a TTL from its birth on.
 The scripts in `lua/` are given these names, so they stand here alone.
@@ -30,7 +30,6 @@ NEXT = "hr:next:"
 CONVERSATIONS = "hr:convs:"
 IDEMPOTENCY = "hr:idem:"
 JOB = "arq:job:"
-RETRY = "arq:retry:"
 
 #: Wake tokens kept when nobody takes them; a worker that finds none looks at the queue itself.
 WAKE_CAP = 64

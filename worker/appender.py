@@ -6,6 +6,7 @@ again from here. While the broker is away, writers fill up to their bound and th
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from itertools import islice
 
@@ -153,8 +154,7 @@ class Appender:
 
     async def _append_next(self, connection: ArqRedis) -> None:
         await self._wake.wait()
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = time.monotonic()
         writers = self._take()
         batches = [writer.batch() for writer in writers]
         if not batches:
@@ -173,7 +173,7 @@ class Appender:
             writer.settle(batch, answer)
         # What is made meanwhile shares the next round trip; a full batch must not wait.
         if len(batches) < _MAX_BATCHES:
-            await asyncio.sleep(max(0.0, began + self._interval_s - loop.time()))
+            await asyncio.sleep(max(0.0, began + self._interval_s - time.monotonic()))
 
     def _refused(self, writers: list[LogWriter]) -> None:
         """One of *writers* cannot be served: it gives up, the others must not suffer."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from arq import Retry
 
 from shared import events, metrics
 from shared.conversations import Conversations
@@ -299,14 +298,12 @@ async def generate(tools: Tools, claim: Claim) -> None:
     """
     Run one attempt to its end.
 
-    Raises arq's `Retry` when the generation goes on elsewhere, so that arq leaves its place in the
-    queue alone: another attempt took over, or none could begin and the lease is left to run out.
+    Where another attempt took over, or none could begin, its place in the queue is left alone: the
+    lease is another's, or runs out.
     """
     try:
         await Attempt(tools, claim).run()
-    except Fenced as fenced:
+    except Fenced:
         logger.info("another attempt took over", generation=claim.generation.id)
-        raise Retry from fenced
-    except Exception as error:
+    except Exception:
         logger.exception("attempt failed", generation=claim.generation.id)
-        raise Retry from error

@@ -1,8 +1,9 @@
 """
 arq's worker with leases: it wakes at once, claims what it has room for, and drains.
 
-It claims and finishes jobs through `shared/lua/`, so arq's polling, its in-progress locks and its
-limit of tries play no part; its queue, job payload, job function and bookkeeping do.
+It claims and finishes jobs through `shared/lua/`, each in one step with the generation's own state: arq's
+polling, in-progress locks, retry counts and results play no part, and cost no round trips. Its queue,
+its job payload and its registry of job functions do.
 """
 
 import asyncio
@@ -28,13 +29,10 @@ _CLAIM_AT_MOST = 8
 _RECONNECT_S = 0.2
 #: Redis ends a blocking wait itself; later than this, it hangs.
 _ANSWER_WITHIN_S = 2.0
-#: arq ends a job of more tries without a word; ours are counted in the record.
-_NO_LIMIT = 2**31
 
 
 async def _run(ctx: dict[str, Any], generation_id: str) -> None:
-    worker: LeasedWorker = ctx["worker"]
-    await generate(worker.tools, worker.claims.pop(generation_id))
+    await generate(ctx["tools"], ctx["claim"])
 
 
 class LeasedWorker(Worker):
@@ -42,21 +40,15 @@ class LeasedWorker(Worker):
 
     def __init__(self, broker: Broker, queue: str, concurrency: int, tools: Tools) -> None:
         super().__init__(
-            functions=[func(_run, name=JOB_FUNCTION, max_tries=_NO_LIMIT)],
+            functions=[func(_run, name=JOB_FUNCTION)],
             queue_name=keys.QUEUE + queue,
             redis_pool=broker.redis,
             handle_signals=False,
             max_jobs=concurrency,
-            job_timeout=None,  # type: ignore[arg-type]
-            keep_result=0,
-            poll_delay=0,
             job_serializer=pack,
             job_deserializer=unpack,
-            log_results=False,
-            ctx={"worker": self},
         )
         self.tools = tools
-        self.claims: dict[str, Claim] = {}
         self._broker = broker
         self._queue = queue
         self._leases = Queue(broker, lease_s=tools.settings.lease_s)
@@ -92,20 +84,6 @@ class LeasedWorker(Worker):
         while self.tasks:
             await asyncio.wait(self.tasks.values())
 
-    async def run_job(self, job_id: str, score: int) -> None:
-        """arq's run of one job. Where the broker fails before it begins, the job is handed back."""
-        try:
-            await super().run_job(job_id, score)
-        except (RedisError, OSError) as error:
-            logger.warning("job bookkeeping failed", generation=job_id, error=str(error))
-            await asyncio.sleep(_RECONNECT_S)
-            if job_id in self.claims:
-                # It never began, so it must not count as lost.
-                with contextlib.suppress(BrokerUnavailable, BrokerRefused):
-                    await self._leases.release(self.claims[job_id])
-        finally:
-            self.claims.pop(job_id, None)
-
     async def _take(self) -> bool:
         """Claim and start jobs; False when none is due, and it is time to wait."""
         room = self.max_jobs - len(self.tasks)
@@ -126,8 +104,8 @@ class LeasedWorker(Worker):
         if claim.generation.attempt == 1 and generation.queued_ms is not None:
             waited = (events.now_ms() - generation.queued_ms) / 1000
             metrics.queue_wait.labels(generation.model).observe(max(0.0, waited))
-        self.claims[generation.id] = claim
-        task = asyncio.create_task(self.run_job(generation.id, generation.queued_ms or 0))
+        job = self.functions[JOB_FUNCTION].coroutine({"tools": self.tools, "claim": claim}, generation.id)
+        task: asyncio.Task[None] = asyncio.create_task(job)
         # A generation can come back to the worker that is just losing it.
         key = f"{generation.id} {claim.lease}"
         self.tasks[key] = task
@@ -137,7 +115,7 @@ class LeasedWorker(Worker):
         task = self.tasks.pop(key)
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("job bookkeeping failed", exc_info=error)
+            logger.error("job failed", exc_info=error)
 
     async def _woken(self, waiting: Any) -> None:
         """Wait for a wake token, at most until the next look at the queue."""

@@ -87,7 +87,7 @@ local function finish(id, closing, now)
   redis.call('PEXPIRE', RECORD .. id, RECORD_TTL_MS)
   redis.call('PEXPIRE', LOG .. id, LOG_TTL_MS)
   redis.call('ZREM', QUEUE .. r[1], id)
-  redis.call('DEL', JOB .. id, RETRY .. id)
+  redis.call('DEL', JOB .. id)
   if not r[3] then return end
   local scope = r[2] .. ':' .. r[3]
   if redis.call('HGET', CONVERSATION .. scope, 'active') ~= id then

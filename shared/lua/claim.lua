@@ -13,7 +13,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, 
   local r = redis.call('HMGET', RECORD .. id, 'state', 'attempt', 'queued_ms')
   if not r[1] or is_terminal(r[1]) then
     redis.call('ZREM', queue, id)
-    redis.call('DEL', JOB .. id, RETRY .. id)
+    redis.call('DEL', JOB .. id)
   elseif not newest_ms or (r[1] == 'queued' and now - (tonumber(r[3]) or 0) <= newest_ms) then
     local attempt = tonumber(r[2]) or 0
     local top = redis.call('XREVRANGE', LOG .. id, '+', '-', 'COUNT', 1)[1]
