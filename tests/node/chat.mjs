@@ -65,9 +65,3 @@ export class Chat extends AbstractChat {
 export function textOf(message) {
   return (message?.parts ?? []).map((part) => (part.type === "text" ? part.text : "")).join("");
 }
-
-/** Run a scenario with the arguments that the test gave, and print what it answers as JSON. */
-export async function scenario(play) {
-  console.log(JSON.stringify(await play(JSON.parse(process.argv[2]))));
-  process.exit(0);
-}

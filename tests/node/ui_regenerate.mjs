@@ -1,5 +1,6 @@
 // Send a message, then ask for another answer to it.
-import { Chat, scenario } from "./chat.mjs";
+import { Chat } from "./chat.mjs";
+import { scenario } from "./scenario.mjs";
 
 await scenario(async ({ said, again, ...options }) => {
   const chat = new Chat(options);

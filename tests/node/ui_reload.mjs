@@ -1,5 +1,6 @@
 // A page that is loaded while an answer is under way, or while none is.
-import { Chat, scenario } from "./chat.mjs";
+import { Chat } from "./chat.mjs";
+import { scenario } from "./scenario.mjs";
 
 await scenario(async (options) => {
   const chat = new Chat(options);

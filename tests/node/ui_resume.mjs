@@ -1,5 +1,6 @@
 // Chats whose connection breaks are resumed at another address, one chat after another.
-import { Chat, scenario } from "./chat.mjs";
+import { Chat } from "./chat.mjs";
+import { scenario } from "./scenario.mjs";
 
 async function broken({ said, elsewhere, ended, ...options }) {
   let query = "";

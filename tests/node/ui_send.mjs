@@ -1,5 +1,6 @@
 // Send messages one after another, and read each answer to its end.
-import { Chat, scenario } from "./chat.mjs";
+import { Chat } from "./chat.mjs";
+import { scenario } from "./scenario.mjs";
 
 await scenario(async ({ said, ...options }) => {
   const chat = new Chat(options);

@@ -1,5 +1,6 @@
 // Hang up, come back, and stop: only the last of these ends the answer.
-import { Chat, scenario } from "./chat.mjs";
+import { Chat } from "./chat.mjs";
+import { scenario } from "./scenario.mjs";
 
 await scenario(async ({ said, url, elsewhere, ...options }) => {
   const chat = new Chat({ url, ...options });

@@ -1,6 +1,7 @@
 // A tool of the page's own: the model calls it, the page answers, the model goes on.
 import { lastAssistantMessageIsCompleteWithToolCalls } from "ai";
-import { Chat, scenario } from "./chat.mjs";
+import { Chat } from "./chat.mjs";
+import { scenario } from "./scenario.mjs";
 
 await scenario(async ({ said, output, body, ...options }) => {
   const chat = new Chat({ ...options, transport: { body } });

@@ -1,0 +1,65 @@
+"""OpenAI's JavaScript client, as published, against the gateway."""
+
+from typing import Any
+
+import pytest
+
+from tests import node_clients
+from tests.chat_client import script
+from tests.node_clients import play
+from tests.stack import Stack
+from worker.backends.script import expected_text
+
+LENGTH = 12
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages() -> None:
+    """The clients of `tests/node` are installed."""
+    node_clients.install()
+
+
+@pytest.fixture
+def url(stack: Stack) -> str:
+    """The first gateway's address."""
+    return stack.gateways[0].url
+
+
+def request(message: str, **fields: Any) -> dict[str, Any]:
+    """A chat completion of one message."""
+    return {"model": "scripted", "messages": [{"role": "user", "content": message}], **fields}
+
+
+async def test_a_streamed_completion(url: str) -> None:
+    """The client puts the chunks together into the whole answer, with its finish reason and usage."""
+    asked = request(script(length=LENGTH), stream_options={"include_usage": True})
+    seen = await play("openai_chat", url=url, request=asked)
+    (choice,) = seen["completion"]["choices"]
+    assert choice["message"]["content"] == expected_text({"length": LENGTH})
+    assert choice["finish_reason"] == "stop"
+    assert seen["completion"]["usage"]["completion_tokens"] == LENGTH
+    assert len({chunk["id"] for chunk in seen["chunks"]}) == 1
+    assert seen["chunks"][0]["choices"][0]["delta"]["role"] == "assistant"
+
+
+async def test_a_streamed_tool_call(url: str) -> None:
+    """The client puts a tool call's pieces together into one with whole arguments."""
+    seen = await play("openai_chat", url=url, request=request(script(length=2, tool_call=True)))
+    (choice,) = seen["completion"]["choices"]
+    (call,) = choice["message"]["tool_calls"]
+    assert (call["function"]["name"], call["function"]["arguments"]) == ("read_level", '{"gate": "upper"}')
+    assert choice["finish_reason"] == "tool_calls"
+
+
+async def test_a_refusal(url: str) -> None:
+    """What we refuse is the client's own error class, with our code and the parameter at fault."""
+    seen = await play("openai_chat", url=url, request={**request("Hello"), "n": 2})
+    assert (seen["error"]["name"], seen["error"]["status"]) == ("BadRequestError", 400)
+    assert seen["error"]["param"] == "n"
+
+
+async def test_a_failure_in_mid_stream(url: str) -> None:
+    """A generation that fails after its first token is an error to the client, not an end."""
+    asked = request(script(length=9, fail_after=3, fail_code="upstream_rejected"))
+    seen = await play("openai_chat", url=url, request=asked)
+    assert seen["error"]["code"] == "upstream_rejected"
