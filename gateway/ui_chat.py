@@ -13,12 +13,11 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway import admission, sse
-from gateway.answering import answer_json, known_model, owned, room_for_stream, stream_headers
+from gateway import admission, answering
+from gateway.answering import answer_json, known_model, room_for_stream, stream_headers
 from gateway.chat import Receipt, stop
 from gateway.dialects import ui_message
 from gateway.state import OWNER, STATE, State
-from gateway.subscriber import Subscriber
 from gateway.ui_messages import UIMessage, chat_messages, last_said
 from shared import metrics
 from shared.errors import InvalidRequest, NotFound
@@ -54,18 +53,9 @@ class UIStopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a chat's messages and stream the answer; what still answers an earlier one is stopped."""
-    state = request.app[STATE]
     body = await admission.read_body(request, UIChatRequest)
-    submission = _submission(state, request, body)
-    room_for_stream(state)
-    generation = submission.generation()
-    async with state.relay.subscribe(generation, ui_message, fresh=True) as subscriber:
-        known_id, new = await state.generations.create(submission)
-        if new:
-            return await _stream(request, subscriber, generation)
-    known = await owned(state, request, known_id)
-    async with state.relay.subscribe(known, ui_message) as subscriber:
-        return await _stream(request, subscriber, known, replayed=True)
+    submission = _submission(request.app[STATE], request, body)
+    return await answering.stream_new(request, submission, ui_message, _headers)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
@@ -77,14 +67,13 @@ async def resume(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     after = admission.resume_position(request)
     room_for_stream(state)
-    answering = await _answering(state, request)
-    generation = answering[-1] if answering else await _cut_reply(state, request, after)
+    under_way = await _answering(state, request)
+    generation = under_way[-1] if under_way else await _cut_reply(state, request, after)
     if generation is None:
         metrics.resumes.labels("finished").inc()
         return web.Response(status=204)
     metrics.resumes.labels("ok").inc()
-    async with state.relay.subscribe(generation, ui_message, after) as subscriber:
-        return await _stream(request, subscriber, generation)
+    return await answering.stream_known(request, generation, ui_message, after, _headers(generation))
 
 
 async def halt(request: web.Request) -> web.StreamResponse:
@@ -124,15 +113,9 @@ async def _cut_reply(state: State, request: web.Request, after: Position) -> Gen
     return generation if top is not None and top > after else None
 
 
-async def _stream(
-    request: web.Request, subscriber: Subscriber, generation: Generation, *, replayed: bool = False
-) -> web.StreamResponse:
-    headers = {**stream_headers(generation), **ui_message.HEADERS}
-    headers["Location"] = f"/api/ui/chat/{generation.conversation}/stream"
-    if replayed:
-        headers["Idempotent-Replayed"] = "true"
-    retry_ms = request.app[STATE].settings.retry_ms
-    return await sse.stream(request, subscriber, headers, model=generation.model, retry_ms=retry_ms)
+def _headers(generation: Generation) -> dict[str, str]:
+    location = f"/api/ui/chat/{generation.conversation}/stream"
+    return {**stream_headers(generation), **ui_message.HEADERS, "Location": location}
 
 
 def _submission(state: State, request: web.Request, body: UIChatRequest) -> Submission:
