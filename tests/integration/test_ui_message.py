@@ -65,6 +65,11 @@ async def chunks(session: ClientSession, url: str) -> list[Any]:
     return [line if line == "[DONE]" else json.loads(line) for line in data]
 
 
+def written(stack: Stack) -> int:
+    """Events in all logs."""
+    return sum(stack.redis.xlen(key) for key in stack.redis.scan_iter(match=keys.LOG + "*"))
+
+
 async def test_a_message_and_its_answer(url: str) -> None:
     """A message is answered in one text part, and the reply's id is the generation's."""
     seen = await play("ui_send", url=url, id="c1", said=[SAID])
@@ -261,11 +266,7 @@ async def test_a_killed_worker_without_prefill(own_stack: StartStack) -> None:
     page = asyncio.create_task(
         play("ui_send", url=stack.gateways[0].url, id="c1", said=said, transport=transport)
     )
-
-    def written() -> int:
-        return sum(stack.redis.xlen(key) for key in stack.redis.scan_iter(match=keys.LOG + "*"))
-
-    await eventually(lambda: written() > 10, "the answer is under way")
+    await eventually(lambda: written(stack) > 10, "the answer is under way")
     await stack.add_worker()
     stack.workers[0].signal(signal.SIGKILL)
     seen = await page
@@ -273,6 +274,19 @@ async def test_a_killed_worker_without_prefill(own_stack: StartStack) -> None:
     assert shown(seen["messages"][-1]) == [("text", expected_text({"length": 60}), "done")]
     (generation,) = list(stack.redis.scan_iter(match=keys.LOG + "*"))
     assert any(b'"type":"reset"' in fields[b"e"] for _, fields in stack.redis.xrange(generation))
+
+
+async def test_a_gateway_that_goes_away(own_stack: StartStack) -> None:
+    """P8: a page whose gateway drains sees a broken connection, never a cut text that looks whole."""
+    stack = await own_stack(gateways=2, drain_grace_s=0.2)
+    first, second = stack.gateways
+    said = {"text": script(length=60, rate=40)}
+    page = asyncio.create_task(play("ui_resume", url=first.url, elsewhere=second.url, said=said, count=1))
+    await eventually(lambda: written(stack) > 10, "the answer is under way")
+    first.signal(signal.SIGTERM)
+    (seen,) = await page
+    assert seen["cut"]["status"] == "error"
+    assert (seen["status"], seen["text"]) == ("ready", expected_text({"length": 60}))
 
 
 async def test_the_place_in_the_queue(url: str, stack: Stack, session: ClientSession) -> None:
