@@ -5,12 +5,20 @@ from typing import Any, NamedTuple
 
 from aiohttp.typedefs import Handler
 
-from gateway import chat, completions, health, history, model_list, openapi, ui_chat
+from gateway import chat, completions, health, history, model_list, openapi, responses, ui_chat
+from gateway.dialects.response_output import ResponseObject
+from gateway.response_request import ResponseRequest
 
 _STRING: Mapping[str, Any] = {"type": "string"}
 #: Where a reader goes on.
 _RESUME = (("header", "Last-Event-ID", _STRING), ("query", "after", _STRING))
 _IDEMPOTENT = (("header", "Idempotency-Key", _STRING),)
+_NUMBER: Mapping[str, Any] = {"type": "integer", "minimum": 0}
+_PAGE = (
+    ("query", "limit", {"type": "integer", "minimum": 1, "maximum": 100}),
+    ("query", "order", {"enum": ["asc", "desc"]}),
+    ("query", "after", _STRING),
+)
 _LIMIT = (("query", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),)
 
 
@@ -103,6 +111,47 @@ ROUTES: Sequence[Route] = (
         statuses=(200, 204),
         errors=(400, 401, 404, 410, 429, 503),
         parameters=_RESUME,
+    ),
+    Route(
+        "POST",
+        "/v1/responses",
+        responses.create,
+        body=ResponseRequest,
+        gives=ResponseObject,
+        streams=True,
+        errors=(400, 401, 404, 410, 413, 415, 422, 429, 500, 502, 503, 504),
+        parameters=_IDEMPOTENT,
+    ),
+    Route(
+        "GET",
+        "/v1/responses/{response_id}",
+        responses.retrieve,
+        gives=ResponseObject,
+        streams=True,
+        errors=(400, 401, 404, 410, 429, 503),
+        parameters=(("query", "stream", {"type": "boolean"}), ("query", "starting_after", _NUMBER)),
+    ),
+    Route(
+        "POST",
+        "/v1/responses/{response_id}/cancel",
+        responses.cancel,
+        gives=ResponseObject,
+        statuses=(200, 202),
+        errors=(401, 404, 503),
+    ),
+    Route(
+        "DELETE",
+        "/v1/responses/{response_id}",
+        responses.delete,
+        gives=responses.Deleted,
+        errors=(401, 404, 503),
+    ),
+    Route(
+        "GET",
+        "/v1/responses/{response_id}/input_items",
+        responses.input_items,
+        gives=responses.ItemList,
+        parameters=_PAGE,
     ),
     Route("GET", "/v1/models", model_list.listing, gives=model_list.ModelList, errors=(401, 503)),
     Route(

@@ -33,6 +33,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     messages: list[dict[str, Any]] = []
     max_tokens: int | None = None
     parameters: dict[str, Any] = {}
+    #: What the messages were made of, where a dialect has to show it again.
+    input: list[dict[str, Any]] = []
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +152,11 @@ class Generations:
         with self._broker.watch("load"):
             fields = await self._broker.redis.hgetall(keys.RECORD + generation_id)  # type: ignore[misc]
         return parse(generation_id, fields) if fields else None
+
+    async def forget(self, generation_id: str) -> None:
+        """Delete an ended generation's record and log."""
+        with self._broker.watch("forget"):
+            await self._broker.redis.delete(keys.RECORD + generation_id, keys.LOG + generation_id)
 
     async def cancel(
         self, generation_id: str, owner: str, reason: CancelReason

@@ -1,0 +1,208 @@
+"""
+OpenAI's Responses as events: `event:` is the type in `data:`, numbered, `[DONE]` last.
+
+Order, items and statuses are those of https://www.openresponses.org/specification; reasoning has the
+names that OpenAI's clients know. `sequence_number` follows from the log alone, whichever gateway reads
+it. There is no word for `reset`: a reader gets an `error` event, the end of its stream, and who asks
+for what comes after that event's number gets the new answer from its `response.created` on.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.dialects.response_output import Item, Output, ResponseObject, failed_with, usage_of
+from shared.errors import WorkerLost
+from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall
+from shared.generations import Generation
+from shared.position import Position
+
+name = "openai_responses"
+stateless = False
+comes_back = False
+bears_empty_frames = False
+says_reset = False
+
+_json = msgspec.json.Encoder().encode
+_DONE = b"data: [DONE]\n\n"
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+def encoder(generation: Generation) -> "ResponsesEncoder":
+    """Frames for *generation*, from its first event on."""
+    return ResponsesEncoder(generation)
+
+
+def queued(generation: Generation, place: int) -> bytes:
+    """Nothing: a place in the queue is in no log, so it cannot be numbered."""
+    return b""
+
+
+class Behind:
+    """The same dialect for one reader that has all frames up to a number."""
+
+    name, stateless = name, stateless
+    comes_back, bears_empty_frames, says_reset = comes_back, bears_empty_frames, says_reset
+    queued = staticmethod(queued)
+
+    def __init__(self, sequence_number: int) -> None:
+        self._sequence_number = sequence_number
+
+    def encoder(self, generation: Generation) -> "ResponsesEncoder":
+        """As the dialect's own."""
+        return ResponsesEncoder(generation, self._sequence_number)
+
+
+class ResponsesEncoder:
+    """Event -> the semantic events it stands for; adds up the response as it goes."""
+
+    def __init__(self, generation: Generation, behind: int = -1) -> None:
+        #: The response as it stands after the last event.
+        self.response = msgspec.json.decode(generation.dialect_options, type=ResponseObject)
+        self._behind = behind
+        self._number = -1
+        self._begun = False
+        self._output = Output(generation.id.removeprefix("gen_"))
+        self._open: list[Item] = []
+        #: The open item whose deltas are being written, and what stands behind their numbers.
+        self._writing: tuple[type[Text | Reasoning], Item] | None = None
+        self._delta = self._delta_head = self._delta_end = b""
+
+    def encode(self, position: Position, event: Event) -> bytes:
+        """All frames of one event, but for those its reader has."""
+        if isinstance(event, Text | Reasoning):
+            before = b""
+            if self._writing is None or self._writing[0] is not type(event):
+                before = self._begin() + self._close("completed") + self._begin_text(type(event))
+            self._writing[1].text.append(event.text)  # type: ignore[index]
+            self._number += 1
+            if self._number <= self._behind:
+                return before
+            number = b"%d" % self._number
+            return before + self._delta_head + number + self._delta + _json(event.text) + self._delta_end
+        match event:
+            case Start():
+                return self._begin()
+            case ToolCall():
+                return self._begin() + self._tool_call(event)
+            case Reset():
+                return self._break_off()
+            case End() | Error():
+                return self._begin() + self._end(event) + _DONE
+
+    def _begin(self) -> bytes:
+        """The response's head, once: a log that ends before any worker took it has no `start`."""
+        if self._begun:
+            return b""
+        self._begun = True
+        self.response = msgspec.structs.replace(self.response, status="in_progress")
+        return self._state("response.created") + self._state("response.in_progress")
+
+    def _begin_text(self, kind: type[Text | Reasoning]) -> bytes:
+        item = self._output.add("message" if kind is Text else "reasoning")
+        self._open.append(item)
+        self._writing = (kind, item)
+        noun = "output_text" if kind is Text else "reasoning_text"
+        self._delta_head = (
+            f'event: response.{noun}.delta\ndata: {{"type":"response.{noun}.delta","sequence_number":'
+        ).encode()
+        self._delta = (
+            f',"item_id":"{item.id}","output_index":{item.index},"content_index":0,"delta":'.encode()
+        )
+        self._delta_end = b',"logprobs":[]}\n\n' if kind is Text else b"}\n\n"
+        return self._frame(
+            "response.output_item.added", {"output_index": item.index, "item": item.begun()}
+        ) + self._frame("response.content_part.added", {**item.part_at, "part": item.part("")})
+
+    def _tool_call(self, event: ToolCall) -> bytes:
+        frames = b""
+        item = next((i for i in self._open if i.call_index == event.index), None)
+        if item is None:
+            if self._writing is not None:
+                frames = self._close("completed")
+            item = self._output.add_call(event)
+            self._open.append(item)
+            frames += self._frame(
+                "response.output_item.added", {"output_index": item.index, "item": item.begun()}
+            )
+        if event.arguments:
+            item.text.append(event.arguments)
+            frames += self._frame(
+                "response.function_call_arguments.delta", {**item.at, "delta": event.arguments}
+            )
+        return frames
+
+    def _close(self, status: str) -> bytes:
+        """End all open items."""
+        frames = b""
+        for item in self._open:
+            item.status = status
+            whole = item.whole
+            if item.kind == "function_call":
+                frames += self._frame(
+                    "response.function_call_arguments.done",
+                    {**item.at, "name": item.name, "arguments": whole},
+                )
+            else:
+                is_text = item.kind == "message"
+                kind = "response.output_text.done" if is_text else "response.reasoning_text.done"
+                logprobs: dict[str, Any] = {"logprobs": []} if is_text else {}
+                frames += self._frame(kind, {**item.part_at, "text": whole, **logprobs})
+                frames += self._frame(
+                    "response.content_part.done", {**item.part_at, "part": item.part(whole)}
+                )
+            frames += self._frame(
+                "response.output_item.done", {"output_index": item.index, "item": item.done()}
+            )
+        self._open.clear()
+        self._writing = None
+        return frames
+
+    def _end(self, event: End | Error) -> bytes:
+        frames, facts = b"", dict[str, Any](usage=usage_of(event.usage))
+        if isinstance(event, Error):
+            kind = "failed"
+            facts |= {"status": kind, "error": failed_with(event)}
+            for item in self._open:
+                item.status = "incomplete"
+        elif event.finish_reason in _INCOMPLETE:
+            kind = "incomplete"
+            facts |= {"status": kind, "incomplete_details": {"reason": _INCOMPLETE[event.finish_reason]}}
+            frames = self._close(kind)
+        elif event.finish_reason == "cancelled":
+            # No event is called so; of those there are, this one leaves what was said standing.
+            kind = "incomplete"
+            facts |= {"status": "cancelled"}
+            frames = self._close(kind)
+        else:
+            kind = "completed"
+            facts |= {"status": kind, "completed_at": event.ts // 1000}
+            frames = self._close(kind)
+        self.response = msgspec.structs.replace(self.response, output=self._output.items(), **facts)
+        return frames + self._state(f"response.{kind}")
+
+    def _break_off(self) -> bytes:
+        self._begun = False
+        self._open.clear()
+        self._writing = None
+        self._output.clear()
+        lost = WorkerLost("The answer broke off and starts over: read on behind this event.")
+        facts = {"code": lost.code, "message": lost.message, "param": None}
+        frame = self._frame("error", {**facts, "error": {"type": "server_error", **facts}})
+        return frame + _DONE if frame else b""
+
+    def so_far(self) -> ResponseObject:
+        """The response with what there is of its answer."""
+        if self.response.status != "in_progress":
+            return self.response
+        return msgspec.structs.replace(self.response, output=self._output.items())
+
+    def _state(self, kind: str) -> bytes:
+        return self._frame(kind, {"response": self.response})
+
+    def _frame(self, kind: str, facts: dict[str, Any]) -> bytes:
+        self._number += 1
+        if self._number <= self._behind:
+            return b""
+        data = _json({"type": kind, "sequence_number": self._number, **facts})
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)

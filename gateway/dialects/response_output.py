@@ -1,0 +1,148 @@
+"""The response object of OpenAI's Responses, and the output items it is made of."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from shared.events import Error, ToolCall, Usage
+
+Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+
+_Object = dict[str, Any]
+_PREFIXES = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_"}
+_ERROR_CODES = {"upstream_rate_limited": "rate_limit_exceeded", "upstream_rejected": "invalid_prompt"}
+
+
+class ResponseObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A response. What was asked of it is repeated; defaults are those that OpenAI states."""
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: int
+    completed_at: int | None = None
+    status: Status = "queued"
+    background: bool = False
+    error: _Object | None = None
+    incomplete_details: _Object | None = None
+    instructions: str | None = None
+    max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
+    model: str
+    output: list[_Object] = []
+    parallel_tool_calls: bool = True
+    previous_response_id: str | None = None
+    reasoning: _Object = msgspec.field(default_factory=lambda: {"effort": None, "summary": None})
+    service_tier: str = "default"
+    store: bool = True
+    temperature: float = 1.0
+    text: _Object = msgspec.field(default_factory=lambda: {"format": {"type": "text"}})
+    tool_choice: str | _Object = "auto"
+    tools: list[_Object] = []
+    top_logprobs: int = 0
+    top_p: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    truncation: Literal["auto", "disabled"] = "disabled"
+    usage: _Object | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class Item(msgspec.Struct):
+    """One output item under way."""
+
+    id: str
+    index: int
+    kind: Literal["message", "reasoning", "function_call"]
+    text: list[str] = []
+    status: str = "in_progress"
+    call_index: int | None = None
+    call_id: str = ""
+    name: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Its text, or its arguments."""
+        return "".join(self.text)
+
+    @property
+    def at(self) -> _Object:
+        """Where its deltas go."""
+        return {"item_id": self.id, "output_index": self.index}
+
+    @property
+    def part_at(self) -> _Object:
+        """Where its only content part is."""
+        return {**self.at, "content_index": 0}
+
+    def part(self, text: str) -> _Object:
+        """Its content part with *text*."""
+        if self.kind == "reasoning":
+            return {"type": "reasoning_text", "text": text}
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+    def begun(self) -> _Object:
+        """The item with nothing in it."""
+        return self._with([], "")
+
+    def done(self) -> _Object:
+        """The item with all it has."""
+        return self._with([self.part(self.whole)], self.whole)
+
+    def _with(self, content: list[_Object], arguments: str) -> _Object:
+        head = {"id": self.id, "type": self.kind, "status": self.status}
+        if self.kind == "function_call":
+            return {**head, "call_id": self.call_id, "name": self.name, "arguments": arguments}
+        if self.kind == "reasoning":
+            return {**head, "summary": [], "content": content}
+        return {**head, "role": "assistant", "content": content}
+
+
+class Output:
+    """All items of a response, in order; their ids follow from its own."""
+
+    def __init__(self, suffix: str) -> None:
+        self._suffix = suffix
+        self._items: list[Item] = []
+
+    def add(self, kind: Literal["message", "reasoning", "function_call"]) -> Item:
+        """A new item, in progress."""
+        index = len(self._items)
+        item = Item(f"{_PREFIXES[kind]}{self._suffix}_{index}", index, kind)
+        self._items.append(item)
+        return item
+
+    def add_call(self, first: ToolCall) -> Item:
+        """A new call, which *first* is the first piece of."""
+        item = self.add("function_call")
+        item.call_index = first.index
+        item.call_id = first.id or f"call_{self._suffix}_{item.index}"
+        item.name = first.name or ""
+        return item
+
+    def items(self) -> list[_Object]:
+        """All of it so far."""
+        return [item.done() for item in self._items]
+
+    def clear(self) -> None:
+        """All of it is void."""
+        self._items.clear()
+
+
+def usage_of(counted: Usage) -> _Object:
+    """Token counts; of details nothing is known here."""
+    return {
+        "input_tokens": counted.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": counted.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": counted.total_tokens,
+    }
+
+
+def failed_with(error: Error) -> _Object:
+    """Why a response failed: a code that clients know, and ours as its `type`."""
+    code = _ERROR_CODES.get(error.code, "server_error")
+    return {"code": code, "message": error.message, "type": error.code}

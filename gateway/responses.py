@@ -1,0 +1,174 @@
+"""OpenAI's Responses: make one, come back to it, read on in its stream, stop it, forget it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+
+from gateway import admission, answering
+from gateway.answering import answer_json, room_for_stream, stream_known
+from gateway.chat import stop
+from gateway.dialects import openai_responses
+from gateway.dialects.openai_responses import Behind
+from gateway.dialects.response_output import ResponseObject
+from gateway.response_request import ResponseRequest, stored, submission_of
+from gateway.state import STATE
+from shared import events
+from shared.errors import InvalidRequest, Unavailable, failure
+from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
+from shared.generations import Generation, Request
+from shared.outcome import MadeCall
+from shared.position import ORIGIN
+
+_MOST_ITEMS = 100
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """`DELETE /v1/responses/{response_id}`"""
+
+    id: str
+    object: Literal["response"] = "response"
+    deleted: bool = True
+
+
+class ItemList(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/responses/{response_id}/input_items`"""
+
+    object: Literal["list"] = "list"
+    data: list[dict[str, Any]]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Make a response: streamed, in the background, or to be waited for."""
+    state = request.app[STATE]
+    body = await admission.read_body(request, ResponseRequest)
+    submission = await submission_of(request, body)
+    if body.stream:
+        return await answering.stream_new(request, submission, openai_responses, _headers)
+    if body.background:
+        known_id, new = await state.generations.create(submission)
+        generation = submission.generation() if new else await answering.owned(state, request, known_id)
+    else:
+        generation, new = await answering.await_new(request, submission)
+        if generation.error_code is not None:
+            raise failure(generation.error_code, generation.error_message or "")
+    replayed = {} if new else {"Idempotent-Replayed": "true"}
+    response = await _as_it_stands(request, generation)
+    return answer_json(response, headers={**_headers(generation), **replayed})
+
+
+async def retrieve(request: web.Request) -> web.StreamResponse:
+    """How a response stands; with `stream`, its events behind `starting_after`."""
+    state = request.app[STATE]
+    streams, behind = _stream_query(request.query)
+    generation, _ = await stored(request, request.match_info["response_id"], "response_id")
+    if not streams:
+        return answer_json(await _as_it_stands(request, generation))
+    room_for_stream(state)
+    if generation.ended and await state.log.top(generation.id) is None:
+        raise admission.expired(generation.id)
+    dialect = openai_responses if behind is None else Behind(behind)
+    return await stream_known(request, generation, dialect, ORIGIN, _headers(generation))
+
+
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """Stop a response, and tell how it stands; one that has ended stays as it is."""
+    response_id = request.match_info["response_id"]
+    generation, _ = await stored(request, response_id, "response_id")
+    receipt = await stop(request.app[STATE], generation)
+    generation, _ = await stored(request, response_id, "response_id")
+    status = 202 if receipt.status == "cancelling" else 200
+    return answer_json(await _as_it_stands(request, generation), status=status)
+
+
+async def delete(request: web.Request) -> web.StreamResponse:
+    """Forget a response; one that is under way is stopped first."""
+    state = request.app[STATE]
+    generation, response = await stored(request, request.match_info["response_id"], "response_id")
+    receipt = await stop(state, generation)
+    if receipt.status == "cancelling":
+        raise Unavailable("The response is still being stopped.", retry_after_s=1)
+    await state.generations.forget(generation.id)
+    return answer_json(Deleted(id=response.id))
+
+
+async def input_items(request: web.Request) -> web.StreamResponse:
+    """What a response was made from, its own input only; the last first, unless `order=asc`."""
+    query = request.query
+    limit, order = query.get("limit", "20"), query.get("order", "desc")
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= _MOST_ITEMS:
+        raise InvalidRequest(f"`limit` must be a number from 1 to {_MOST_ITEMS}.", field="limit")
+    if order not in {"asc", "desc"}:
+        raise InvalidRequest("`order` must be asc or desc.", field="order")
+    generation, _ = await stored(request, request.match_info["response_id"], "response_id")
+    items = msgspec.json.decode(generation.request, type=Request).input
+    if order == "desc":
+        items.reverse()
+    if (after := query.get("after")) is not None:
+        ids = [item["id"] for item in items]
+        if after not in ids:
+            raise InvalidRequest("`after` is no item of this response.", field="after")
+        items = items[ids.index(after) + 1 :]
+    page = items[: int(limit)]
+    listing = ItemList(
+        data=page,
+        first_id=page[0]["id"] if page else None,
+        last_id=page[-1]["id"] if page else None,
+        has_more=len(items) > len(page),
+    )
+    return answer_json(listing)
+
+
+def _stream_query(query: Mapping[str, str]) -> tuple[bool, int | None]:
+    """Whether events are wanted, and behind which number."""
+    streams = query.get("stream", "false")
+    if streams not in {"true", "false"}:
+        raise InvalidRequest("`stream` must be true or false.", field="stream")
+    behind = query.get("starting_after")
+    if behind is None:
+        return streams == "true", None
+    if streams != "true":
+        raise InvalidRequest("`starting_after` needs `stream=true`.", field="starting_after")
+    if not behind.isascii() or not behind.isdigit() or len(behind) > 18:
+        raise InvalidRequest("`starting_after` must be an event's number.", field="starting_after")
+    return True, int(behind)
+
+
+async def _as_it_stands(request: web.Request, generation: Generation) -> ResponseObject:
+    """From its log; from its record once the log has expired."""
+    encoder = openai_responses.encoder(generation)
+    if generation.state == "queued":
+        return encoder.response
+    log = await request.app[STATE].log.read_all(generation.id)
+    for entry in log:
+        encoder.encode(entry.position, events.decode(entry.event))
+    if not log:
+        for event in _told_by(generation):
+            encoder.encode(ORIGIN, event)
+    return encoder.so_far()
+
+
+def _told_by(generation: Generation) -> Iterator[Event]:
+    """Events that tell what a record does."""
+    ts = generation.ended_ms or generation.created_ms
+    if generation.reasoning:
+        yield Reasoning(ts, generation.reasoning)
+    if generation.text:
+        yield Text(ts, generation.text)
+    for i, call in enumerate(msgspec.json.decode(generation.tool_calls, type=list[MadeCall])):
+        yield ToolCall(ts, i, call.id, call.name, call.arguments)
+    usage = msgspec.json.decode(generation.usage or "{}", type=Usage)
+    if generation.state == "failed":
+        code, message = generation.error_code or "", generation.error_message or ""
+        yield Error(ts=ts, code=code, message=message, usage=usage)
+    elif generation.ended:
+        yield End(ts=ts, finish_reason=generation.finish_reason or "stop", usage=usage)
+
+
+def _headers(generation: Generation) -> dict[str, str]:
+    suffix = generation.id.removeprefix("gen_")
+    return {"X-Generation-Id": generation.id, "Location": f"/v1/responses/resp_{suffix}"}
