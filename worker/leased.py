@@ -20,7 +20,8 @@ from shared.broker import Broker, pack, unpack
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.generations import JOB_FUNCTION
 from shared.queue import Claim, Queue
-from worker.generate import Tools, generate
+from worker.generate import generate
+from worker.tools import Tools
 
 logger = structlog.get_logger("worker.leased")
 

@@ -1,0 +1,177 @@
+"""
+What one attempt gets from its backend: asks, keeps time, tries again where that makes sense, and carries
+every delta to the log.
+"""
+
+import asyncio
+import math
+import random
+from contextlib import aclosing
+
+import msgspec
+import structlog
+
+from shared import events, metrics
+from shared.errors import (
+    BetweenTokensTimeout,
+    BrokerUnavailable,
+    FirstTokenTimeout,
+    LogTooLarge,
+    TotalTimeout,
+    UpstreamBroke,
+    UpstreamError,
+)
+from shared.events import Reset, now_ms
+from shared.generations import Request
+from shared.outcome import Outcome
+from worker.appender import LogWriter
+from worker.backends import Finished, Prompt
+from worker.deadline import Deadline
+from worker.prompt import prompt_of, prompt_tokens
+from worker.running import Running
+from worker.tools import Tools
+
+logger = structlog.get_logger("worker.produce")
+
+#: Upstream requests for one attempt, and the pause before the next: doubled, with full jitter.
+_MAX_UPSTREAM_TRIES = 3
+_BACKOFF_S = 0.5
+#: A server that asks for a longer pause has failed for this generation.
+_MAX_RETRY_AFTER_S = 20.0
+
+
+class Producer:
+    """Writes the answer of one attempt, up to but without its terminal event."""
+
+    def __init__(self, tools: Tools, running: Running) -> None:
+        self._tools = tools
+        self._running = running
+        self._generation = running.claim.generation
+        self._model = tools.models.by_name[self._generation.model]
+        #: All that is in the log, earlier attempts' events included.
+        self.outcome = Outcome()
+        self._prompt_tokens = 0
+        self._finished: Finished | None = None
+        #: Tokens of the text that the last upstream request went on from.
+        self._continued_tokens = 0
+
+    async def run(self, writer: LogWriter, *, first: bool) -> str:
+        """
+        Generate behind what *writer*'s log has already; gives the finish reason.
+
+        Raises `GenerationFailed` with the cause, or whatever interrupts the generation.
+        """
+        self._start_over_unless_continued(writer, "first" if first else None)
+        request = msgspec.json.decode(self._generation.request, type=Request)
+        tries = 0
+        while True:
+            tries += 1
+            prompt = await self._prompt(request)
+            try:
+                pump = asyncio.create_task(self._pump(prompt, writer))
+                await self._running.interruptible(pump)
+            except UpstreamError as error:
+                pause_s = self._pause_s(error, tries)
+                if pause_s is None:
+                    raise
+                logger.info("upstream failed, trying again", code=error.code, pause_s=round(pause_s, 2))
+                metrics.upstream_retries.labels(self._generation.model).inc()
+                await self._running.interruptible(asyncio.create_task(asyncio.sleep(pause_s)))
+                self._start_over_unless_continued(writer, None)
+            else:
+                if self._finished is None:
+                    raise UpstreamBroke
+                return self._finished.finish_reason
+
+    def usage(self) -> events.Usage:
+        """What it cost so far: the upstream's count, or ours."""
+        reported = self._finished.usage if self._finished else None
+        if reported is None:
+            return self.outcome.usage(self._prompt_tokens)
+        if not self._continued_tokens:
+            return reported
+        # The upstream has counted the rest alone, and what was there already as prompt.
+        completion = reported.completion_tokens + self._continued_tokens
+        total = self._prompt_tokens + completion
+        return events.Usage(self._prompt_tokens, completion, total, estimated=True)
+
+    def _pause_s(self, error: UpstreamError, tries: int) -> float | None:
+        """How long to wait before trying again; None where that makes no sense."""
+        if tries >= _MAX_UPSTREAM_TRIES or not error.retryable:
+            return None
+        # Past the first token only a broken connection is worth a new start.
+        if self.outcome.begun and not isinstance(error, UpstreamBroke):
+            return None
+        if error.retry_after_s is None:
+            return random.uniform(0, _BACKOFF_S * 2**tries)
+        if error.retry_after_s > _MAX_RETRY_AFTER_S:
+            return None
+        return error.retry_after_s + random.uniform(0, _BACKOFF_S)
+
+    def _start_over_unless_continued(self, writer: LogWriter, kind: str | None) -> None:
+        """Before another upstream request: void what was written, unless the model can go on from it."""
+        if kind is None and self.outcome.begun:
+            kind = "continued" if self._prefix() else "reset"
+            if kind == "reset":
+                self._put(writer, Reset(ts=now_ms()))
+        metrics.attempts.labels(self._generation.model, kind or "first").inc()
+
+    def _prefix(self) -> str:
+        return self.outcome.text if self._model.can_continue and not self.outcome.tool_calls else ""
+
+    async def _prompt(self, request: Request) -> Prompt:
+        while True:
+            try:
+                prompt = await prompt_of(
+                    self._generation, request, self._model, self._tools.conversations, self._prefix()
+                )
+            except BrokerUnavailable:
+                await self._running.interruptible(asyncio.create_task(asyncio.sleep(_BACKOFF_S)))
+            else:
+                self._prompt_tokens = prompt_tokens(prompt)
+                self._continued_tokens = self.outcome.tokens if prompt.prefix else 0
+                return prompt
+
+    async def _pump(self, prompt: Prompt, writer: LogWriter) -> None:
+        """Carry deltas from the backend to the log until it has finished."""
+        name, loop = self._generation.model, asyncio.get_running_loop()
+        inter_token = metrics.inter_token.labels(name)
+        most_waiting = self._tools.settings.max_unacknowledged_events
+        began = last = loop.time()
+        waiting_for_first = True
+        with self._deadline() as deadline:
+            async with aclosing(self._tools.backends[name].stream(prompt)) as stream:
+                async for deltas in stream:
+                    now = loop.time()
+                    deadline.touch(now)
+                    if waiting_for_first:
+                        waiting_for_first = False
+                        metrics.upstream_ttft.labels(name).observe(now - began)
+                    else:
+                        inter_token.observe(now - last)
+                    last = now
+                    for delta in deltas:
+                        if isinstance(delta, Finished):
+                            self._finished = delta
+                        else:
+                            self._put(writer, delta)
+                    if writer.unacknowledged > most_waiting:
+                        deadline.touch(math.inf)
+                        await writer.durable(most_waiting // 2)
+                        deadline.touch(loop.time())
+
+    def _deadline(self) -> Deadline:
+        m = self._model
+        started = self._generation.started_ms or now_ms()
+        return Deadline(
+            self._running.interrupt,
+            first=(m.first_token_timeout_s, FirstTokenTimeout()),
+            between=(m.between_tokens_timeout_s, BetweenTokensTimeout()),
+            total=(m.total_timeout_s - (now_ms() - started) / 1000, TotalTimeout()),
+        )
+
+    def _put(self, writer: LogWriter, event: events.Event) -> None:
+        if writer.bytes > self._tools.settings.max_log_bytes:
+            raise LogTooLarge()
+        self.outcome.add(event)
+        writer.put(event)

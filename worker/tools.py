@@ -1,0 +1,25 @@
+"""What a job works with."""
+
+import msgspec
+
+from shared.conversations import Conversations
+from shared.event_log import EventLog
+from shared.models import Models
+from shared.queue import Queue
+from shared.settings import Settings
+from worker.appender import Appender
+from worker.backends import Backend
+from worker.running import Registry
+
+
+class Tools(msgspec.Struct):
+    """Everything the jobs of a process share."""
+
+    settings: Settings
+    models: Models
+    backends: dict[str, Backend]
+    log: EventLog
+    conversations: Conversations
+    queue: Queue
+    appender: Appender
+    registry: Registry
