@@ -1,6 +1,6 @@
 """What is sent upstream: the request's own messages, or the conversation, cut to what the model may read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.conversations import Conversations
@@ -21,15 +21,18 @@ async def prompt_of(
     generation: Generation, request: Request, model: Model, conversations: Conversations, prefix: str
 ) -> Prompt:
     """
-    A request's own messages as they are, else the newest of its conversation that fit, the last one
-    always; a system prompt before them.
+    A request's own messages, else those of its conversation; a system prompt before them.
+
+    A conversation grows without end, so of its messages the newest that fit are sent, whoever keeps
+    them; a request that stands alone is sent as it is.
     """
     messages: Sequence[dict[str, Any]] = request.messages
-    # A client that sends its history knows better than our record of it: it may have edited turns.
-    if not messages and generation.conversation is not None:
-        history = await conversations.messages(generation.owner, generation.conversation)
-        messages = [{"role": m.role, "content": m.content} for m in history if m.content]
-        messages = _newest(messages, model.max_context_tokens)
+    if generation.conversation is not None:
+        # A client that sends its history knows better than our record of it: it may have edited turns.
+        if not messages:
+            history = await conversations.messages(generation.owner, generation.conversation)
+            messages = [{"role": m.role, "content": m.content} for m in history if m.content]
+        messages = newest(messages, model.max_context_tokens)
     if model.system_prompt:
         messages = [{"role": "system", "content": model.system_prompt}, *messages]
     return Prompt(
@@ -42,15 +45,32 @@ async def prompt_of(
 
 def prompt_tokens(prompt: Prompt) -> int:
     """Our own count of a prompt, for when the upstream gives none."""
-    return sum(count_tokens(str(message.get("content") or "")) for message in prompt.messages)
+    return sum(_tokens(message) for message in prompt.messages)
 
 
-def _newest(messages: Sequence[dict[str, Any]], max_tokens: int) -> Sequence[dict[str, Any]]:
-    budget = max_tokens
-    first = len(messages) - 1
-    for i in range(len(messages) - 1, -1, -1):
-        budget -= count_tokens(str(messages[i]["content"]))
-        if budget < 0:
-            break
-        first = i
-    return messages[max(first, 0) :]
+def newest(messages: Sequence[dict[str, Any]], max_tokens: int) -> Sequence[dict[str, Any]]:
+    """
+    System messages, and the newest others that fit: at least the last, with the call that it answers.
+
+    No tool's result is kept without its call: model servers refuse it.
+    """
+    instructions = [message for message in messages if message["role"] == "system"]
+    said = [message for message in messages if message["role"] != "system"]
+    last = len(said) - 1
+    while last > 0 and said[last]["role"] == "tool":
+        last -= 1
+    budget = max_tokens - sum(_tokens(message) for message in (*instructions, *said[last:]))
+    first = last
+    while first > 0 and (budget := budget - _tokens(said[first - 1])) >= 0:
+        first -= 1
+    while first < last and said[first]["role"] == "tool":
+        first += 1
+    return [*instructions, *said[max(first, 0) :]]
+
+
+def _tokens(message: Mapping[str, Any]) -> int:
+    content = message.get("content") or ""
+    if not isinstance(content, str):
+        # Pictures and sounds have no length that could be counted here.
+        content = "".join(str(part.get("text") or "") for part in content)
+    return count_tokens(content + str(message.get("tool_calls") or ""))

@@ -17,7 +17,8 @@ from tests.eventually import eventually
 from tests.local import Local
 from tests.node_clients import play
 from tests.proxy import CuttingProxy
-from tests.stack import Stack
+from tests.stack import Stack, upstream_model
+from tests.upstream import FakeUpstream
 from worker.backends.script import expected_text
 
 LENGTH = 12
@@ -98,6 +99,17 @@ async def test_a_page_sends_its_whole_history(stack: Stack, url: str, session: C
         ("user", second),
     ]
     assert sent["max_tokens"] == 7
+
+
+async def test_a_history_that_is_too_long(local: Local, session: ClientSession) -> None:
+    """A page may send more than the model can read: the newest messages that fit are the prompt."""
+    async with FakeUpstream() as upstream:
+        url = await local.start(upstream_model(upstream.url, max_context_tokens=60))
+        said = [{"text": letter * 120} for letter in "abc"]
+        await play("ui_send", url=url, id="c1", said=said)
+    last = upstream.requests[-1].body["messages"]
+    assert last[-1] == {"role": "user", "content": "c" * 120}
+    assert "a" * 120 not in [message["content"] for message in last]
 
 
 async def test_reasoning_is_a_part_of_its_own(url: str) -> None:
