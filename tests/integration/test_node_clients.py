@@ -63,3 +63,33 @@ async def test_a_failure_in_mid_stream(url: str) -> None:
     asked = request(script(length=9, fail_after=3, fail_code="upstream_rejected"))
     seen = await play("openai_chat", url=url, request=asked)
     assert seen["error"]["code"] == "upstream_rejected"
+
+
+async def test_a_streamed_response(url: str) -> None:
+    """The client puts a response's events together into the response."""
+    asked = {"model": "scripted", "input": script(length=LENGTH, reasoning=2)}
+    seen = await play("openai_responses", url=url, request=asked)
+    assert seen["response"]["status"] == "completed"
+    assert seen["response"]["output_text"] == expected_text({"length": LENGTH})
+    numbers = [event["sequence_number"] for event in seen["events"]]
+    assert numbers == list(range(len(numbers)))
+
+
+@pytest.mark.parametrize("leave_after", [1, 4, 9])
+async def test_a_response_taken_up_elsewhere(stack: Stack, url: str, leave_after: int) -> None:
+    """P1: a background response that was left goes on at another gateway behind `starting_after`."""
+    asked = {"model": "scripted", "input": script(length=LENGTH, rate=40)}
+    elsewhere = stack.gateways[1].url
+    seen = await play("openai_responses", url=url, elsewhere=elsewhere, request=asked, leaveAfter=leave_after)
+    numbers = [event["sequence_number"] for event in seen["events"]]
+    assert numbers == list(range(len(numbers)))
+    deltas = [event["delta"] for event in seen["events"] if event["type"] == "response.output_text.delta"]
+    assert "".join(deltas) == seen["response"]["output_text"] == expected_text({"length": LENGTH})
+
+
+async def test_a_response_cancelled_elsewhere(stack: Stack, url: str) -> None:
+    """P5: a background response is cancelled from any gateway, as often as one likes."""
+    asked = {"model": "scripted", "input": script(stall_after=2)}
+    elsewhere = stack.gateways[1].url
+    seen = await play("openai_responses", url=url, elsewhere=elsewhere, request=asked, cancel=True)
+    assert (seen["receipt"]["status"], seen["again"]["status"]) == ("cancelled", "cancelled")
