@@ -26,6 +26,7 @@ test: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m tests.node_clients
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: setup

@@ -1,7 +1,7 @@
 """
 JavaScript clients as published: packages of `tests/node/package-lock.json` on the Node of our own wheel.
 
-They are installed when a test first wants them, again whenever the lock or Node has changed.
+`python -m tests.node_clients` installs them, and so does a test that finds the lock or Node changed.
 """
 
 import asyncio
@@ -77,3 +77,7 @@ def _fingerprint() -> str:
     digest.update((FOLDER / "package.json").read_bytes() + str(_NODE).encode())
     digest.update(str(_NODE.stat().st_size).encode())
     return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    install()
