@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 _TITLES = {200: "OK", 202: "Accepted, not finished", 204: "Nothing to send"}
 _PARAMETER = re.compile(r"{(\w+)}")
+_EVENT_STREAM = "text/event-stream"
+_EVENT = {
+    "description": "One event of the stream",
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
 _REF = "#/components/schemas/{name}"
 
 
@@ -76,12 +82,13 @@ def _answer(route: "Route", status: int) -> dict[str, Any]:
     if status == 204:
         return answer
     if isinstance(route.gives, str):
-        answer["content"] = {route.gives: {"schema": {"type": "string"}}}
+        schema = _EVENT if route.gives == _EVENT_STREAM else {"type": "string"}
+        answer["content"] = {route.gives: {"schema": schema}}
     else:
         reference = {"$ref": _REF.format(name=route.gives.__name__)}
         answer["content"] = {"application/json": {"schema": reference}}
     if route.streams:
-        answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+        answer["content"][_EVENT_STREAM] = {"schema": _EVENT}
     return answer
 
 

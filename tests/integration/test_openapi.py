@@ -1,0 +1,93 @@
+"""The API keeps what its description says, whatever it is asked."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from openapi_spec_validator import validate
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from gateway.openapi import document
+from gateway.routes import ROUTES
+from tests.broker import EmbeddedBroker
+from tests.stack import Stack
+
+_OWN_DATABASE = 9
+_LEAST_REQUESTS = 2_000
+_CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+#: The same requests in every run.
+_SETTINGS = settings(
+    max_examples=72,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def url(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[str]:
+    """A gateway and a worker that nobody else asks."""
+    stack = Stack(broker, tmp_path, database=_OWN_DATABASE)
+    try:
+        stack.start()
+        yield stack.gateways[0].url
+    finally:
+        stack.stop()
+        stack.redis.flushdb()
+
+
+def test_the_description_is_valid() -> None:
+    """The description made from the route table is valid OpenAPI 3.1."""
+    validate(document(ROUTES, "1"))
+
+
+@pytest.mark.timeout(240)
+def test_generated_requests_get_documented_answers(url: str) -> None:
+    """No 5xx, no undocumented status and no body of another shape, over 2,000 generated requests."""
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    asked = 0
+    with requests.Session() as session:
+        for found in schema.get_all_operations():
+            assert isinstance(found, Ok), found
+            asked += ask(found.ok(), session, url)
+    assert asked >= _LEAST_REQUESTS
+
+
+def ask(operation: APIOperation[Any, Any, Any, Any], session: requests.Session, url: str) -> int:
+    """Send valid and invalid requests to one operation; gives how many."""
+    asked = 0
+    for mode in GenerationMode:
+
+        @_SETTINGS
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def send(case: Case[Any]) -> None:
+            nonlocal asked
+            asked += 1
+            answer = case.call(base_url=url, session=session, timeout=20)
+            case.validate_response(answer, checks=_CHECKS)
+
+        # Of a call whose only input is any string, there is no invalid one.
+        with contextlib.suppress(Unsatisfiable):
+            send()
+    return asked
