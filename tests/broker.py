@@ -28,6 +28,11 @@ class EmbeddedBroker:
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: dict[int, redis.Redis] = {}
 
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._socket
+
     def url(self, database: int = 0) -> str:
         """What settings call `redis_url`."""
         return f"{valkey.url(self._socket)}?db={database}"

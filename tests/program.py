@@ -132,6 +132,12 @@ class Program:
         return self._process.returncode
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         """Whether it runs, or is paused."""
         return self._process is not None and self._process.poll() is None

@@ -96,6 +96,9 @@ class Attempt:
             raise
         except GenerationFailed as error:
             return self._error(error)
+        except MemoryError:
+            logger.error("out of memory", generation=self._generation.id)
+            return self._error(InternalFailure("The worker ran out of memory."))
         except Exception:  # a defect of ours must end this log, not the worker
             logger.exception("generation failed", generation=self._generation.id)
             return self._error(InternalFailure())

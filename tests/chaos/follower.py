@@ -1,0 +1,122 @@
+"""A reader as clients are meant to be: it comes back with its last id, at any gateway, until the end."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+
+from tests.eventually import eventually
+
+_PAUSE_S = 0.1
+#: A connection that says nothing for this long is given up; heartbeats come more often.
+_SILENCE_S = 20.0
+
+_decode = msgspec.json.decode
+
+
+class Follower:
+    """
+    Submits one message under an Idempotency-Key, and reads its answer to the terminal event.
+
+    *urls* gives the gateways that may be asked, the first choice first.
+    """
+
+    def __init__(self, session: ClientSession, urls: Callable[[], list[str]], body: dict[str, Any]) -> None:
+        self._session = session
+        self._urls = urls
+        self.body = body
+        self._key = uuid.uuid4().hex
+        self.generation_id = ""
+        #: Positions of all events, in the order they came.
+        self.ids: list[str] = []
+        self._said: list[str] = []
+        #: The frame of each terminal event.
+        self.terminals: list[dict[str, Any]] = []
+        #: When each chunk came, by the monotonic clock.
+        self.chunk_times: list[float] = []
+        self.resets = 0
+        #: Connections that broke before the end, and answers that were refused.
+        self.breaks = 0
+        self.refusals: list[int] = []
+        self.comments = 0
+
+    @property
+    def text(self) -> str:
+        """The answer so far; a `reset` voids what came before."""
+        return "".join(self._said)
+
+    @property
+    def code(self) -> str:
+        """The terminal's `finish_reason`, or its error's code."""
+        metadata = self.terminals[-1]["metadata"]
+        return str(metadata.get("code") or metadata["finish_reason"])
+
+    async def follow(self) -> None:
+        """Read to the terminal event, through whatever happens."""
+        while not self.terminals:
+            for url in self._urls():
+                try:
+                    await self._connect(url)
+                except (ClientError, OSError, TimeoutError):
+                    self.breaks += 1
+                if self.terminals:
+                    return
+            await asyncio.sleep(_PAUSE_S)
+
+    async def begin(self, chunks: int = 3) -> "asyncio.Task[None]":
+        """Follow in a task of its own; returns once *chunks* have come."""
+        task = asyncio.create_task(self.follow())
+        await eventually(lambda: len(self.chunk_times) >= chunks or task.done(), "chunks come", 20)
+        return task
+
+    def longest_silence(self, since: float) -> float:
+        """Seconds from *since* to the first chunk behind it; 0 where none was still to come."""
+        return next((at - since for at in self.chunk_times if at > since), 0.0)
+
+    async def _connect(self, url: str) -> None:
+        timeout = ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE_S)
+        if not self.generation_id:
+            headers = {"Idempotency-Key": self._key}
+            request = self._session.post(
+                f"{url}/api/chat/stream", json=self.body, headers=headers, timeout=timeout
+            )
+        else:
+            headers = {"Last-Event-ID": self.ids[-1]} if self.ids else {}
+            request = self._session.get(
+                f"{url}/api/chat/{self.generation_id}/stream", headers=headers, timeout=timeout
+            )
+        async with request as response:
+            if response.status != 200:
+                self.refusals.append(response.status)
+                return
+            self.generation_id = response.headers["X-Generation-Id"]
+            await self._read(response)
+
+    async def _read(self, response: ClientResponse) -> None:
+        buffer = b""
+        while data := await response.content.readany():
+            *blocks, buffer = (buffer + data).split(b"\n\n")
+            now = time.monotonic()
+            for block in blocks:
+                self._take(block, now)
+
+    def _take(self, block: bytes, now: float) -> None:
+        head, _, data = block.partition(b"\ndata: ")
+        if not data:
+            self.comments += head.startswith(b":")
+            return
+        frame = _decode(data)
+        self.ids.append(head.removeprefix(b"id: ").decode())
+        match frame["type"]:
+            case "chunk":
+                self._said.append(frame["content"])
+                self.chunk_times.append(now)
+            case "reset":
+                self._said.clear()
+                self.resets += 1
+            case "end" | "error":
+                self.terminals.append(frame)

@@ -1,0 +1,103 @@
+"""An upstream's every failure has its own code in the terminal event, which keeps what was said before."""
+
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.chat_client import ChatClient, script
+from tests.local import Local
+from tests.stack import MODELS, upstream_model
+from tests.upstream import FakeUpstream
+from worker import produce
+
+LENGTH = 10
+
+FAILURES: dict[str, tuple[dict[str, Any], str, bool, int]] = {
+    "500": ({"status": 500}, "upstream_failed", True, 0),
+    "503 with Retry-After": ({"status": 503, "retry_after": "0"}, "upstream_failed", True, 0),
+    "503 with a long Retry-After": ({"status": 503, "retry_after": "3600"}, "upstream_failed", True, 0),
+    "429": ({"status": 429}, "upstream_rate_limited", True, 0),
+    "429 with Retry-After": ({"status": 429, "retry_after": "0"}, "upstream_rate_limited", True, 0),
+    "400": ({"status": 400}, "upstream_rejected", False, 0),
+    "401": ({"status": 401}, "upstream_rejected", False, 0),
+    "silence before the answer": ({"never_answer": True}, "first_token_timeout", True, 0),
+    "silence before the first": ({"stall_after": 0}, "first_token_timeout", True, 0),
+    "silence in mid-answer": ({"stall_after": 4}, "between_tokens_timeout", True, 4),
+    "breaks before the first": ({"break_after": 0}, "upstream_broke", True, 0),
+    "breaks between events": ({"break_after": 4}, "upstream_broke", True, 4),
+    "breaks inside a line": ({"break_after": 4, "break_inside": "line"}, "upstream_broke", True, 4),
+    "breaks inside a character": ({"break_after": 4, "break_inside": "utf8"}, "upstream_broke", True, 4),
+    "breaks by a reset": ({"break_after": 4, "break_by_reset": True}, "upstream_broke", True, 4),
+    "ends without an end": ({"end_after": 4}, "upstream_broke", True, 4),
+    "garbage": ({"garbage_after": 4}, "upstream_invalid", True, 4),
+    "no UTF-8": ({"invalid_utf8_after": 4}, "upstream_invalid", True, 4),
+    "10 MB line": ({"huge_line_after": 4}, "upstream_invalid", True, 4),
+    "error frame": ({"error_frame_after": 4}, "upstream_failed", True, 4),
+    "no event stream": ({"content_type": "text/html"}, "upstream_invalid", True, 0),
+}
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried at once."""
+    monkeypatch.setattr(produce, "_BACKOFF_S", 0.01)
+
+
+@pytest.mark.parametrize("behaviour, code, retryable, kept", FAILURES.values(), ids=FAILURES.keys())
+async def test_each_failure_has_its_code(
+    local: Local, session: ClientSession, behaviour: dict[str, Any], code: str, retryable: bool, kept: int
+) -> None:
+    """The log ends with that code, says whether to try again, and record and log keep the partial text."""
+    async with FakeUpstream() as upstream:
+        await local.start(
+            MODELS + upstream_model(upstream.url, first_token_timeout_s=0.3, between_tokens_timeout_s=0.3)
+        )
+        chat = ChatClient(session, local.url)
+        reader = await chat.ask(script(length=LENGTH, **behaviour), model="upstream")
+        metadata = reader.end.data["metadata"]
+        assert (reader.end.type, metadata["code"], metadata["retryable"]) == ("error", code, retryable)
+        assert reader.end.data["content"]
+        assert len(reader.text.split()) == kept
+        status = await chat.status(reader.generation_id)
+        assert (status["state"], status["text"]) == ("failed", reader.text)
+        assert status["error"]["code"] == code
+
+
+@pytest.mark.parametrize("behaviour", [{"done": False}, {"stall_at_end": True}, {"usage": False}])
+async def test_an_answer_that_is_whole_is_no_failure(
+    local: Local, session: ClientSession, behaviour: dict[str, Any]
+) -> None:
+    """Who never says `[DONE]`, keeps the connection open or counts nothing has answered all the same."""
+    async with FakeUpstream() as upstream:
+        await local.start(MODELS + upstream_model(upstream.url))
+        reader = await ChatClient(session, local.url).ask(
+            script(length=LENGTH, **behaviour), model="upstream"
+        )
+        assert reader.end.type == "end"
+        assert len(reader.text.split()) == LENGTH
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [{"status": 503}, {"status": 429, "retry_after": "0"}, {"break_after": 0}, {"break_after": 4}],
+)
+async def test_a_failure_that_passes_costs_nothing(
+    local: Local, session: ClientSession, behaviour: dict[str, Any]
+) -> None:
+    """Two failures in a row are tried over, with what was said either gone on from or voided."""
+    async with FakeUpstream() as upstream:
+        await local.start(MODELS + upstream_model(upstream.url))
+        message = script(length=LENGTH, fail_times=2, **behaviour)
+        reader = await ChatClient(session, local.url).ask(message, model="upstream")
+        assert reader.end.type == "end"
+        assert len(reader.text.split()) == LENGTH
+        assert len(upstream.requests) == 3
+
+
+async def test_nobody_listens(local: Local, session: ClientSession) -> None:
+    """A refused connection is `upstream_refused`."""
+    await local.start(MODELS + upstream_model("http://127.0.0.1:9/v1"))
+    reader = await ChatClient(session, local.url).ask("Hello", model="upstream")
+    assert reader.end.data["metadata"]["code"] == "upstream_refused"
+    assert reader.end.data["metadata"]["retryable"] is True
