@@ -120,6 +120,15 @@ class Child:
         finally:
             ended.cancel()
 
+    def refuse_to_have_ended(self) -> None:
+        """
+        Raises `StartFailed` if it has ended since it was ready.
+
+        Then it may never have been: somebody else may have taken its port, and answered in its place.
+        """
+        if self._process is not None and self._process.returncode is not None:
+            raise StartFailed(f"{self.name} {how(self._process.returncode)} at once{self._hint()}")
+
     async def watch(self) -> None:
         """Start it again whenever it dies, until `stop`."""
         delay_s = 0.0

@@ -1,11 +1,16 @@
 """Ports on this machine: whether one is free, and finding one that is."""
 
 import errno
+import random
 import socket
 from collections.abc import Collection
 
-#: How far `free_near` looks before it lets the system choose.
+#: How far `free_near` looks before it takes any.
 _NEAR = 20
+#: Where `free` looks: below the ports that systems give to outgoing connections, from which any
+#: connection may take one away between our look and the moment somebody listens.
+_FIRST, _LAST = 20_000, 32_000
+_TRIES = 200
 
 
 class PortTaken(Exception):
@@ -26,12 +31,12 @@ def check(host: str, port: int) -> None:
 
 def free(host: str, count: int = 1) -> int:
     """A port with *count* - 1 free ones right behind it. Raises `PortTaken` when none turns up."""
-    for _ in range(50):
-        first = _bind(host, 0)
+    for _ in range(_TRIES):
+        first = random.randrange(_FIRST, _LAST - count)
         try:
-            for port in range(first + 1, first + count):
+            for port in range(first, first + count):
                 _bind(host, port)
-        except (OSError, OverflowError):
+        except OSError:
             continue
         return first
     raise PortTaken(f"{host} has no {count} free ports in a row")

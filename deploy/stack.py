@@ -88,6 +88,8 @@ class Stack:
         self._faces += self._new_gateways(env, gateways)
         with Console(stderr=True).status("Starting"):
             await _together(child.start() for child in self._model + self._faces)
+        for child in self._model + self._faces:
+            child.refuse_to_have_ended()
 
     async def watch(self) -> None:
         """Keep everything alive, until `stop`."""
