@@ -14,6 +14,8 @@ from shared.errors import InvalidRequest
 
 _Object = dict[str, Any]
 
+_CHOICES = frozenset({None, "none", "auto", "required"})
+
 
 class _Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     id: str | None = None
@@ -109,9 +111,11 @@ def chat_tools(
         if choice.get("type") == "allowed_tools":
             allowed = {tool["name"] for tool in named}
             tools = [tool for tool in tools if tool.name in allowed]
-            choice = choice.get("mode", "auto")
+            choice = str(choice.get("mode", "auto"))
         else:
             choice = {"type": "function", "function": {"name": choice["name"]}}
+    if isinstance(choice, str | None) and choice not in _CHOICES:
+        raise InvalidRequest("`tool_choice` must be none, auto, required or a function.", field="tool_choice")
     functions = [
         {name: value for name, value in msgspec.structs.asdict(tool).items() if value is not None}
         for tool in tools
