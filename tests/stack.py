@@ -1,6 +1,5 @@
 """Gateways, workers and a model server as real processes around one broker."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +100,7 @@ class Stack:
     async def settle(self, timeout_s: float = 5) -> None:
         """Stop what still runs through the API, and check that all of it came to its one end."""
         for generation_id in invariants.not_ended(self.redis):
-            await asyncio.to_thread(self._cancel, generation_id)
+            self._cancel(generation_id)
         await eventually(
             lambda: not invariants.not_ended(self.redis),
             lambda: f"generations end: {invariants.not_ended(self.redis)}",
@@ -125,7 +124,8 @@ class Stack:
             assert "Traceback" not in program.log, f"{program.module}: {program.log[-6000:]}"
 
     def _cancel(self, generation_id: str) -> None:
-        gateway = next(gateway for gateway in self.gateways if gateway.is_alive)
+        gateway = next((gateway for gateway in self.gateways if gateway.is_alive), None)
+        assert gateway is not None, f"every gateway has ended: {self.gateways[-1].log[-3000:]}"
         key = str(self._settings.get("api_keys", "")).partition(",")[0]
         gateway.request("POST", f"/api/chat/{generation_id}/cancel", {"Authorization": f"Bearer {key}"})
 

@@ -19,9 +19,9 @@ async def test_a_draining_worker_hands_back(own_stack: StartStack, session: Clie
     readers = [await chat.send(script(**options), model=model) for model in ("scripted", "plain")]
     for reader in readers:
         await reader.until("chunk", 3)
-    await stack.add_worker()
     draining.signal(signal.SIGTERM)
     assert await draining.ended() == 0
+    await stack.add_worker()
     for reader in readers:
         await reader.all(timeout_s=5)  # far below the lease: it was handed back, not lost
         assert reader.text == expected_text(options)

@@ -48,9 +48,9 @@ async def test_killing_a_worker_with_20_streams(own_stack: StartStack, session: 
     models = ["scripted", "plain"] * 10
     readers = [await chat.send(script(**options), model=model) for model in models]
     await asyncio.gather(*(reader.until("chunk", 10) for reader in readers))
-    await stack.add_worker()
     killed = time.monotonic()
     stack.workers[0].signal(signal.SIGKILL)
+    await stack.add_worker()
     came = await asyncio.gather(*(second_attempt(reader) for reader in readers))
     assert max(came) - killed < NEXT_CHUNK_WITHIN_S
     await asyncio.gather(*(reader.all() for reader in readers))
@@ -73,8 +73,8 @@ async def test_a_paused_worker_that_wakes_up_writes_nothing(
     options = {"length": 100, "rate": 50}
     readers = [await chat.send(script(**options), model=m) for m in ["scripted", "plain"] * 3]
     await asyncio.gather(*(reader.until("chunk", 5) for reader in readers))
-    await stack.add_worker()
     paused.signal(signal.SIGSTOP)
+    await stack.add_worker()
     await asyncio.gather(*(second_attempt(reader) for reader in readers))
     paused.signal(signal.SIGCONT)
 
