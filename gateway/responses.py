@@ -125,6 +125,9 @@ async def input_items(request: web.Request) -> web.StreamResponse:
 
 def _stream_query(query: Mapping[str, str]) -> tuple[bool, int | None]:
     """Whether events are wanted, and behind which number."""
+    for name in ("include", "include[]", "include_obfuscation"):
+        if query.get(name, "false") != "false":
+            raise InvalidRequest(f"`{name}` is not supported by this server.", field=name)
     streams = query.get("stream", "false")
     if streams not in {"true", "false"}:
         raise InvalidRequest("`stream` must be true or false.", field="stream")

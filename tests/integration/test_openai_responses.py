@@ -460,6 +460,21 @@ async def test_what_cannot_be_honoured_is_refused_by_name(
     assert refused.value.param == param
 
 
+async def test_what_cannot_be_retrieved_is_refused_by_name(openai: AsyncOpenAI) -> None:
+    """Query fields that we cannot honour, or that make no sense, are BadRequestErrors too."""
+    whole = await openai.responses.create(model="scripted", input="Hello")
+    queries: list[dict[str, Any]] = [
+        {"include": ["reasoning.encrypted_content"]},
+        {"include_obfuscation": True},
+        {"extra_query": {"starting_after": "3"}},
+        {"extra_query": {"stream": "true", "starting_after": "-1"}},
+        {"extra_query": {"stream": "maybe"}},
+    ]
+    for query in queries:
+        with pytest.raises(sdk.BadRequestError):
+            await openai.responses.retrieve(whole.id, **query)
+
+
 async def test_a_client_that_leaves_stops_only_what_runs_for_it(
     own_stack: StartStack, open_client: OpenClient, session: ClientSession
 ) -> None:
