@@ -28,7 +28,7 @@ async def ready(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     if state.draining:
         raise Draining(retry_after_s=1)
-    with state.broker.watch("ping"):
+    async with state.broker.watch("ping"):
         await state.broker.redis.ping()
     return answer_json(Health("ok", iso(now_ms())))
 

@@ -26,17 +26,16 @@ class Vitals(NamedTuple):
 
 async def read_vitals(broker: Broker, generations: Sequence[Generation], lease_s: float) -> list[Vitals]:
     """Look at all *generations* in one round trip. Raises `BrokerUnavailable`."""
-    with broker.watch("vitals"):
-        async with broker.redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            for generation in generations:
-                queue = keys.QUEUE + generation.queue
-                pipe.hmget(keys.RECORD + generation.id, ["state", "queued_ms"])
-                pipe.zscore(queue, generation.id)
-                pipe.zrank(queue, generation.id)
-                pipe.xrevrange(keys.LOG + generation.id, count=1)
-                pipe.lpos(f"{keys.NEXT}{generation.owner}:{generation.conversation}", generation.id)
-            (seconds, micros), *answers = await pipe.execute()
+    async with broker.watch("vitals"), broker.redis.pipeline(transaction=False) as pipe:
+        pipe.time()
+        for generation in generations:
+            queue = keys.QUEUE + generation.queue
+            pipe.hmget(keys.RECORD + generation.id, ["state", "queued_ms"])
+            pipe.zscore(queue, generation.id)
+            pipe.zrank(queue, generation.id)
+            pipe.xrevrange(keys.LOG + generation.id, count=1)
+            pipe.lpos(f"{keys.NEXT}{generation.owner}:{generation.conversation}", generation.id)
+        (seconds, micros), *answers = await pipe.execute()
     now_ms = seconds * 1000 + micros / 1000
     return [_vitals(answers[i : i + 5], now_ms, lease_s) for i in range(0, len(answers), 5)]
 

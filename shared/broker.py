@@ -3,9 +3,10 @@ One process's way to Redis: a bounded pool for commands, the scripts, and connec
 for what blocks or subscribes. What may pass is `BrokerUnavailable`; what will not is `BrokerRefused`.
 """
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -38,7 +39,7 @@ _MAX_WAITING = 20
 #: Commands under way at once in one process; more wait for a connection.
 _MAX_CONNECTIONS = 64
 _CONNECT_TIMEOUT_S = 2.0
-#: A command that takes longer has failed. Only ever for connections on which nothing blocks.
+#: A command that takes longer has failed.
 _COMMAND_TIMEOUT_S = 5.0
 
 #: Refusals that tell of the broker's state, not of the command: it is full, a replica, loading, failing over.
@@ -64,7 +65,6 @@ class Broker:
             max_connections=_MAX_CONNECTIONS,
             timeout=_COMMAND_TIMEOUT_S,
             socket_connect_timeout=_CONNECT_TIMEOUT_S,
-            socket_timeout=_COMMAND_TIMEOUT_S,
             retry=Retry(NoBackoff(), 1),
             health_check_interval=0,
         )
@@ -94,11 +94,10 @@ class Broker:
             self._settings.redis_url,
             max_connections=1,
             socket_connect_timeout=_CONNECT_TIMEOUT_S,
-            socket_timeout=_COMMAND_TIMEOUT_S,
         )
         redis = ArqRedis(pool, single_connection_client=True)
         try:
-            with self.watch("connect"):
+            async with self.watch("connect"):
                 await redis.initialize()
             yield redis
         finally:
@@ -116,18 +115,21 @@ class Broker:
         script = self._scripts.get(step)
         if script is None:
             script = self._scripts[step] = self.redis.register_script(self._source(step))
-        with self.watch(step):
+        async with self.watch(step):
             return await script(args=args, client=on or self.redis)
 
-    @contextmanager
-    def watch(self, command: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def watch(self, command: str) -> AsyncIterator[None]:
         """
-        Count a round trip. Its failure becomes `BrokerUnavailable`, which may pass, or `BrokerRefused`:
-        the broker is well and the command is wrong, so that asking again is of no use.
+        Keep time of a round trip, and count it. Its failure becomes `BrokerUnavailable`, which may pass,
+        or `BrokerRefused`: the broker is well and the command is wrong, so that asking again is of no use.
         """
         metrics.redis_round_trips.labels(command).inc()
         try:
-            yield
+            # Not redis-py's own time-out: it makes a task of every command, and on Python 3.11 that
+            # loses a cancellation which comes at the wrong moment (asyncio.wait_for).
+            async with asyncio.timeout(_COMMAND_TIMEOUT_S):
+                yield
         except (RedisError, OSError) as error:
             metrics.redis_failures.labels(command).inc()
             if isinstance(error, ResponseError) and not _passes(error):

@@ -39,29 +39,29 @@ class Conversations:
 
     async def messages(self, owner: str, conversation_id: str) -> list[Message]:
         """Oldest first."""
-        with self._broker.watch("messages"):
+        async with self._broker.watch("messages"):
             raw = await self._broker.redis.lrange(f"{keys.MESSAGES}{owner}:{conversation_id}", 0, -1)  # type: ignore[misc]
         return [_message(item) for item in raw]
 
     async def load(self, owner: str, conversation_id: str) -> Conversation | None:
         """The headline, or None where there is no such conversation."""
-        with self._broker.watch("conversation"):
+        async with self._broker.watch("conversation"):
             fields = await self._broker.redis.hgetall(f"{keys.CONVERSATION}{owner}:{conversation_id}")  # type: ignore[misc]
         return _headline(conversation_id, fields) if fields else None
 
     async def answering(self, owner: str, conversation_id: str) -> list[str]:
         """The active generation's id, then those that wait for it, oldest first."""
         scope = f"{owner}:{conversation_id}"
-        with self._broker.watch("answering"):
-            async with self._broker.redis.pipeline(transaction=True) as pipe:
-                pipe.hget(keys.CONVERSATION + scope, "active")
-                pipe.lrange(keys.NEXT + scope, 0, -1)
-                active, waiting = await pipe.execute()
+        redis = self._broker.redis
+        async with self._broker.watch("answering"), redis.pipeline(transaction=True) as pipe:
+            pipe.hget(keys.CONVERSATION + scope, "active")
+            pipe.lrange(keys.NEXT + scope, 0, -1)
+            active, waiting = await pipe.execute()
         return [raw.decode() for raw in (*([active] if active else ()), *waiting)]
 
     async def recent(self, owner: str, count: int = 100) -> list[Conversation]:
         """The last used first."""
-        with self._broker.watch("conversations"):
+        async with self._broker.watch("conversations"):
             ids = [
                 raw.decode()
                 for raw in await self._broker.redis.zrevrange(keys.CONVERSATIONS + owner, 0, count - 1)

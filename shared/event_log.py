@@ -71,7 +71,7 @@ class EventLog:
     async def read(self, generation_id: str, after: Position = ORIGIN, count: int = 500) -> list[Entry]:
         """At most *count* entries behind *after*, oldest first; none when the log is gone."""
         start = "-" if after == ORIGIN else f"({after}"
-        with self._broker.watch("read"):
+        async with self._broker.watch("read"):
             entries = await self._broker.redis.xrange(keys.LOG + generation_id, start, "+", count)
         return [_entry(raw) for raw in entries]
 
@@ -84,7 +84,7 @@ class EventLog:
 
     async def top(self, generation_id: str) -> Position | None:
         """The last position of a log, or None when it is empty or gone."""
-        with self._broker.watch("top"):
+        async with self._broker.watch("top"):
             entries = await self._broker.redis.xrevrange(keys.LOG + generation_id, count=1)
         return Position.of(entries[0][0]) if entries else None
 

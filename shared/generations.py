@@ -149,13 +149,13 @@ class Generations:
 
     async def load(self, generation_id: str) -> Generation | None:
         """The record, or None when there is none (any more)."""
-        with self._broker.watch("load"):
+        async with self._broker.watch("load"):
             fields = await self._broker.redis.hgetall(keys.RECORD + generation_id)  # type: ignore[misc]
         return parse(generation_id, fields) if fields else None
 
     async def forget(self, generation_id: str) -> None:
         """Delete an ended generation's record and log."""
-        with self._broker.watch("forget"):
+        async with self._broker.watch("forget"):
             await self._broker.redis.delete(keys.RECORD + generation_id, keys.LOG + generation_id)
 
     async def cancel(

@@ -84,13 +84,12 @@ class Queue:
 
 async def depth(broker: Broker, queue: str) -> tuple[int, float]:
     """How many generations wait in *queue*, and how long the first of them has, in seconds."""
-    with broker.watch("depth"):
-        async with broker.redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.zrange(keys.QUEUE + queue, 0, 0, withscores=True)
-            (seconds, micros), first = await pipe.execute()
-            now = seconds * 1000 + micros / 1000
-            waiting = await broker.redis.zcount(keys.QUEUE + queue, "-inf", now)
+    async with broker.watch("depth"), broker.redis.pipeline(transaction=False) as pipe:
+        pipe.time()
+        pipe.zrange(keys.QUEUE + queue, 0, 0, withscores=True)
+        (seconds, micros), first = await pipe.execute()
+        now = seconds * 1000 + micros / 1000
+        waiting = await broker.redis.zcount(keys.QUEUE + queue, "-inf", now)
     age = max(0.0, (now - first[0][1]) / 1000) if first and waiting else 0.0
     return waiting, age
 

@@ -84,7 +84,7 @@ async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> 
 
     async def ready(_: web.Request) -> web.Response:
         try:
-            with broker.watch("ping"):
+            async with broker.watch("ping"):
                 await broker.redis.ping()
         except BrokerUnavailable:
             return web.json_response({"status": "broker_unavailable"}, status=503)
