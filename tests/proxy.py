@@ -55,7 +55,8 @@ class CuttingProxy:
         writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Forward until the next stream's cut is due: in front of an event's `id:`."""
+        """Forward until this stream's cut is due: in front of an event's `id:`."""
+        cut: int | None = None
         seen, last = 0, b""
         with suppress(ConnectionError):
             while data := await reader.read(65536):
@@ -67,9 +68,10 @@ class CuttingProxy:
                 known, data = len(last), last + data
                 at = data.find(_ID)
                 while at >= 0:
-                    if self.cuts and seen == self.cuts[0]:
+                    if cut is None and self.cuts:
+                        cut = self.cuts.popleft()
+                    if seen == cut:
                         writer.write(data[known : at + 1])
-                        self.cuts.popleft()
                         self.done += 1
                         return
                     seen += 1

@@ -110,8 +110,8 @@ async def test_a_killed_worker(own_stack: StartStack) -> None:
         async for event in client.start(script(length=40, rate=40), model="plain"):
             events.append(event)
             if len(events) == 10:
-                await stack.add_worker()
                 stack.workers[0].signal(signal.SIGKILL)
+                await stack.add_worker()
     assert sum(isinstance(event, Reset) for event in events) == 1
     assert text_of(events) == expected_text({"length": 40})
 

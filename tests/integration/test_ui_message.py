@@ -173,18 +173,23 @@ async def test_a_failure_is_an_error(url: str) -> None:
 
 async def test_a_socket_that_breaks(stack: Stack, proxy: CuttingProxy) -> None:
     """P1: cut after any event of a running answer, the message is whole once resumed at another gateway."""
-    elsewhere = stack.gateways[1].url
-    for cut in range(LENGTH - 3):
-        proxy.cuts.append(cut)
-    said = {"text": script(length=LENGTH, rate=40)}
-    runs = await play("ui_resume", url=proxy.url, elsewhere=elsewhere, said=said, count=LENGTH - 3)
-    assert proxy.done == LENGTH - 3
-    for cut, seen in enumerate(runs):
+    cuts = range(LENGTH)
+    proxy.cuts.extend(cuts)
+    options = {"length": 4 * LENGTH, "rate": 40}
+    runs = await play(
+        "ui_resume",
+        url=proxy.url,
+        elsewhere=stack.gateways[1].url,
+        said={"text": script(**options)},
+        count=len(cuts),
+    )
+    assert proxy.done == len(cuts)
+    assert sorted(len(seen["cut"]["text"].split()) for seen in runs) == [max(0, cut - 1) for cut in cuts]
+    for seen in runs:
         assert seen["cut"]["status"] == "error"
-        assert len(seen["cut"]["text"].split()) == max(0, cut - 1)
         assert seen["status"] == "ready", seen["errors"]
         assert len(seen["messages"]) == 2
-        assert shown(seen["messages"][-1]) == [("text", TEXT, "done")]
+        assert shown(seen["messages"][-1]) == [("text", expected_text(options), "done")]
 
 
 async def test_a_reply_that_ended_while_its_page_was_away(stack: Stack, proxy: CuttingProxy) -> None:
@@ -215,10 +220,17 @@ async def test_a_page_that_is_loaded_during_the_answer(
     stack: Stack, url: str, session: ClientSession
 ) -> None:
     """A new page of the chat, at another gateway, gets the answer under way from its start."""
-    said = body("c1", script(length=LENGTH, rate=20))
+    said = body("c1", script(length=LENGTH + 1, stall_after=LENGTH))
     async with session.post(url + "/api/ui/chat", json=said) as response:
         generation_id = response.headers["X-Generation-Id"]
-        seen = await play("ui_reload", url=stack.gateways[1].url, id="c1", messages=said["messages"])
+        page = asyncio.create_task(
+            play("ui_reload", url=stack.gateways[1].url, id="c1", messages=said["messages"])
+        )
+        channel = keys.LIVE + generation_id
+        await eventually(lambda: stack.redis.pubsub_numsub(channel)[0][1] == 2, "both gateways listen")
+        async with session.post(f"{url}/api/ui/chat/c1/stop") as answer:
+            assert answer.status == 200
+        seen = await page
     assert [message["id"] for message in seen["messages"]] == ["m1", generation_id]
     assert seen["text"] == TEXT
 
@@ -260,13 +272,20 @@ async def test_a_new_message_stops_the_answer_to_the_last(url: str, session: Cli
     assert '"finishReason":"stop"' in last
 
 
-async def test_stop_reaches_those_that_wait(local: Local, session: ClientSession) -> None:
-    """A stop also ends a message that still waits behind the one it interrupted."""
-    url = await local.start(worker=False)
-    responses = [await session.post(url + "/api/ui/chat", json=body("c1", text)) for text in ("a", "b")]
+async def test_stop_reaches_those_that_wait(own_stack: StartStack, session: ClientSession) -> None:
+    """A stop also ends a message that still waits for the end of the one it interrupted."""
+    stack = await own_stack(cancel_wait_s=0.2, lease_s=10)
+    url = stack.gateways[0].url
+    first = await session.post(url + "/api/ui/chat", json=body("c1", script(stall_after=1)))
+    await eventually(lambda: written(stack) == 2, "the answer is under way")
+    stack.workers[0].signal(signal.SIGSTOP)
+    second = await session.post(url + "/api/ui/chat", json=body("c1", SAID["text"]))
     async with session.post(f"{url}/api/ui/chat/c1/stop") as answer:
-        assert (await answer.json())["generation_id"] == responses[1].headers["X-Generation-Id"]
-    for response in responses:
+        receipt = await answer.json()
+    assert receipt["generation_id"] == second.headers["X-Generation-Id"]
+    assert receipt["status"] == "cancelled"
+    stack.workers[0].signal(signal.SIGCONT)
+    for response in (first, second):
         assert '"type":"abort"' in await response.text()
 
 
@@ -279,8 +298,8 @@ async def test_a_killed_worker_without_prefill(own_stack: StartStack) -> None:
         play("ui_send", url=stack.gateways[0].url, id="c1", said=said, transport=transport)
     )
     await eventually(lambda: written(stack) > 10, "the answer is under way")
-    await stack.add_worker()
     stack.workers[0].signal(signal.SIGKILL)
+    await stack.add_worker()
     seen = await page
     assert (seen["status"], seen["errors"]) == ("ready", [])
     assert shown(seen["messages"][-1]) == [("text", expected_text({"length": 60}), "done")]
@@ -292,13 +311,13 @@ async def test_a_gateway_that_goes_away(own_stack: StartStack) -> None:
     """P8: a page whose gateway drains sees a broken connection, never a cut text that looks whole."""
     stack = await own_stack(gateways=2, drain_grace_s=0.2)
     first, second = stack.gateways
-    said = {"text": script(length=60, rate=40)}
+    said = {"text": script(length=100, rate=40)}
     page = asyncio.create_task(play("ui_resume", url=first.url, elsewhere=second.url, said=said, count=1))
     await eventually(lambda: written(stack) > 10, "the answer is under way")
     first.signal(signal.SIGTERM)
     (seen,) = await page
     assert seen["cut"]["status"] == "error"
-    assert (seen["status"], seen["text"]) == ("ready", expected_text({"length": 60}))
+    assert (seen["status"], seen["text"]) == ("ready", expected_text({"length": 100}))
 
 
 async def test_the_place_in_the_queue(url: str, stack: Stack, session: ClientSession) -> None:

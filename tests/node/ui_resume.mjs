@@ -1,4 +1,4 @@
-// Chats whose connection breaks are resumed at another address, one chat after another.
+// Chats whose connections break are resumed at another address, all at the same time.
 import { Chat } from "./chat.mjs";
 import { scenario } from "./scenario.mjs";
 
@@ -17,7 +17,6 @@ async function broken({ said, elsewhere, ended, ...options }) {
 }
 
 await scenario(async ({ count, ...options }) => {
-  const runs = [];
-  for (let run = 0; run < count; run += 1) runs.push(await broken({ id: `run${run}`, ...options }));
-  return runs;
+  const chats = Array.from({ length: count }, (_, run) => ({ id: `run${run}`, ...options }));
+  return Promise.all(chats.map(broken));
 });
