@@ -6,12 +6,13 @@ UV = uv==0.13.9
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
-.PHONY: help setup up test bench format lock
+.PHONY: help setup up test bench chaos format lock
 
 help:
 	@echo "make up      install what is missing and run Headrace on this machine"
 	@echo "make test    install what is missing, check the code and run every test"
 	@echo "make bench   measure Headrace beside its peers"
+	@echo "make chaos   break everything at random for ten minutes, under load"
 	@echo "make setup   only install, into .venv"
 	@echo "make format  format the code"
 	@echo "make lock    resolve the locked dependencies anew (ARGS=--upgrade: to the latest)"
@@ -32,6 +33,9 @@ test: setup
 bench: setup
 	@sh deploy/setup.sh bench.lock
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: setup
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 format: setup
 	@$(BIN)/ruff check --fix .

@@ -7,15 +7,15 @@ It may lose messages when it reconnects; whoever listens is told once it hears a
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import Connection
-from redis.exceptions import RedisError
 
 from shared import keys, metrics
-from shared.broker import Broker
+from shared.broker import BROKEN, Broker
 from shared.errors import BrokerUnavailable
 
 logger = structlog.get_logger("gateway.live")
@@ -75,7 +75,7 @@ class Live:
                 connection = await self._connect()
                 failures = 0
                 await self._follow(connection)
-            except (RedisError, OSError, TimeoutError) as error:
+            except BROKEN as error:
                 logger.warning(
                     "live connection lost, connecting again", error=str(error) or type(error).__name__
                 )
@@ -98,8 +98,9 @@ class Live:
 
     async def _disconnect(self) -> None:
         if self._connection is not None:
-            await self._connection.disconnect(nowait=True)
-            self._connection = None
+            connection, self._connection = self._connection, None
+            with suppress(*BROKEN):
+                await connection.disconnect(nowait=True)
 
     async def _follow(self, connection: Connection) -> None:
         tasks = [

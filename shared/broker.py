@@ -42,6 +42,8 @@ _CONNECT_TIMEOUT_S = 2.0
 #: A command that takes longer has failed.
 _COMMAND_TIMEOUT_S = 5.0
 
+#: What commands over a broken connection raise; uvloop says `RuntimeError` of one that is closed already.
+BROKEN = (RedisError, OSError, RuntimeError)
 #: Refusals that tell of the broker's state, not of the command: it is full, a replica, loading, failing over.
 _PASSING = (ExecAbortError, NoScriptError, OutOfMemoryError, ReadOnlyError)
 #: The same where redis-py has no class for them, or Redis 6 wraps them in a script's error.
@@ -81,7 +83,7 @@ class Broker:
         try:
             yield ArqRedis(pool)
         finally:
-            with suppress(RedisError, OSError):
+            with suppress(*BROKEN):
                 await pool.disconnect()
 
     @asynccontextmanager
@@ -101,7 +103,7 @@ class Broker:
                 await redis.initialize()
             yield redis
         finally:
-            with suppress(RedisError, OSError):
+            with suppress(*BROKEN):
                 await redis.aclose()
                 await pool.disconnect()
 
@@ -130,7 +132,7 @@ class Broker:
             # loses a cancellation which comes at the wrong moment (asyncio.wait_for).
             async with asyncio.timeout(_COMMAND_TIMEOUT_S):
                 yield
-        except (RedisError, OSError) as error:
+        except BROKEN as error:
             metrics.redis_failures.labels(command).inc()
             if isinstance(error, ResponseError) and not _passes(error):
                 logger.error("the broker refused a command", command=command, error=str(error))

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from signal import Signals
 
 import redis
 
@@ -54,6 +55,11 @@ class EmbeddedBroker:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError((self._data / "log").read_text())
             time.sleep(0.01)
+
+    def pause(self, signum: Signals) -> None:
+        """SIGSTOP, then SIGCONT."""
+        assert self._process is not None
+        self._process.send_signal(signum)
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> None:
         """End it; a signal other than SIGKILL lets it write what it has."""

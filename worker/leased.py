@@ -13,10 +13,9 @@ from typing import Any
 
 import structlog
 from arq.worker import Worker, func
-from redis.exceptions import RedisError
 
 from shared import events, keys, metrics
-from shared.broker import Broker, pack, unpack
+from shared.broker import BROKEN, Broker, pack, unpack
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.generations import JOB_FUNCTION
 from shared.queue import Claim, Queue
@@ -66,7 +65,7 @@ class LeasedWorker(Worker):
                     while self.allow_pick_jobs:
                         if not await self._take():
                             await self._woken(waiting)
-            except (BrokerUnavailable, BrokerRefused, RedisError, OSError, TimeoutError) as error:
+            except (BrokerUnavailable, BrokerRefused, *BROKEN) as error:
                 self.tools.registry.broker_failed()
                 logger.warning("broker away, connecting again", error=str(error) or type(error).__name__)
                 await asyncio.sleep(_RECONNECT_S)
@@ -135,7 +134,7 @@ class LeasedWorker(Worker):
         finally:
             for task in (token, stop):
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, RedisError, OSError):
+            with contextlib.suppress(asyncio.CancelledError, *BROKEN):
                 await token
 
     async def _first_of(self, *signals: asyncio.Event) -> None:

@@ -12,10 +12,9 @@ from contextlib import suppress
 from typing import cast
 
 import structlog
-from redis.exceptions import RedisError
 
 from shared import keys, metrics
-from shared.broker import Broker
+from shared.broker import BROKEN, Broker
 from shared.errors import BrokerRefused, BrokerUnavailable, GenerationFailed
 from shared.events import CancelReason
 from shared.queue import Claim, Queue
@@ -213,7 +212,7 @@ class Registry:
                         elif message["type"] == "message":
                             self._cancelled(*message["data"].decode().split(" ", 1))
                         silent = message is None
-            except (RedisError, OSError, TimeoutError):
+            except BROKEN:
                 logger.warning("cancel channel lost, connecting again")
                 await asyncio.sleep(_RECONNECT_S)
 

@@ -1,6 +1,7 @@
 """Many readers of many generations at once, and what they went through."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from aiohttp import ClientSession
@@ -28,7 +29,7 @@ class Crowd:
         self.followers = [
             Follower(
                 session,
-                lambda first=i: self._gateways(first),  # type: ignore[misc]
+                partial(self._gateways, i),
                 {"message": script(**wanted), "model": models[i % len(models)]},
             )
             for i, wanted in enumerate(self.options)
