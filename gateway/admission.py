@@ -121,7 +121,6 @@ def digest(request: msgspec.Struct) -> str:
     return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()[:32]
 
 
-def expired(generation_id: str) -> Gone:
+def expired(where: str) -> Gone:
     """The answer for a log that is no more: where the text is."""
-    where = f"/api/chat/{generation_id}"
     return Gone(f"This stream's log has expired; its final text is at {where}.", detail={"location": where})

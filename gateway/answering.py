@@ -70,7 +70,7 @@ async def resume(
         top = await state.log.top(generation.id)
         if top is None:
             metrics.resumes.labels("gone").inc()
-            raise admission.expired(generation.id)
+            raise admission.expired(f"/api/chat/{generation.id}")
         if after >= top:
             # 204 tells an EventSource to stop connecting.
             metrics.resumes.labels("finished").inc()

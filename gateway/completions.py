@@ -62,6 +62,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     tool_choice: str | _Object | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
+    modalities: list[Literal["text"]] | None = None
     verbosity: str | None = None
     user: str | None = None
     metadata: dict[str, str] | None = None
@@ -115,8 +116,11 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
-    """Not OpenAI's: go on with a stream behind `Last-Event-ID` or `?after=`."""
-    return await answering.resume(request, request.match_info["generation_id"], openai_chat, _headers)
+    """Not OpenAI's: go on with a stream behind `Last-Event-ID` or `?after=`; a chunk's id will do."""
+    generation_id = request.match_info["generation_id"]
+    if generation_id.startswith(openai_chat.ID_PREFIX):
+        generation_id = "gen_" + generation_id.removeprefix(openai_chat.ID_PREFIX)
+    return await answering.resume(request, generation_id, openai_chat, _headers)
 
 
 def check_messages(messages: list[_Object], field: str) -> None:

@@ -65,12 +65,12 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     """How a response stands; with `stream`, its events behind `starting_after`."""
     state = request.app[STATE]
     streams, behind = _stream_query(request.query)
-    generation, _ = await stored(request, request.match_info["response_id"], "response_id")
+    generation, response = await stored(request, request.match_info["response_id"], "response_id")
     if not streams:
         return answer_json(await _as_it_stands(request, generation))
     room_for_stream(state)
     if generation.ended and await state.log.top(generation.id) is None:
-        raise admission.expired(generation.id)
+        raise admission.expired(f"/v1/responses/{response.id}")
     dialect = openai_responses if behind is None else Behind(behind)
     return await stream_known(request, generation, dialect, ORIGIN, _headers(generation))
 

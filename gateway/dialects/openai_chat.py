@@ -23,6 +23,9 @@ comes_back = False
 bears_empty_frames = False
 says_reset = False
 
+#: Before what a generation's own id has behind `gen_`.
+ID_PREFIX = "chatcmpl-"
+
 _json = msgspec.json.Encoder().encode
 _DONE = b"data: [DONE]\n\n"
 #: What clients know. An answer that was stopped ends with `stop`: there is no other word for it.
@@ -51,7 +54,7 @@ def head(generation: Generation, kind: str) -> dict[str, Any]:
     """What every chunk, and the whole answer, begins with."""
     options = msgspec.json.decode(generation.dialect_options, type=Options)
     return {
-        "id": "chatcmpl-" + generation.id.removeprefix("gen_"),
+        "id": ID_PREFIX + generation.id.removeprefix("gen_"),
         "object": kind,
         "created": generation.created_ms // 1000 if options.created is None else options.created,
         "model": generation.model,

@@ -356,6 +356,18 @@ async def test_every_position_resumes_exactly_the_rest(stack: Stack, session: Cl
             assert blocks_of(await response.read()) == blocks[k + 1 :]
 
 
+async def test_a_chunks_id_resumes_too(openai: AsyncOpenAI, session: ClientSession, stack: Stack) -> None:
+    """A stream can be found again by the id that its chunks carry."""
+    chunk = (await chunks_of(openai))[0]
+    async with session.get(f"{stack.gateways[1].url}{PATH}/{chunk.id}/stream?after=1-20") as response:
+        assert frames_with_choices(await response.read()) == 1
+
+
+def frames_with_choices(raw: bytes) -> int:
+    """How many chunks *raw* has."""
+    return raw.count(b'"choices"')
+
+
 async def test_a_cut_stream_survives_its_worker(own_stack: StartStack, session: ClientSession) -> None:
     """After a worker's SIGKILL every position still resumes exactly the rest of one coherent answer."""
     stack = await own_stack(workers=1, lease_s=1)
