@@ -3,13 +3,13 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy import ports
 from tests.eventually import eventually
 
 _START_TIMEOUT_S = 20.0
@@ -17,12 +17,8 @@ _STOP_TIMEOUT_S = 10.0
 
 
 def free_port() -> int:
-    """A port of loopback on which nothing listens."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nothing takes meanwhile."""
+    return ports.free("127.0.0.1")
 
 
 def environment(**settings: object) -> dict[str, str]:
