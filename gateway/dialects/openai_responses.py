@@ -90,6 +90,12 @@ class ResponsesEncoder:
             case End() | Error():
                 return self._begin() + self._end(event) + _DONE
 
+    def so_far(self) -> ResponseObject:
+        """The response with what there is of its answer."""
+        if self.response.status != "in_progress":
+            return self.response
+        return msgspec.structs.replace(self.response, output=self._output.items())
+
     def _begin(self) -> bytes:
         """The response's head, once: a log that ends before any worker took it has no `start`."""
         if self._begun:
@@ -110,9 +116,8 @@ class ResponsesEncoder:
             f',"item_id":"{item.id}","output_index":{item.index},"content_index":0,"delta":'.encode()
         )
         self._delta_end = b',"logprobs":[]}\n\n' if kind is Text else b"}\n\n"
-        return self._frame(
-            "response.output_item.added", {"output_index": item.index, "item": item.begun()}
-        ) + self._frame("response.content_part.added", {**item.part_at, "part": item.part("")})
+        part = {**item.part_at, "part": item.part("")}
+        return self._added(item) + self._frame("response.content_part.added", part)
 
     def _tool_call(self, event: ToolCall) -> bytes:
         frames = b""
@@ -122,14 +127,11 @@ class ResponsesEncoder:
                 frames = self._close("completed")
             item = self._output.add_call(event)
             self._open.append(item)
-            frames += self._frame(
-                "response.output_item.added", {"output_index": item.index, "item": item.begun()}
-            )
+            frames += self._added(item)
         if event.arguments:
             item.text.append(event.arguments)
-            frames += self._frame(
-                "response.function_call_arguments.delta", {**item.at, "delta": event.arguments}
-            )
+            delta = {**item.at, "delta": event.arguments}
+            frames += self._frame("response.function_call_arguments.delta", delta)
         return frames
 
     def _close(self, status: str) -> bytes:
@@ -137,26 +139,22 @@ class ResponsesEncoder:
         frames = b""
         for item in self._open:
             item.status = status
-            whole = item.whole
-            if item.kind == "function_call":
-                frames += self._frame(
-                    "response.function_call_arguments.done",
-                    {**item.at, "name": item.name, "arguments": whole},
-                )
-            else:
-                is_text = item.kind == "message"
-                kind = "response.output_text.done" if is_text else "response.reasoning_text.done"
-                logprobs: dict[str, Any] = {"logprobs": []} if is_text else {}
-                frames += self._frame(kind, {**item.part_at, "text": whole, **logprobs})
-                frames += self._frame(
-                    "response.content_part.done", {**item.part_at, "part": item.part(whole)}
-                )
-            frames += self._frame(
-                "response.output_item.done", {"output_index": item.index, "item": item.done()}
-            )
+            frames += self._whole(item)
+            done = {"output_index": item.index, "item": item.done()}
+            frames += self._frame("response.output_item.done", done)
         self._open.clear()
         self._writing = None
         return frames
+
+    def _whole(self, item: Item) -> bytes:
+        if item.kind == "function_call":
+            call = {**item.at, "name": item.name, "arguments": item.whole}
+            return self._frame("response.function_call_arguments.done", call)
+        is_text = item.kind == "message"
+        kind = "response.output_text.done" if is_text else "response.reasoning_text.done"
+        text = {**item.part_at, "text": item.whole} | ({"logprobs": []} if is_text else {})
+        part = {**item.part_at, "part": item.part(item.whole)}
+        return self._frame(kind, text) + self._frame("response.content_part.done", part)
 
     def _end(self, event: End | Error) -> bytes:
         frames, facts = b"", dict[str, Any](usage=usage_of(event.usage))
@@ -191,11 +189,8 @@ class ResponsesEncoder:
         frame = self._frame("error", {**facts, "error": {"type": "server_error", **facts}})
         return frame + _DONE if frame else b""
 
-    def so_far(self) -> ResponseObject:
-        """The response with what there is of its answer."""
-        if self.response.status != "in_progress":
-            return self.response
-        return msgspec.structs.replace(self.response, output=self._output.items())
+    def _added(self, item: Item) -> bytes:
+        return self._frame("response.output_item.added", {"output_index": item.index, "item": item.begun()})
 
     def _state(self, kind: str) -> bytes:
         return self._frame(kind, {"response": self.response})
