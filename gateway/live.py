@@ -21,7 +21,7 @@ from shared.errors import BrokerUnavailable
 logger = structlog.get_logger("gateway.live")
 
 #: A connection that is silent for this long is asked for a sign of life; twice that, and it is dead.
-_PING_S = 2.0
+_PING_S = 1.5
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5)
 #: How long attaching waits for the broker.
 _SUBSCRIBE_TIMEOUT_S = 5.0
@@ -87,7 +87,8 @@ class Live:
 
     async def _connect(self) -> Connection:
         connection = self._connection = self._broker.connection()
-        await connection.connect()  # type: ignore[no-untyped-call]
+        async with asyncio.timeout(2 * _PING_S):
+            await connection.connect()  # type: ignore[no-untyped-call]
         self._read_at = time.monotonic()
         self._outgoing = asyncio.Queue()
         for channel, confirmed in list(self._wanted.items()):

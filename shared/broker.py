@@ -28,6 +28,7 @@ from redis.exceptions import (
 
 from shared import keys, metrics
 from shared.errors import BrokerRefused, BrokerUnavailable
+from shared.sentinel import Sentinels, is_sentinel
 from shared.settings import Settings
 
 Step = Literal["create", "append", "claim", "renew", "release", "restore", "cancel", "close"]
@@ -61,15 +62,9 @@ class Broker:
     """Opens connections as they are needed; `close` ends them all."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        pool = BlockingConnectionPool.from_url(
-            settings.redis_url,
-            max_connections=_MAX_CONNECTIONS,
-            timeout=_COMMAND_TIMEOUT_S,
-            socket_connect_timeout=_CONNECT_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 1),
-            health_check_interval=0,
-        )
+        self.settings = settings
+        self._sentinels = Sentinels(settings.redis_url) if is_sentinel(settings.redis_url) else None
+        pool = self._pool(_MAX_CONNECTIONS)
         #: arq's client, with msgpack for job payloads: nothing read from Redis is ever unpickled.
         self.redis = ArqRedis(pool, job_serializer=pack, job_deserializer=unpack)
         self._scripts: dict[Step, AsyncScript] = {}
@@ -77,14 +72,12 @@ class Broker:
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[ArqRedis]:
         """A client with a connection of its own and no read time-out, for commands that block."""
-        pool = ConnectionPool.from_url(
-            self._settings.redis_url, max_connections=1, socket_connect_timeout=_CONNECT_TIMEOUT_S
-        )
+        pool = self._pool(1)
         try:
             yield ArqRedis(pool)
         finally:
             with suppress(*BROKEN):
-                await pool.disconnect()
+                await pool.aclose()
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[ArqRedis]:
@@ -92,11 +85,7 @@ class Broker:
         A client that keeps one connection, for one task that sends command after command: it saves
         the pool's checks, which cost as much as a command. Raises `BrokerUnavailable`.
         """
-        pool = ConnectionPool.from_url(
-            self._settings.redis_url,
-            max_connections=1,
-            socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        )
+        pool = self._pool(1)
         redis = ArqRedis(pool, single_connection_client=True)
         try:
             async with self.watch("connect"):
@@ -105,12 +94,11 @@ class Broker:
         finally:
             with suppress(*BROKEN):
                 await redis.aclose()
-                await pool.disconnect()
+                await pool.aclose()
 
     def connection(self) -> Connection:
         """A bare connection, not yet connected, for a subscriber."""
-        pool = ConnectionPool.from_url(self._settings.redis_url, socket_connect_timeout=_CONNECT_TIMEOUT_S)
-        return cast(Connection, pool.make_connection())  # type: ignore[no-untyped-call]
+        return cast(Connection, self._pool(1).make_connection())  # type: ignore[no-untyped-call]
 
     async def run(self, step: Step, args: Sequence[str | bytes | int], on: ArqRedis | None = None) -> Any:
         """One atomic step, `lua/<step>.lua`, through *on* or the pool. Raises as `watch` says."""
@@ -143,9 +131,23 @@ class Broker:
         """Close every pooled connection."""
         await self.redis.aclose()
         await self.redis.connection_pool.aclose()
+        if self._sentinels is not None:
+            await self._sentinels.close()
+
+    def _pool(self, max_connections: int) -> ConnectionPool:
+        options: dict[str, Any] = {
+            "max_connections": max_connections,
+            "timeout": _COMMAND_TIMEOUT_S,
+            "socket_connect_timeout": _CONNECT_TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 1),
+            "health_check_interval": 0,
+        }
+        if self._sentinels is not None:
+            return self._sentinels.pool(**options)
+        return BlockingConnectionPool.from_url(self.settings.redis_url, **options)
 
     def _source(self, step: Step) -> str:
-        s = self._settings
+        s = self.settings
         limits = {
             "WAKE_CAP": keys.WAKE_CAP,
             "MAX_WAITING": _MAX_WAITING,

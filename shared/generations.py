@@ -12,10 +12,11 @@ from arq.jobs import serialize_job
 
 from shared import events, keys, metrics
 from shared.broker import Broker, pack
-from shared.errors import Busy, IdempotencyMismatch, TooBusy
+from shared.errors import BrokerUnavailable, Busy, IdempotencyMismatch, TooBusy
 from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal, Usage
 from shared.outcome import Outcome
+from shared.replication import replicated
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 OnBusy = Literal["reject", "interrupt", "queue"]
@@ -140,6 +141,10 @@ class Generations:
             raise Busy(field="conversation_id", detail={"generation_id": answer[1].decode()})
         if outcome == "too_busy":
             raise TooBusy(retry_after_s=2)
+        if self._broker.settings.min_replicas and not await replicated(
+            self._broker, submission.generation_id
+        ):
+            raise BrokerUnavailable(retry_after_s=1)
         metrics.generations_created.labels(submission.model, submission.dialect).inc()
         if outcome == "waiting" and submission.on_busy == "interrupt":
             # Those that wait go first, or the end of the active one would start them.

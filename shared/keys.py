@@ -5,6 +5,7 @@ Every Redis key and channel, and nothing else knows their names.
     hr:log:{id}                       stream  its event log; entry ids are positions, one field `e`
     hr:live:{id}                      channel what is appended to the log, as `<position> <event>` lines
     hr:cancel                         channel `<generation id> <reason>` of those that are to stop
+    hr:replicated                     channel published to before waiting for replicas; nobody listens
     hr:queue:{queue}                  zset    arq's queue: job id (= generation id) by the moment it is due
     hr:wake:{queue}                   list    capped; one token a job wakes one idle worker
     hr:conv:{owner}:{conversation}    hash    title, times, `active` generation
@@ -22,6 +23,7 @@ RECORD = "hr:gen:"
 LOG = "hr:log:"
 LIVE = "hr:live:"
 CANCEL = "hr:cancel"
+REPLICATED = "hr:replicated"
 QUEUE = "hr:queue:"
 WAKE = "hr:wake:"
 CONVERSATION = "hr:conv:"

@@ -17,10 +17,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True, extra="ignore")
 
-    #: The broker: `redis://`, `rediss://` or `unix://`.
+    #: The broker: `redis://`, `rediss://`, `unix://`, or `redis+sentinel://host:port,host:port/service/0`.
     redis_url: str = "redis://127.0.0.1:6379/0"
     #: A TOML file that names the models; without it there are none.
     models: Path | None = None
+    #: Replicas that must have a generation's beginning and its end before either is confirmed. Without any,
+    #: a failover can lose what the old primary had accepted within its last moments.
+    min_replicas: int = Field(0, ge=0)
+    #: How long to wait for them; then the generation goes on without.
+    replication_timeout_s: float = Field(1, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 

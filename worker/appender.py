@@ -89,6 +89,10 @@ class LogWriter:
         if self.unacknowledged and not self.fenced:
             self._appender.wake(self)
 
+    def repeat_last(self) -> None:
+        """It may have been lost after all: append the last event again, which costs nothing where it is."""
+        self.verify(len(self._held) - 1)
+
     def fence(self) -> None:
         """A newer attempt owns the generation, or it has ended: nothing more will be written."""
         if not self.fenced:

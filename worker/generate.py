@@ -13,8 +13,9 @@ from shared import events, metrics
 from shared.errors import AttemptsExhausted, BrokerUnavailable, GenerationFailed, InternalFailure
 from shared.event_log import Entry
 from shared.events import End, Error, Start, Terminal, now_ms
-from shared.generations import Generation
+from shared.generations import TERMINAL_STATES, Generation
 from shared.queue import Claim
+from shared.replication import replicated
 from worker.appender import LogWriter
 from worker.produce import Producer
 from worker.running import Fenced, Running, Stopped
@@ -116,11 +117,22 @@ class Attempt:
     async def _end(self, writer: LogWriter, terminal: Terminal) -> None:
         writer.put(terminal, self._producer.outcome.closing(terminal, str(writer.position)))
         await writer.durable()
+        while self._tools.settings.min_replicas and not writer.fenced and not await self._replicated():
+            writer.repeat_last()
+            await writer.durable()
         if writer.fenced:
             raise Fenced
         _count(self._generation, terminal)
         if self._running.abandoned:
             metrics.abandonments.labels(self._generation.on_disconnect).inc()
+
+    async def _replicated(self) -> bool:
+        """Whether the end stands on the replicas as well; not if a failover has just lost it."""
+        try:
+            return await replicated(self._tools.broker, self._generation.id) in TERMINAL_STATES
+        except BrokerUnavailable:
+            await asyncio.sleep(_BROKER_RETRY_S)
+            return False
 
     async def _hand_back(self) -> None:
         """This process drains: what is written stays, another worker takes the job at once."""

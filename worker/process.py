@@ -36,6 +36,7 @@ async def run(settings: Settings) -> None:
     registry, appender = Registry(broker, queue, settings), Appender(log, settings)
     tools = Tools(
         settings=settings,
+        broker=broker,
         models=known,
         backends={name: open_backend(model, name) for name, model in known.by_name.items()},
         log=log,

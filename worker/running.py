@@ -201,7 +201,8 @@ class Registry:
         while True:
             try:
                 async with self._broker.dedicated() as redis, redis.pubsub() as pubsub:
-                    await pubsub.subscribe(keys.CANCEL)
+                    async with asyncio.timeout(2 * _PING_S):
+                        await pubsub.subscribe(keys.CANCEL)
                     silent = False
                     while True:
                         message = await pubsub.get_message(timeout=_PING_S)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog
 from shared.models import Models
@@ -16,6 +17,7 @@ class Tools(msgspec.Struct):
     """Everything the jobs of a process share."""
 
     settings: Settings
+    broker: Broker
     models: Models
     backends: dict[str, Backend]
     log: EventLog

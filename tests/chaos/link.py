@@ -16,7 +16,8 @@ class Link:
     """Listens on a port of loopback, and carries bytes to the unix socket or the port it is given."""
 
     def __init__(self, target: Path | int) -> None:
-        self._target = target
+        #: A unix socket, or a port of loopback.
+        self.target = target
         #: Seconds that bytes take, each way.
         self.delay_s = 0.0
         self.port = 0
@@ -76,10 +77,10 @@ class Link:
         try:
             # A cancelled server task would be reported as a defect.
             with suppress(OSError, asyncio.CancelledError):
-                if isinstance(self._target, int):
-                    up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
+                if isinstance(self.target, int):
+                    up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
                 else:
-                    up_reader, up_writer = await asyncio.open_unix_connection(self._target)
+                    up_reader, up_writer = await asyncio.open_unix_connection(self.target)
                 await self._join(reader, writer, up_reader, up_writer)
         finally:
             writer.transport.abort()

@@ -1,0 +1,30 @@
+"""What only counts once replicas have it, for brokers that may fail over: see `HEADRACE_MIN_REPLICAS`."""
+
+import structlog
+
+from shared import keys, metrics
+from shared.broker import Broker
+
+logger = structlog.get_logger("shared.replication")
+
+
+async def replicated(broker: Broker, generation_id: str) -> str | None:
+    """
+    Wait until enough replicas have all that was written so far, and give the generation's state.
+
+    The state is None when a failover has lost the record. Too few replicas hold nothing up for longer
+    than `replication_timeout_s`: an answer that is less safe beats none. Raises `BrokerUnavailable`.
+    """
+    settings = broker.settings
+    timeout_ms = int(settings.replication_timeout_s * 1000)
+    async with broker.watch("wait"), broker.redis.pipeline(transaction=False) as pipe:
+        # WAIT speaks of what its own connection has written: this comes behind everything.
+        pipe.publish(keys.REPLICATED, b"")
+        pipe.wait(settings.min_replicas, timeout_ms)
+        # Over the same connection: that is, from the primary that has just waited.
+        pipe.hget(keys.RECORD + generation_id, "state")
+        _, replicas, state = await pipe.execute()
+    if replicas < settings.min_replicas:
+        metrics.unreplicated.inc()
+        logger.warning("too few replicas", generation=generation_id, replicas=replicas)
+    return state.decode() if state is not None else None

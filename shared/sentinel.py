@@ -1,0 +1,100 @@
+"""
+Finding the primary through Redis Sentinel, anew for each connection, so that all of them follow a failover.
+
+An address is `redis+sentinel://[user:password@]host:port,…/service[/database]`, with `rediss+` for TLS.
+https://redis.io/docs/latest/develop/reference/sentinel-clients/
+"""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from weakref import WeakSet
+
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
+
+_SCHEMES = {
+    "redis+sentinel": SentinelManagedConnection,
+    "rediss+sentinel": SentinelManagedSSLConnection,
+}
+_DEFAULT_PORT = 26379
+#: A sentinel that does not answer is passed over for the next.
+_ANSWER_WITHIN_S = 0.5
+
+
+class Sentinels:
+    """Those that one URL names, and all pools whose connections must follow what they say."""
+
+    def __init__(self, url: str) -> None:
+        """Raises `ValueError` when *url* names no sentinels and service."""
+        parts = urlsplit(url)
+        service, _, database = parts.path.strip("/").partition("/")
+        hosts = [_address(host) for host in parts.netloc.rpartition("@")[2].split(",") if host]
+        if not (service and hosts and (database or "0").isdecimal()):
+            raise ValueError(
+                "HEADRACE_REDIS_URL: it should look like redis+sentinel://host:port,host:port/service/0"
+            )
+        self._service = service
+        self._options: dict[str, Any] = {
+            "connection_class": _SCHEMES[parts.scheme],
+            "db": int(database or 0),
+        }
+        if parts.username:
+            self._options["username"] = unquote(parts.username)
+        if parts.password:
+            self._options["password"] = unquote(parts.password)
+        timeouts = {"socket_timeout": _ANSWER_WITHIN_S, "socket_connect_timeout": _ANSWER_WITHIN_S}
+        self._sentinel = Sentinel(hosts, sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
+        self._primary: tuple[str, int] | None = None
+        self._pools: WeakSet[SentinelPool] = WeakSet()
+
+    def pool(self, **options: Any) -> "SentinelPool":
+        """A pool of connections to the primary."""
+        pool = SentinelPool(self, **self._options, **options)
+        self._pools.add(pool)
+        return pool
+
+    async def primary(self) -> tuple[str, int]:
+        """Where the primary is now. Nothing stays with an old one, which may hang and never say so."""
+        primary: tuple[str, int] = await self._sentinel.discover_master(self._service)
+        if primary != self._primary:
+            known, self._primary = self._primary, primary
+            if known is not None:
+                for pool in list(self._pools):
+                    await pool.disconnect()
+        return primary
+
+    async def close(self) -> None:
+        """Close the connections to the sentinels themselves."""
+        for sentinel in self._sentinel.sentinels:
+            await sentinel.aclose()
+
+
+class SentinelPool(BlockingConnectionPool):
+    """Connections to whichever server is the primary when they are opened."""
+
+    #: What redis-py's connections ask of their pool.
+    is_master = True
+    check_connection = False
+
+    def __init__(self, sentinels: Sentinels, **options: Any) -> None:
+        super().__init__(**options)
+        self.connection_kwargs["connection_pool"] = self
+        self._sentinels = sentinels
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """Where the next connection goes."""
+        return await self._sentinels.primary()
+
+
+def is_sentinel(url: str) -> bool:
+    """Whether *url* names sentinels rather than a broker."""
+    return urlsplit(url).scheme in _SCHEMES
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        return text.strip("[]"), _DEFAULT_PORT
+    if not port.isdecimal():
+        raise ValueError(f"HEADRACE_REDIS_URL: {text!r} is not host:port")
+    return host.strip("[]"), int(port)
