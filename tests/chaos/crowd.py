@@ -65,6 +65,10 @@ class Crowd:
         """For each reader that was still to get chunks: seconds from *since* to the next, sorted."""
         return sorted(s for f in self.followers if (s := f.longest_silence(since)))
 
+    def delays(self) -> list[float]:
+        """Of all chunks, sorted."""
+        return sorted(delay for follower in self.followers for delay in follower.delays)
+
     def _gateways(self, first: int) -> list[str]:
         urls = [gateway.url for gateway in self._stack.gateways]
         return urls[first % len(urls) :] + urls[: first % len(urls)]

@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -38,6 +39,8 @@ class Follower:
         self.terminals: list[dict[str, Any]] = []
         #: When each chunk came, by the monotonic clock.
         self.chunk_times: list[float] = []
+        #: For each chunk, seconds from the event's time to the reader.
+        self.delays: list[float] = []
         self.resets = 0
         #: Connections that broke before the end, and answers that were refused.
         self.breaks = 0
@@ -115,6 +118,7 @@ class Follower:
             case "chunk":
                 self._said.append(frame["content"])
                 self.chunk_times.append(now)
+                self.delays.append(time.time() - datetime.fromisoformat(frame["timestamp"]).timestamp())
             case "reset":
                 self._said.clear()
                 self.resets += 1
