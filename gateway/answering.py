@@ -13,7 +13,7 @@ from gateway import admission, sse
 from gateway.dialects import Dialect, ending
 from gateway.state import OWNER, STATE, State
 from shared import metrics
-from shared.errors import NotFound, TooBusy, UnknownModel
+from shared.errors import BrokerUnavailable, NotFound, TooBusy, UnknownModel
 from shared.generations import Generation, Submission
 from shared.position import ORIGIN, Position
 
@@ -99,6 +99,8 @@ async def await_new(request: web.Request, submission: Submission) -> tuple[Gener
 async def owned(state: State, request: web.Request, generation_id: str) -> Generation:
     """The generation, if it is the asker's; a stranger's is not found."""
     generation = await state.generations.load(generation_id)
+    if generation is None and state.relay.settling:
+        raise BrokerUnavailable(retry_after_s=1)
     if generation is None or generation.owner != request[OWNER]:
         raise NotFound("There is no generation of that id.", field="generation_id")
     return generation

@@ -5,6 +5,7 @@ It may lose messages when it reconnects; whoever listens is told once it hears a
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,6 +44,7 @@ class Live:
         self._subscribed = subscribed
         self._wanted: dict[bytes, asyncio.Future[None]] = {}
         self._connection: Connection | None = None
+        self._lost_at = -math.inf
         self._read_at = 0.0
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
@@ -67,6 +69,10 @@ class Live:
             confirmed.cancel()
             self._outgoing.put_nowait(("UNSUBSCRIBE", channel))
 
+    def away_within(self, seconds: float) -> bool:
+        """Whether the broker was away that short a time ago."""
+        return asyncio.get_running_loop().time() - self._lost_at < seconds
+
     async def run(self) -> None:
         """Stay connected for ever."""
         failures = 0
@@ -80,6 +86,7 @@ class Live:
                     "live connection lost, connecting again", error=str(error) or type(error).__name__
                 )
                 metrics.redis_failures.labels("live").inc()
+                self._lost_at = asyncio.get_running_loop().time()
             finally:
                 await self._disconnect()
             await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])

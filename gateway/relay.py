@@ -60,6 +60,11 @@ class Relay:
         self.open_streams = 0
 
     @property
+    def settling(self) -> bool:
+        """Whether workers may still be about to write again what a broker lost while it was away."""
+        return self._live.away_within(_RESTORED_WITHIN_S)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing is attached."""
         return not self._feeds
@@ -172,6 +177,8 @@ class Relay:
         if vitals.top is not None and feed.position is not None and vitals.top > feed.position:
             metrics.gaps_healed.inc()
             feed.heal()
+        if vitals.orphaned:
+            await self._close(feed.generation, WorkerLost(), 0)
         if vitals.worker_age_s is not None and vitals.worker_age_s > settings.worker_silence_limit_s:
             await self._close(
                 feed.generation, WorkerLost(), settings.worker_silence_limit_s - settings.lease_s

@@ -20,6 +20,8 @@ class Vitals(NamedTuple):
     worker_age_s: float | None
     #: Its place in the queue, 1 for the next; None when it does not wait.
     place: int | None
+    #: Whether it is to end, but nothing holds or awaits it: neither the queue nor its conversation.
+    orphaned: bool
     #: Seconds since it was enqueued; None while it waits for its conversation.
     queued_s: float | None
 
@@ -53,5 +55,6 @@ def _vitals(answer: Sequence[object], now_ms: float, lease_s: float) -> Vitals:
         top=Position.of(top[0][0]) if top else None,  # type: ignore[index]
         worker_age_s=age,
         place=place,
+        orphaned=state in {"queued", "running"} and due is None and place is None,
         queued_s=(now_ms - int(queued_ms)) / 1000 if queued_ms else None,  # type: ignore[has-type]
     )

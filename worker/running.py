@@ -17,7 +17,7 @@ from shared import keys, metrics
 from shared.broker import BROKEN, Broker
 from shared.errors import BrokerRefused, BrokerUnavailable, GenerationFailed
 from shared.events import CancelReason
-from shared.queue import Claim, Queue
+from shared.queue import Claim, Queue, Renewed
 from shared.settings import Settings
 from worker.appender import LogWriter
 
@@ -164,15 +164,12 @@ class Registry:
                 self.broker_failed()
                 await asyncio.sleep(_RECONNECT_S)
                 self._look.set()
-            except BrokerRefused:
-                # Logged where it happened. Those that cannot renew lose their leases, and end elsewhere.
-                pass
 
     async def _renew(self) -> None:
         running = list(self._running.values())
         if not running:
             return
-        for it, renewed in zip(running, await self._queue.renew([r.claim for r in running]), strict=True):
+        for it, renewed in await self._answers(running):
             if renewed.state == "ended":
                 continue
             if renewed.state == "lost" or (renewed.state == "missing" and not self._remembers(it)):
@@ -190,6 +187,16 @@ class Registry:
             if renewed.cancel:
                 it.stop(cast(CancelReason, renewed.cancel))
             it.watched(renewed.listeners, self._settings.abandon_grace_s)
+
+    async def _answers(self, running: list[Running]) -> list[tuple[Running, Renewed]]:
+        try:
+            return list(zip(running, await self._queue.renew([it.claim for it in running]), strict=True))
+        except BrokerRefused:
+            if len(running) == 1:
+                running[0].fence()
+                return []
+        # One of them cannot be renewed; the others must not lose their leases for it.
+        return [answer for it in running for answer in await self._answers([it])]
 
     def _remembers(self, running: Running) -> bool:
         """Whether a missing record was lost by the broker: it may also have ended, and expired since."""

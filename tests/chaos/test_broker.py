@@ -184,3 +184,31 @@ async def test_a_lost_tail(own_stack: StartStack, session: ClientSession) -> Non
             stack.redis.restore(log, 60_000, dump, replace=True)
     await crowd.end()
     assert crowd.ended_well()
+
+
+async def test_a_log_that_cannot_be_written(own_stack: StartStack, session: ClientSession) -> None:
+    """A key that is not what it should be stops its own generation; what runs beside it goes on."""
+    stack = await own_stack(lease_s=0.5)
+    crowd = Crowd(session, stack, 6, length=60, rate=20)
+    await crowd.begin()
+    broken = keys.LOG + crowd.followers[0].generation_id
+    before = stack.redis.dump(broken)
+    stack.redis.set(broken, "not a log", px=60_000)
+    worker = stack.workers[0]
+    await eventually(lambda: "a log cannot be written" in worker.log, lambda: worker.log)
+    assert worker.log.count("refused a command") < 50, "it is not asked again and again"
+    stack.redis.restore(broken, 60_000, before, replace=True)
+    await crowd.end()
+    assert crowd.ended_well()
+
+
+async def test_an_orphan(own_stack: StartStack, session: ClientSession) -> None:
+    """A generation that has a record, but neither worker nor place in the queue, ends with an error."""
+    stack = await own_stack(workers=0)
+    chat = ChatClient(session, stack.gateways[0].url)
+    async with await chat.send() as reader:
+        await reader.until("queued")
+        for queue in stack.redis.keys(keys.QUEUE + "*"):
+            stack.redis.zrem(queue, reader.generation_id)
+        await reader.all()
+    assert reader.end.data["metadata"]["code"] == "worker_lost"
