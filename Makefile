@@ -12,7 +12,7 @@ help:
 	@echo "make up      install what is missing and run Headrace on this machine"
 	@echo "make test    install what is missing, check the code and run every test"
 	@echo "make bench   measure Headrace beside its peers"
-	@echo "make chaos   break everything at random for ten minutes, under load"
+	@echo "make chaos   break each part on purpose, then everything at random for ten minutes"
 	@echo "make setup   only install, into .venv"
 	@echo "make format  format the code"
 	@echo "make lock    resolve the locked dependencies anew (ARGS=--upgrade: to the latest)"
@@ -35,6 +35,7 @@ bench: setup
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: setup
+	@$(BIN)/python -m pytest tests/chaos -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 format: setup

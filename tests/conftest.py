@@ -20,6 +20,7 @@ _SHARED, _LOCAL, _OWN = 0, 1, 2
 
 def pytest_configure(config: pytest.Config) -> None:
     """Settings of the machine must not reach the tests."""
+    config.addinivalue_line("markers", "long: a fault that takes its time; `make chaos` runs it")
     config.addinivalue_line("markers", "timing: asserts a duration that the project promises")
     for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
         del os.environ[name]

@@ -1,6 +1,7 @@
 """Many readers of many generations at once, and what they went through."""
 
 import asyncio
+import os
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,9 @@ from tests.chaos.follower import Follower
 from tests.chaos.verdict import faults_of
 from tests.chat_client import script
 from tests.stack import Stack
+
+#: What timing tests run; `CHAOS_STREAMS=200` gives the figures of shared/PROTOCOL.md.
+STREAMS = int(os.environ.get("CHAOS_STREAMS", "50"))
 
 
 class Crowd:

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 
 from shared import keys
 from tests.broker import EmbeddedBroker
-from tests.chaos.crowd import Crowd, p99
+from tests.chaos.crowd import STREAMS, Crowd, p99
 from tests.chaos.link import Link
 from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
@@ -17,11 +17,11 @@ from tests.eventually import eventually
 from tests.invariants import not_ended
 from worker.backends.script import expected_text
 
-STREAMS = 50
 #: The issue's bound: from the broker's return to every reader's next chunk.
 NEXT_CHUNK_WITHIN_S = 2.0
 
 
+@pytest.mark.long
 @pytest.mark.timing
 async def test_killed_and_restarted(
     own_broker: EmbeddedBroker, own_stack: StartStack, session: ClientSession
@@ -42,6 +42,7 @@ async def test_killed_and_restarted(
     print(f"next chunk after the broker's return: p99 {p99(silences):.2f} s, most {silences[-1]:.2f} s")
 
 
+@pytest.mark.long
 async def test_every_connection_killed(
     own_broker: EmbeddedBroker, own_stack: StartStack, session: ClientSession
 ) -> None:
@@ -88,6 +89,7 @@ async def test_full(own_broker: EmbeddedBroker, own_stack: StartStack, session: 
     assert (await chat.ask(script(length=3))).text == expected_text({"length": 3})
 
 
+@pytest.mark.long
 async def test_full_with_a_queue(
     own_broker: EmbeddedBroker, own_stack: StartStack, session: ClientSession
 ) -> None:
@@ -104,6 +106,7 @@ async def test_full_with_a_queue(
     assert crowd.ended_well()
 
 
+@pytest.mark.long
 async def test_slow(own_broker: EmbeddedBroker, own_stack: StartStack, session: ClientSession) -> None:
     """200 ms more each way cost latency alone: no generation is lost to another worker, none starts over."""
     with Link(own_broker.socket) as link:
@@ -119,6 +122,7 @@ async def test_slow(own_broker: EmbeddedBroker, own_stack: StartStack, session: 
             program.stop()
 
 
+@pytest.mark.long
 async def test_stalled(own_broker: EmbeddedBroker, own_stack: StartStack, session: ClientSession) -> None:
     """A network that swallows everything without a word for 4 s: readers stay, and get the rest."""
     with Link(own_broker.socket) as link:
@@ -135,6 +139,7 @@ async def test_stalled(own_broker: EmbeddedBroker, own_stack: StartStack, sessio
             program.stop()
 
 
+@pytest.mark.long
 @pytest.mark.timing
 async def test_read_only(own_broker: EmbeddedBroker, own_stack: StartStack, session: ClientSession) -> None:
     """Become a replica, it refuses writes: 503 for what is new; the rest goes on once it is primary."""
@@ -170,6 +175,7 @@ async def test_a_lost_generation(own_stack: StartStack, session: ClientSession) 
         assert [m["content"] for m in messages] == [follower.body["message"], follower.text]
 
 
+@pytest.mark.long
 async def test_a_lost_tail(own_stack: StartStack, session: ClientSession) -> None:
     """A broker that forgot the newest events of running logs gets them again, in their places."""
     stack = await own_stack(lease_s=1)
@@ -186,6 +192,7 @@ async def test_a_lost_tail(own_stack: StartStack, session: ClientSession) -> Non
     assert crowd.ended_well()
 
 
+@pytest.mark.long
 async def test_a_log_that_cannot_be_written(own_stack: StartStack, session: ClientSession) -> None:
     """A key that is not what it should be stops its own generation; what runs beside it goes on."""
     stack = await own_stack(lease_s=0.5)

@@ -7,10 +7,10 @@ import time
 import pytest
 from aiohttp import ClientSession
 
-from tests.chaos.crowd import Crowd, p99
+from tests.chaos.crowd import STREAMS, Crowd, p99
 from tests.conftest import StartStack
 
-STREAMS = 50
+pytestmark = pytest.mark.long
 
 
 async def test_killed(own_stack: StartStack, session: ClientSession) -> None:

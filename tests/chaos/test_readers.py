@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import ClientSession
 
 from tests.chaos.crowd import Crowd, p99
@@ -14,6 +15,8 @@ from tests.conftest import StartStack
 from tests.eventually import eventually
 from tests.program import Program
 from worker.backends.script import expected_text
+
+pytestmark = pytest.mark.long
 
 #: Megabytes of frames in one answer: far more than all buffers on the way hold.
 LENGTH = 20_000

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import ClientSession
 
-from tests.chaos.crowd import Crowd, p99
+from tests.chaos.crowd import STREAMS, Crowd, p99
 from tests.chaos.sentinels import Sentinels
 from tests.conftest import StartStack
 from tests.eventually import eventually
 
-STREAMS = 50
+pytestmark = pytest.mark.long
+
 #: The issue's bound: from the promotion to every reader's next chunk.
 NEXT_CHUNK_WITHIN_S = 2.0
 

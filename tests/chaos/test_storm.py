@@ -8,9 +8,9 @@ from tests.chaos.storm import Storm
 
 @pytest.mark.timeout(150)
 async def test_a_short_storm() -> None:
-    """After 15 s of random faults every generation is accounted for, and nothing is wrong."""
+    """After ten seconds of random faults every generation is accounted for, and nothing is wrong."""
     async with Stage(gateways=2, workers=2, lease_s=1, max_attempts=20, heartbeat_s=1) as stage:
-        account = await Storm(seed=1, seconds=15, streams=12).run(stage)
+        account = await Storm(seed=1, seconds=10, streams=12).run(stage)
     assert not account.wrong, "\n".join(account.wrong[:10])
     assert account.generations > 12
     assert sum(account.faults.values()) > 5

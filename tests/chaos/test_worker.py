@@ -7,7 +7,7 @@ import time
 import pytest
 from aiohttp import ClientSession
 
-from tests.chaos.crowd import Crowd, p99
+from tests.chaos.crowd import STREAMS, Crowd, p99
 from tests.chaos.memory import limit_growth, only_where_counted
 from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
@@ -16,7 +16,8 @@ from tests.stack import MODELS, Stack, upstream_model
 from tests.upstream import FakeUpstream
 from worker.backends.script import expected_text
 
-STREAMS = 50
+pytestmark = pytest.mark.long
+
 #: The issue's bound on the silence of a stream whose worker was killed, at the default lease.
 NEXT_CHUNK_WITHIN_S = 5.0
 
