@@ -28,7 +28,8 @@ test: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m tests.node_clients
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not timing and not long"
+	@$(BIN)/python -m pytest -m "timing and not long"
 
 bench: setup
 	@sh deploy/setup.sh bench.lock

@@ -25,7 +25,7 @@ logger = structlog.get_logger("gateway.live")
 _PING_S = 1.5
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5)
 #: How long attaching waits for the broker.
-_SUBSCRIBE_TIMEOUT_S = 5.0
+_SUBSCRIBE_TIMEOUT_S = 2.0
 
 
 class Live:

@@ -175,7 +175,7 @@ async def test_a_socket_that_breaks(stack: Stack, proxy: CuttingProxy) -> None:
     """P1: cut after any event of a running answer, the message is whole once resumed at another gateway."""
     cuts = range(LENGTH)
     proxy.cuts.extend(cuts)
-    options = {"length": 4 * LENGTH, "rate": 40}
+    options = {"length": 4 * LENGTH, "rate": 16}
     runs = await play(
         "ui_resume",
         url=proxy.url,
