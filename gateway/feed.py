@@ -63,6 +63,8 @@ class Feed:
         for entry in page:
             self.deliver(entry)
         if self.position is None or self.position < subscriber.cursor:
+            # It begins ahead of what was pushed: what lies between reaches the others by the log alone.
+            self.heal()
             self.position = subscriber.cursor
         _, subscribers = self._live.setdefault(subscriber.dialect, (encoder, set()))
         subscribers.add(subscriber)

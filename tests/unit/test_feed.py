@@ -1,0 +1,36 @@
+"""Where replay and live meet, for several readers of one generation."""
+
+from typing import Any, cast
+
+from gateway.dialects import native
+from gateway.feed import Feed
+from gateway.subscriber import Subscriber
+from shared import events
+from shared.event_log import Entry
+from shared.events import Start, Text
+from shared.generations import Generation
+from shared.position import ORIGIN, Position
+
+
+def entry(seq: int) -> Entry:
+    """The event at that place."""
+    event = Text(1, f" {seq}") if seq else Start(ts=1, model="m")
+    return Entry(Position(1, seq), events.encode(event))
+
+
+async def test_who_begins_further_on_takes_nothing_from_the_others() -> None:
+    """A reader that joins ahead of what was pushed so far sends those behind it to the log."""
+    generation = Generation(
+        id="gen_1", owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
+    )
+    feed = Feed(generation, cast(Any, None))
+    behind = Subscriber(feed, native, ORIGIN, 10_000)
+    feed.begin(behind)
+    feed.deliver(entry(0))
+    ahead = Subscriber(feed, native, Position(1, 5), 10_000)
+    feed.join(ahead, native.encoder(generation), [])
+    assert ahead.live
+    assert not behind.live, "1-1 to 1-5 are only in the log for it"
+    feed.deliver(entry(6))
+    assert b'" 6"' in await ahead.read()
+    assert b'" 6"' not in await behind.read()
