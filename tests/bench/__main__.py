@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import uvloop
 from tests.bench import budgets, idle, plot, quiet, report, targets
 from tests.bench.children import Failed, raise_file_limit
 from tests.bench.figures import Quiet, Results, Run
-from tests.bench.targets import DIRECT, OURS, PEERS, Target
+from tests.bench.targets import DIALECTS, DIRECT, OURS, PEERS, Target
 from tests.bench.workload import Workload, measure
 
 _RESULTS = Path(__file__).parents[2] / "bench-results"
@@ -44,13 +44,13 @@ class Extent:
 _QUICK = Extent(pick_ups=50, cancels=40, replays=3, streams_at_failover=20, idle_streams=200)
 
 
-async def bench(sizes: Sequence[int], load: Workload, extent: Extent) -> Results:
+async def bench(sizes: Sequence[int], load: Workload, extent: Extent, *, dialects: bool) -> Results:
     """Measure everything."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with targets.upstream() as upstream:
-        runs = [run async for run in _runs(upstream, load, sizes)]
+        runs = [run async for run in _runs(upstream, load, sizes, dialects=dialects)]
         found = await _quiet(upstream, extent)
     return Results(
         machine={
@@ -67,7 +67,9 @@ async def bench(sizes: Sequence[int], load: Workload, extent: Extent) -> Results
     )
 
 
-async def _runs(upstream: Target, load: Workload, sizes: Sequence[int]) -> AsyncIterator[Run]:
+async def _runs(
+    upstream: Target, load: Workload, sizes: Sequence[int], *, dialects: bool
+) -> AsyncIterator[Run]:
     systems: dict[str, AbstractAsyncContextManager[Target]] = {
         DIRECT: contextlib.nullcontext(upstream),
         OURS: targets.headrace(upstream.port),
@@ -78,6 +80,10 @@ async def _runs(upstream: Target, load: Workload, sizes: Sequence[int]) -> Async
             for streams in sizes:
                 _say(f"{name}, {streams} streams")
                 yield await measure(name, target, upstream, load, streams)
+            if name == OURS and dialects:
+                for dialect, ask in DIALECTS.items():
+                    _say(f"{dialect}, {sizes[0]} streams")
+                    yield await measure(dialect, replace(target, ask=ask), upstream, load, sizes[0])
 
 
 async def _quiet(upstream: Target, extent: Extent) -> Quiet:
@@ -133,6 +139,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[200, 1000], help="streams at once")
     parser.add_argument("--deltas", type=int, default=100, help="deltas of a stream")
     parser.add_argument("--rate", type=float, default=20, help="deltas a second of a stream")
+    parser.add_argument("--dialects", action="store_true", help="ours in all its dialects as well")
     parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")
     chosen = parser.parse_args()
     sizes, load, extent = chosen.streams, Workload(chosen.deltas, chosen.rate), Extent()
@@ -140,7 +147,7 @@ def main() -> None:
         sizes, load, extent = [50], Workload(40, chosen.rate), _QUICK
     raise_file_limit()
     try:
-        results = uvloop.run(bench(sizes, load, extent))
+        results = uvloop.run(bench(sizes, load, extent, dialects=chosen.dialects))
     except Failed as error:
         sys.exit(f"bench: {error}")
     except (KeyboardInterrupt, asyncio.CancelledError):

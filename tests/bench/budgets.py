@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from tests.bench.figures import Quiet, Run, Verdict
-from tests.bench.targets import DIRECT, FASTAPI, OURS
+from tests.bench.targets import DIALECTS, DIRECT, FASTAPI, OURS
 
 #: The sizes that the budgets speak of.
 _SMALL, _LARGE = 200, 1000
@@ -29,6 +29,11 @@ def _of_runs(runs: Sequence[Run]) -> Iterator[Verdict]:
             yield Verdict(f"added TTFT p50, N = {_SMALL}", added[0], 5, "ms")
             yield Verdict(f"added TTFT p99, N = {_SMALL}", added[1], 25, "ms")
         yield Verdict(f"deltas lost, N = {_SMALL}", small.lost, 0, "")
+        for dialect in DIALECTS:
+            if (other := by_name.get((dialect, _SMALL))) is not None:
+                yield Verdict(
+                    f"CPU per delta of {dialect}, as a share of native", other.cpu / small.cpu, 1.15, ""
+                )
     if large is not None:
         yield Verdict(f"gateway CPU per delta, N = {_LARGE}", large.cpu_us_per_delta["gateway"], 12, "us")
         yield Verdict(f"delay p99, N = {_LARGE}", large.delay_ms.p99, 20, "ms")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.figures import Quiet, Results, Run, Verdict
-from tests.bench.targets import DIRECT, FASTAPI, OURS
+from tests.bench.targets import DIALECTS, DIRECT, FASTAPI, OURS
 
 _ROLES = ("gateway", "worker", "broker", "supervisor")
 _SYSTEMS = [
@@ -54,7 +54,11 @@ def write(results: Results, folder: Path) -> None:
 def _tables(results: Results) -> list[tuple[str, Sequence[str], Rows]]:
     tables: list[tuple[str, Sequence[str], Rows]] = [
         ("Every system under the same streams; delays in ms", _SYSTEMS, _systems(results.runs)),
-        ("CPU of ours by process, us a delta", ["N", *_ROLES, "upstream", "client"], _roles(results.runs)),
+        (
+            "CPU of ours by process, us a delta",
+            ["system", "N", *_ROLES, "upstream", "client"],
+            _roles(results.runs),
+        ),
     ]
     if results.quiet is not None:
         tables.append(("Ours on a quiet system", ["what", "p50", "p99", "worst"], _quiet(results.quiet)))
@@ -89,13 +93,14 @@ def _systems(runs: Sequence[Run]) -> Rows:
 def _roles(runs: Sequence[Run]) -> Rows:
     return [
         [
+            run.system,
             str(run.streams),
             *(f"{run.cpu_us_per_delta.get(role, 0):.1f}" for role in _ROLES),
             f"{run.upstream_us_per_delta:.1f}",
             f"{run.client_us_per_delta:.1f}",
         ]
         for run in runs
-        if run.system == OURS
+        if run.system == OURS or run.system in DIALECTS
     ]
 
 

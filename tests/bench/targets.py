@@ -1,6 +1,7 @@
 """What is measured: how each system is started, and asked for a stream."""
 
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,6 +66,22 @@ async def peer(module: str, upstream_port: int) -> AsyncIterator[Target]:
     async with running(command, [port], lambda _: "proxy") as child:
         yield Target(child, [port], lambda message: post("/chat", {"message": message}))
 
+
+#: How ours is asked in its other dialects, by the name each measurement goes by.
+DIALECTS: dict[str, Callable[[str], bytes]] = {
+    f"{OURS}, openai_chat": lambda message: _completion(message),
+    f"{OURS}, openai_responses": lambda message: post(
+        "/v1/responses", {"model": "fake", "stream": True, "input": message}
+    ),
+    f"{OURS}, ui_message": lambda message: post(
+        "/api/ui/chat",
+        {
+            "id": uuid.uuid4().hex,
+            "messages": [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": message}]}],
+            "trigger": "submit-message",
+        },
+    ),
+}
 
 #: Modules of `tests.bench.peers` by the name they go by.
 PEERS = {

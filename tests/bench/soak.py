@@ -1,0 +1,84 @@
+"""
+The soak: `python -m tests.bench.soak --minutes 30` keeps streams going through `headrace up`, and tells how
+the memory of each process grows meanwhile. It is run by hand.
+"""
+# Only `make bench` installs what is imported here, but the code is checked everywhere.
+# mypy: disable-error-code="import-not-found,import-untyped"
+
+import argparse
+import asyncio
+import statistics
+import time
+from dataclasses import dataclass, field
+
+import uvloop
+
+from tests.bench import targets
+from tests.bench.children import raise_file_limit
+from tests.bench.load import open_stream
+from tests.bench.targets import Target
+from tests.bench.workload import Workload
+
+_SAMPLE_S = 5.0
+#: Caches and allocators fill up first; the slope is taken of what follows.
+_SETTLED_AFTER = 0.4
+
+
+@dataclass
+class Tally:
+    """What was played, and what each role's processes held resident at which second."""
+
+    streams: int = 0
+    broken: int = 0
+    samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+
+async def soak(streams: int, minutes: float) -> Tally:
+    """Keep *streams* going for *minutes*, each followed by the next."""
+    tally, load = Tally(), Workload(deltas=100, rate=20)
+    async with targets.upstream() as upstream, targets.headrace(upstream.port) as ours:
+        until = time.monotonic() + minutes * 60
+        await asyncio.gather(
+            _sample(ours, tally, until), *(_play(ours, load, tally, until) for _ in range(streams))
+        )
+    return tally
+
+
+async def _play(ours: Target, load: Workload, tally: Tally, until: float) -> None:
+    while time.monotonic() < until:
+        stream = await open_stream(ours.port, ours.ask(load.message()))
+        await stream.over
+        tally.streams += 1
+        tally.broken += not stream.ok or len(stream.delays_ns) != load.deltas
+
+
+async def _sample(ours: Target, tally: Tally, until: float) -> None:
+    began = time.monotonic()
+    while time.monotonic() < until:
+        for role, size in ours.child.rss_bytes().items():
+            tally.samples.setdefault(role, []).append((time.monotonic() - began, size / 1e6))
+        await asyncio.sleep(_SAMPLE_S)
+
+
+def show(tally: Tally) -> None:
+    """A Markdown table: memory settled, memory at the end, and the slope between."""
+    print(f"{tally.streams} streams, {tally.broken} broken\n")
+    print("| process | MB settled | MB at the end | MB an hour |\n| --- | ---: | ---: | ---: |")
+    for role, samples in tally.samples.items():
+        settled = samples[int(len(samples) * _SETTLED_AFTER) :]
+        slope, _ = statistics.linear_regression(*zip(*settled, strict=True))
+        print(f"| {role} | {settled[0][1]:.1f} | {settled[-1][1]:.1f} | {slope * 3600:+.2f} |")
+
+
+def main() -> None:
+    """`python -m tests.bench.soak`"""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__)
+    parser.add_argument("--streams", type=int, default=50, help="streams at once")
+    parser.add_argument("--minutes", type=float, default=30)
+    chosen = parser.parse_args()
+    raise_file_limit()
+    show(uvloop.run(soak(chosen.streams, chosen.minutes)))
+
+
+if __name__ == "__main__":
+    main()
