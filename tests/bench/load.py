@@ -13,7 +13,8 @@ from typing import cast
 
 import msgspec
 
-_STAMP = re.compile(rb"(\d{20}) ")
+#: A delta is a string of its own; a frame that repeats the whole text is none.
+_STAMP = re.compile(rb'"(\d{20}) "')
 #: Spreads starts evenly over a period, however many there are: the golden ratio.
 _SPREAD = 0.6180339887498949
 

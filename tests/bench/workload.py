@@ -32,7 +32,7 @@ async def measure(name: str, target: Target, upstream: Target, load: Workload, s
     period_s = 1 / load.rate
     await run_streams(
         target.port,
-        [target.ask(load.message(_WARM_UP_DELTAS))] * _WARM_UP_STREAMS,
+        [target.ask(load.message(_WARM_UP_DELTAS)) for _ in range(_WARM_UP_STREAMS)],
         ramp_s=period_s,
         period_s=period_s,
         timeout_s=30,
@@ -41,7 +41,7 @@ async def measure(name: str, target: Target, upstream: Target, load: Workload, s
     before_upstream = sum(upstream.child.cpu_s().values())
     done = await run_streams(
         target.port,
-        [target.ask(load.message())] * streams,
+        [target.ask(load.message()) for _ in range(streams)],
         ramp_s=_RAMP_S,
         period_s=period_s,
         timeout_s=_PATIENCE * load.deltas * period_s + 30,
