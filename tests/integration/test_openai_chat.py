@@ -482,6 +482,7 @@ async def test_a_draining_gateway_finishes_what_cannot_be_resumed(
     whole = asyncio.create_task(openai.chat.completions.create(model="scripted", messages=message))
     stream = await openai.chat.completions.create(model="scripted", messages=message, stream=True)
     chunks = [await anext(stream), await anext(stream)]
+    await eventually(lambda: len(stack.redis.keys("hr:gen:*")) == 2, "both are under way")
     stack.gateways[0].signal(signal.SIGTERM)
     chunks += [chunk async for chunk in stream]
     assert text_of(chunks) == expected_text({"length": 20})
