@@ -36,7 +36,6 @@ class NativeEncoder:
     """Event -> `start`, `chunk`, `reasoning`, `tool_call`, `reset`, `end` or `error` frame."""
 
     def __init__(self, generation: Generation) -> None:
-        self._generation_id = generation.id
         self._model = generation.model
         conversation = _json(generation.conversation).decode()
         #: Everything of a chunk that does not change from one to the next.
