@@ -11,7 +11,7 @@ Every Redis key and channel, and nothing else knows their names.
     hr:conv:{owner}:{conversation}    hash    title, times, `active` generation
     hr:msgs:{owner}:{conversation}    list    its messages as JSON, bounded
     hr:next:{owner}:{conversation}    list    generations that wait for the active one (`on_busy: queue`)
-    hr:convs:{owner}                  zset    an owner's conversations by last use, bounded
+    hr:convs:{owner}                  zset    an owner's conversations by last use; what falls out is deleted
     hr:idem:{owner}:{key}             string  `<generation id> <request digest>` of a submission
     arq:job:{id}                      string  arq's own: a job's payload
 

@@ -11,7 +11,7 @@ def prepare_process() -> None:
     # counting frees nearly everything: measured, the default thresholds took an eighth of the worker.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(50_000, 10, 10)
 
 
 def _raise_open_files() -> None:

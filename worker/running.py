@@ -136,6 +136,8 @@ class Registry:
         """It is over; a newer attempt of the same generation in this process stays."""
         if self._running.get(running.claim.generation.id) is running:
             del self._running[running.claim.generation.id]
+        # They hold each other, and the whole log: without this only the garbage collector would let go.
+        running.writer = None
 
     def broker_failed(self) -> None:
         """The broker was away just now."""

@@ -54,7 +54,17 @@ local function converse(owner, name, title, now)
   redis.call('HSET', conversation, 'updated_ms', now)
   redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
   redis.call('ZADD', all, now, name)
-  redis.call('ZREMRANGEBYRANK', all, 0, -MAX_CONVERSATIONS - 1)
+  local excess = redis.call('ZCARD', all) - MAX_CONVERSATIONS
+  if excess > 0 then
+    -- What leaves the list leaves the broker, unless it is being answered.
+    for _, gone in ipairs(redis.call('ZRANGE', all, 0, excess - 1)) do
+      local scope = owner .. ':' .. gone
+      if redis.call('HEXISTS', CONVERSATION .. scope, 'active') == 0 then
+        redis.call('DEL', CONVERSATION .. scope, MESSAGES .. scope)
+      end
+    end
+    redis.call('ZREMRANGEBYRANK', all, 0, excess - 1)
+  end
   redis.call('PEXPIRE', all, CONVERSATION_TTL_MS)
 end
 

@@ -37,3 +37,14 @@ async def test_memory_of_a_stored_generation(local: Local, session: ClientSessio
     assert log < 10_000
     assert record < 2_000 + 2 * len(msgspec.json.encode(reader.text))
     print(f"100 deltas: {log} bytes of log, {record} of record")
+
+
+async def test_only_so_many_conversations_are_kept(local: Local, session: ClientSession) -> None:
+    """The conversation used longest ago goes, messages and all, when an owner has too many."""
+    await local.start(max_conversations=2)
+    chat = ChatClient(session, local.url)
+    for name in ("c1", "c2", "c3", "c1"):
+        await chat.ask(script(length=1), conversation_id=name)
+    kept = {key.decode().rpartition(":")[2] for key in local.redis.keys(keys.CONVERSATION + "*")}
+    said = {key.decode().rpartition(":")[2] for key in local.redis.keys(keys.MESSAGES + "*")}
+    assert kept == said == {"c3", "c1"}
