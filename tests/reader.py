@@ -32,7 +32,8 @@ class Reader:
         self._buffer = b""
         #: All bytes as they came.
         self.raw = b""
-        #: Those that were asked for; what came with them in one read waits.
+        #: Those of the log that were asked for; what came with them in one read waits. A place in the
+        #: queue is no part of the log, and a busy machine may show one in any stream.
         self.frames: list[Frame] = []
         self._waiting: deque[Frame] = deque()
         self.comments: list[str] = []
@@ -90,8 +91,10 @@ class Reader:
             while not self._waiting:
                 if not await self._more():
                     return None
-        self.frames.append(self._waiting.popleft())
-        return self.frames[-1]
+        frame = self._waiting.popleft()
+        if frame.type != "queued":
+            self.frames.append(frame)
+        return frame
 
     async def until(self, kind: str, count: int = 1, timeout_s: float = _PATIENCE_S) -> Frame:
         """The *count*th frame of type *kind* from here. Fails when the stream ends before."""
@@ -111,7 +114,7 @@ class Reader:
         return self.comments[seen]
 
     async def all(self, timeout_s: float = _PATIENCE_S) -> list[Frame]:
-        """Read to the stream's end; gives all its frames."""
+        """Read to the stream's end; gives all its frames, but for places in the queue."""
         while await self.next(timeout_s):
             pass
         return self.frames
