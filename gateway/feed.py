@@ -28,8 +28,6 @@ class Feed:
         self.heard_at = self.checked_at = time.monotonic()
         #: Since when its record is gone, as far as looked.
         self.missing_since: float | None = None
-        #: The place in the queue that its readers were told.
-        self.place: int | None = None
 
     @property
     def awaited(self) -> bool:

@@ -189,11 +189,9 @@ class Relay:
             and vitals.queued_s > settings.queue_timeout_s
         ):
             await self._close(feed.generation, QueueTimeout(), settings.queue_timeout_s)
-        if vitals.place is not None and vitals.place != feed.place:
-            feed.place = vitals.place
+        if vitals.place is not None:
             for subscriber in feed.subscribers:
-                if not subscriber.answered:
-                    subscriber.say(subscriber.dialect.queued(feed.generation, vitals.place))
+                subscriber.say_place(vitals.place)
 
     async def _close(self, generation: Generation, why: GenerationFailed, overdue_s: float) -> None:
         error = Error(ts=now_ms(), code=why.code, message=why.message, retryable=why.retryable)

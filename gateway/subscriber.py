@@ -42,6 +42,7 @@ class Subscriber:
         self._oldest_ts: int | None = None
         self._ended = False
         self._failure: Exception | None = None
+        self._place: int | None = None
         self.live = False
         self.idle_since = time.monotonic()
         #: When the oldest event of the last read was made, in ms; None for a replay.
@@ -105,6 +106,12 @@ class Subscriber:
         if frame and self.waiting:
             self._frames.append(frame)
             self._rouse()
+
+    def say_place(self, place: int) -> None:
+        """Its generation waits at *place* in the queue: news for a reader that has not heard so yet."""
+        if self.waiting and not self.answered and place != self._place:
+            self._place = place
+            self.say(self.dialect.queued(self._feed.generation, place))
 
     def fail(self, error: Exception) -> None:
         """End the stream without a terminal event, after what is buffered."""

@@ -61,6 +61,16 @@ async def test_the_place_in_the_queue(local: Local, session: ClientSession) -> N
     second.cut()
 
 
+async def test_a_second_reader_learns_the_place(local: Local, session: ClientSession) -> None:
+    """Who attaches after the place was told is told as well."""
+    url = await local.start(worker=False)
+    chat = ChatClient(session, url)
+    async with await chat.send(script()) as first:
+        assert (await first.until("queued")).data["metadata"] == {"position": 1}
+        async with await chat.resume(first.generation_id) as second:
+            assert (await second.until("queued")).data["metadata"] == {"position": 1}
+
+
 async def test_heartbeats_in_the_queue(local: Local, session: ClientSession) -> None:
     """Heartbeats of a queued generation say that it is queued, and where."""
     await local.start(worker=False, heartbeat_s=0.6)
