@@ -1,0 +1,30 @@
+/** Builds the chat page into dist/page: files only, nothing inline, so that a strict content policy holds. */
+import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+import { compressed } from './page/build/compressed.ts';
+import { weighed } from './page/build/weighed.ts';
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const gateway = process.env.HEADRACE_URL ?? 'http://127.0.0.1:8000';
+
+export default defineConfig({
+  root: at('page'),
+  base: '/',
+  plugins: [react(), weighed({ limitKiB: 220 }), compressed()],
+  resolve: {
+    // Shiki's own entry brings over two hundred languages, most of them never asked about.
+    alias: [{ find: /^shiki$/, replacement: at('page/markdown/languages.ts') }],
+  },
+  build: {
+    outDir: at('dist/page'),
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 900,
+  },
+  server: { proxy: { '/api': gateway, '/v1': gateway } },
+  preview: { proxy: { '/api': gateway, '/v1': gateway } },
+});
