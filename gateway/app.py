@@ -22,7 +22,7 @@ from shared.settings import Settings
 
 _EXPOSED = (
     *("X-Generation-Id", "X-Conversation-Id", "Location", "Idempotent-Replayed"),
-    *("X-Request-Id", "Retry-After", "X-Should-Retry"),
+    *("X-Request-Id", "Retry-After", "X-Should-Retry", "ETag"),
 )
 
 

@@ -15,6 +15,7 @@ from gateway.state import OWNER, STATE, State
 from shared import events
 from shared.errors import InvalidRequest
 from shared.generations import Generation, OnBusy, OnDisconnect, Request, Submission
+from shared.messages import Failure
 from shared.outcome import Outcome
 from shared.position import ORIGIN
 
@@ -29,13 +30,8 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     multimodal: bool = False
     on_disconnect: OnDisconnect = "continue"
     on_busy: OnBusy = "reject"
-
-
-class ErrorFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why a generation failed."""
-
-    code: str
-    message: str
+    #: A generation of this conversation: its turn, with all that followed, gives way to this message.
+    replaces: str | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +44,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     position: str | None
     finish_reason: str | None
-    error: ErrorFacts | None
+    error: Failure | None
     usage: dict[str, Any] | None
     attempts: int
     created_ms: int
@@ -135,7 +131,7 @@ async def status(request: web.Request) -> web.StreamResponse:
         text=written.text if generation.text is None else generation.text,
         position=position,
         finish_reason=generation.finish_reason,
-        error=ErrorFacts(generation.error_code or "", generation.error_message or "") if failed else None,
+        error=Failure(generation.error_code or "", generation.error_message or "") if failed else None,
         usage=_usage(generation),
         attempts=generation.attempt,
         created_ms=generation.created_ms,
@@ -153,6 +149,11 @@ def _submission(state: State, request: web.Request, body: ChatRequest) -> Submis
     conversation_id = f"conv_{uuid.uuid4().hex}"
     if body.conversation_id is not None:
         conversation_id = admission.checked_id(body.conversation_id, "conversation_id")
+    replaces = None
+    if body.replaces is not None:
+        replaces = admission.checked_id(body.replaces, "replaces")
+        if body.conversation_id is None:
+            raise InvalidRequest("`replaces` needs the `conversation_id` of its turn.", field="replaces")
     return Submission(
         generation_id=f"gen_{uuid.uuid4().hex}",
         owner=request[OWNER],
@@ -162,6 +163,7 @@ def _submission(state: State, request: web.Request, body: ChatRequest) -> Submis
         request=Request(max_tokens=body.max_tokens),
         conversation_id=conversation_id,
         message=admission.clean_text(body.message, "message", state.settings.max_message_chars),
+        replaces=replaces,
         on_busy=body.on_busy,
         on_disconnect=body.on_disconnect,
         idempotency_key=admission.idempotency_key(request),

@@ -1,24 +1,28 @@
 """Conversations as their owner sees them, and the stream of the one that is being answered."""
 
-from typing import Any
-
 import msgspec
 from aiohttp import web
+from aiohttp.helpers import ETAG_ANY
 
-from gateway import admission
+from gateway import admission, search
 from gateway.answering import answer_json, owned, room_for_stream, stream_headers, stream_known
 from gateway.dialects import native
 from gateway.state import OWNER, STATE
-from shared.conversations import Conversation, Message
+from shared.conversations import Conversation
 from shared.errors import InvalidRequest, NotFound
+from shared.messages import Message
 
 _MOST = 200
+_MOST_QUERY_CHARS = 200
+_MOST_TITLE_CHARS = 200
 
 
-class ConversationList(msgspec.Struct, frozen=True):
+class ConversationList(msgspec.Struct, frozen=True, omit_defaults=True):
     """`GET /api/conversations`, the last used first."""
 
     conversations: list[Conversation]
+    #: The search ended before it had seen everything.
+    incomplete: bool = False
 
 
 class ConversationDetail(msgspec.Struct, frozen=True):
@@ -28,20 +32,68 @@ class ConversationDetail(msgspec.Struct, frozen=True):
     messages: list[Message]
 
 
+class ConversationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`PATCH /api/conversations/{conversation_id}`"""
+
+    title: str
+
+
+class _Detail(msgspec.Struct, frozen=True):
+    """`ConversationDetail`, its messages passed on as the broker keeps them."""
+
+    conversation: Conversation
+    messages: list[msgspec.Raw]
+
+
 async def recent(request: web.Request) -> web.StreamResponse:
-    """The asker's conversations; `?limit=` of 1 to 200."""
+    """The asker's conversations; `?limit=` of 1 to 200, `?q=` looks for a text in titles and messages."""
     raw = request.query.get("limit", "100")
     if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:9]) <= _MOST:
         raise InvalidRequest(f"`limit` must be a number from 1 to {_MOST}.", field="limit")
-    found = await request.app[STATE].conversations.recent(request[OWNER], int(raw))
-    return answer_json(ConversationList(found))
+    conversations, owner = request.app[STATE].conversations, request[OWNER]
+    query = request.query.get("q", "").strip()
+    if not query:
+        return answer_json(ConversationList(await conversations.recent(owner, int(raw))))
+    if len(query) > _MOST_QUERY_CHARS:
+        raise InvalidRequest(f"`q` may have {_MOST_QUERY_CHARS} characters at most.", field="q")
+    return answer_json(ConversationList(*await search.find(conversations, owner, query, int(raw))))
 
 
 async def detail(request: web.Request) -> web.StreamResponse:
-    """One conversation with its messages."""
-    conversation = await _owned(request)
-    messages = await request.app[STATE].conversations.messages(request[OWNER], conversation.id)
-    return answer_json(ConversationDetail(conversation, messages))
+    """One conversation with its messages; 304 where `If-None-Match` has its present ETag."""
+    conversations, owner = request.app[STATE].conversations, request[OWNER]
+    conversation_id = request.match_info["conversation_id"]
+    if request.if_none_match:
+        version = await conversations.version(owner, conversation_id)
+        known = {etag.value for etag in request.if_none_match}
+        if version is not None and known & {version.tag, ETAG_ANY}:
+            return web.Response(status=304, headers=_caching(version.tag))
+    version, messages = await conversations.read(owner, conversation_id)
+    if version is None:
+        raise _unknown()
+    return answer_json(_Detail(version.headline, messages), headers=_caching(version.tag))
+
+
+async def rename(request: web.Request) -> web.StreamResponse:
+    """Give a conversation another title."""
+    change = await admission.read_body(request, ConversationChange)
+    title = " ".join(admission.clean_text(change.title, "title", _MOST_TITLE_CHARS).split())
+    conversations, owner = request.app[STATE].conversations, request[OWNER]
+    conversation_id = request.match_info["conversation_id"]
+    if not await conversations.rename(owner, conversation_id, title):
+        raise _unknown()
+    return answer_json(await _owned(request))
+
+
+async def remove(request: web.Request) -> web.StreamResponse:
+    """Delete a conversation, and stop what answers it."""
+    state, owner = request.app[STATE], request[OWNER]
+    stopping = await state.conversations.remove(owner, request.match_info["conversation_id"])
+    if stopping is None:
+        raise _unknown()
+    for generation_id in stopping:
+        await state.generations.cancel(generation_id, owner, "user")
+    return web.Response(status=204)
 
 
 async def follow(request: web.Request) -> web.StreamResponse:
@@ -59,9 +111,16 @@ async def follow(request: web.Request) -> web.StreamResponse:
 
 
 async def _owned(request: web.Request) -> Conversation:
-    state: Any = request.app[STATE]
-    conversation_id = request.match_info["conversation_id"]
-    conversation: Conversation | None = await state.conversations.load(request[OWNER], conversation_id)
+    conversations = request.app[STATE].conversations
+    conversation = await conversations.load(request[OWNER], request.match_info["conversation_id"])
     if conversation is None:
-        raise NotFound("There is no conversation of that id.", field="conversation_id")
+        raise _unknown()
     return conversation
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no conversation of that id.", field="conversation_id")
+
+
+def _caching(tag: str) -> dict[str, str]:
+    return {"ETag": f'W/"{tag}"', "Cache-Control": "private, no-cache"}

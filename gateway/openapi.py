@@ -15,7 +15,7 @@ from gateway.state import STATE
 if TYPE_CHECKING:
     from gateway.routes import Route
 
-_TITLES = {200: "OK", 202: "Accepted, not finished", 204: "Nothing to send"}
+_TITLES = {200: "OK", 202: "Accepted, not finished", 204: "Nothing to send", 304: "Nothing has changed"}
 _PARAMETER = re.compile(r"{(\w+)}")
 _EVENT_STREAM = "text/event-stream"
 _EVENT = {
@@ -79,7 +79,7 @@ def _operation(route: "Route") -> dict[str, Any]:
 
 def _answer(route: "Route", status: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": _TITLES[status]}
-    if status == 204:
+    if status in {204, 304}:
         return answer
     if isinstance(route.gives, str):
         schema = _EVENT if route.gives == _EVENT_STREAM else {"type": "string"}

@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 from gateway import chat, completions, health, history, model_list, openapi, responses, ui_chat
 from gateway.dialects.response_output import ResponseObject
 from gateway.response_request import ResponseRequest
+from shared.conversations import Conversation
 
 _STRING: Mapping[str, Any] = {"type": "string"}
 #: Where a reader goes on.
@@ -19,7 +20,11 @@ _PAGE = (
     ("query", "order", {"enum": ["asc", "desc"]}),
     ("query", "after", _STRING),
 )
-_LIMIT = (("query", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),)
+_FOUND = (
+    ("query", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),
+    ("query", "q", {"type": "string", "maxLength": 200}),
+)
+_CACHED = (("header", "If-None-Match", _STRING),)
 
 
 class Route(NamedTuple):
@@ -59,8 +64,30 @@ ROUTES: Sequence[Route] = (
     ),
     Route("POST", "/api/chat/{generation_id}/cancel", chat.cancel, gives=chat.Receipt, statuses=(200, 202)),
     Route("GET", "/api/chat/{generation_id}", chat.status, gives=chat.Status),
-    Route("GET", "/api/conversations", history.recent, gives=history.ConversationList, parameters=_LIMIT),
-    Route("GET", "/api/conversations/{conversation_id}", history.detail, gives=history.ConversationDetail),
+    Route("GET", "/api/conversations", history.recent, gives=history.ConversationList, parameters=_FOUND),
+    Route(
+        "GET",
+        "/api/conversations/{conversation_id}",
+        history.detail,
+        gives=history.ConversationDetail,
+        statuses=(200, 304),
+        parameters=_CACHED,
+    ),
+    Route(
+        "PATCH",
+        "/api/conversations/{conversation_id}",
+        history.rename,
+        body=history.ConversationChange,
+        gives=Conversation,
+        errors=(400, 401, 404, 413, 415, 503),
+    ),
+    Route(
+        "DELETE",
+        "/api/conversations/{conversation_id}",
+        history.remove,
+        statuses=(204,),
+        errors=(400, 401, 404, 503),
+    ),
     Route(
         "GET",
         "/api/conversations/{conversation_id}/stream",

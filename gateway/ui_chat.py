@@ -54,7 +54,7 @@ class UIStopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a chat's messages and stream the answer; what still answers an earlier one is stopped."""
     body = await admission.read_body(request, UIChatRequest)
-    submission = _submission(request.app[STATE], request, body)
+    submission = await _submission(request.app[STATE], request, body)
     return await answering.stream_new(request, submission, ui_message, _headers)
 
 
@@ -118,7 +118,24 @@ def _headers(generation: Generation) -> dict[str, str]:
     return {**stream_headers(generation), **ui_message.HEADERS, "Location": location}
 
 
-def _submission(state: State, request: web.Request, body: UIChatRequest) -> Submission:
+async def _replaced(state: State, owner: str, body: UIChatRequest, said: str) -> str | None:
+    """
+    The generation whose turn a regenerated reply takes: the one that gave the message of that id, else
+    the last, where it answered the same words. A page's own ids are not known here.
+    """
+    last: str | None = None
+    async for page in state.conversations.pages(owner, body.id):
+        for message in reversed(page):
+            if message.role != "user" or message.generation_id is None:
+                continue
+            if message.generation_id == body.message_id:
+                return message.generation_id
+            if last is None:
+                last = message.generation_id if message.content == said else ""
+    return last or None
+
+
+async def _submission(state: State, request: web.Request, body: UIChatRequest) -> Submission:
     known = list(body.messages)
     if body.trigger == "regenerate-message" and known[-1].role == "assistant":
         # The SDK leaves the reply out that is to be replaced; others send it along.
@@ -128,6 +145,10 @@ def _submission(state: State, request: web.Request, body: UIChatRequest) -> Subm
     if not known or not any(message["role"] == "user" for message in messages):
         raise InvalidRequest("`messages` has no message of a user.", field="messages")
     model = known_model(state, body.model)
+    chat_id = admission.checked_id(body.id, "id")
+    replaces = None
+    if body.trigger == "regenerate-message":
+        replaces = await _replaced(state, request[OWNER], body, said)
     passed_on = {"tools": body.tools, "tool_choice": body.tool_choice}
     goes_on = known[-1].id if known[-1].role == "assistant" else None
     return Submission(
@@ -142,8 +163,9 @@ def _submission(state: State, request: web.Request, body: UIChatRequest) -> Subm
             max_tokens=body.max_tokens,
             parameters={name: value for name, value in passed_on.items() if value},
         ),
-        conversation_id=admission.checked_id(body.id, "id"),
+        conversation_id=chat_id,
         message=said,
+        replaces=replaces,
         on_busy="interrupt",
         on_disconnect="continue",
         idempotency_key=admission.idempotency_key(request),

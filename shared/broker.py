@@ -31,7 +31,9 @@ from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.sentinel import Sentinels, is_sentinel
 from shared.settings import Settings
 
-Step = Literal["create", "append", "claim", "renew", "release", "restore", "cancel", "close"]
+Step = Literal[
+    "create", "append", "claim", "renew", "release", "restore", "cancel", "close", "rename", "remove"
+]
 
 _LUA = Path(__file__).parent / "lua"
 
@@ -155,6 +157,7 @@ class Broker:
             "RECORD_TTL_MS": s.record_retention_s * 1000,
             "LOG_TTL_MS": s.log_retention_s * 1000,
             "CONVERSATION_TTL_MS": s.conversation_ttl_s * 1000,
+            "MAX_CONVERSATION_BYTES": s.max_conversation_bytes,
             "MAX_MESSAGES": s.max_conversation_messages,
             "MAX_CONVERSATIONS": s.max_conversations,
         }

@@ -1,20 +1,15 @@
-"""Messages of a conversation, bounded in number and in time; the scripts write them, this reads."""
+"""Conversations and their messages, bounded in number, bytes and time; the scripts write, this reads."""
 
-from typing import Literal
+from collections.abc import AsyncIterator
 
 import msgspec
 
-from shared import keys
+from shared import keys, messages
 from shared.broker import Broker
+from shared.messages import Message
 
-
-class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One turn. `state` tells how a reply ended: `done`, `failed` or `cancelled`."""
-
-    role: Literal["user", "assistant", "system"]
-    content: str
-    ts: int
-    state: str | None = None
+#: Messages read at once where it is not known how many are needed.
+_PAGE = 64
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -28,7 +23,11 @@ class Conversation(msgspec.Struct, frozen=True):
     active: str | None = None
 
 
-_message = msgspec.json.Decoder(Message).decode
+class Version(msgspec.Struct, frozen=True):
+    """A conversation's headline, and what tells it from every other state of this and of any namesake."""
+
+    headline: Conversation
+    tag: str
 
 
 class Conversations:
@@ -37,17 +36,56 @@ class Conversations:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def messages(self, owner: str, conversation_id: str) -> list[Message]:
-        """Oldest first."""
-        async with self._broker.watch("messages"):
-            raw = await self._broker.redis.lrange(f"{keys.MESSAGES}{owner}:{conversation_id}", 0, -1)  # type: ignore[misc]
-        return [_message(item) for item in raw]
+    @property
+    def most(self) -> int:
+        """So many of an owner are kept."""
+        return self._broker.settings.max_conversations
+
+    async def read(self, owner: str, conversation_id: str) -> tuple[Version | None, list[msgspec.Raw]]:
+        """A conversation and its messages in one moment, oldest first, still encoded."""
+        scope = f"{owner}:{conversation_id}"
+        async with self._broker.watch("messages"), self._broker.redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(keys.CONVERSATION + scope)
+            pipe.lrange(keys.MESSAGES + scope, 0, -1)
+            fields, said = await pipe.execute()
+        return _version(conversation_id, fields), [msgspec.Raw(item) for item in said]
+
+    async def pages(self, owner: str, conversation_id: str) -> AsyncIterator[list[Message]]:
+        """The newest messages, then those before them, …, each page oldest first."""
+        read = 0
+        while True:
+            async with self._broker.watch("messages"):
+                page = await self._broker.redis.lrange(  # type: ignore[misc]
+                    f"{keys.MESSAGES}{owner}:{conversation_id}", -read - _PAGE, -read - 1
+                )
+            if page:
+                yield [messages.decode(item) for item in page]
+            if len(page) < _PAGE:
+                return
+            read += _PAGE
+
+    async def version(self, owner: str, conversation_id: str) -> Version | None:
+        """Without its messages; None where there is no such conversation."""
+        async with self._broker.watch("conversation"):
+            fields = await self._broker.redis.hgetall(f"{keys.CONVERSATION}{owner}:{conversation_id}")  # type: ignore[misc]
+        return _version(conversation_id, fields)
 
     async def load(self, owner: str, conversation_id: str) -> Conversation | None:
         """The headline, or None where there is no such conversation."""
-        async with self._broker.watch("conversation"):
-            fields = await self._broker.redis.hgetall(f"{keys.CONVERSATION}{owner}:{conversation_id}")  # type: ignore[misc]
-        return _headline(conversation_id, fields) if fields else None
+        version = await self.version(owner, conversation_id)
+        return None if version is None else version.headline
+
+    async def rename(self, owner: str, conversation_id: str, title: str) -> bool:
+        """Give it another title; False where there is no such conversation."""
+        return bool(await self._broker.run("rename", [owner, conversation_id, title]))
+
+    async def remove(self, owner: str, conversation_id: str) -> list[str] | None:
+        """
+        Delete it. Gives the generations that are to be cancelled now, those that wait first; None where
+        there is no such conversation.
+        """
+        ids = await self._broker.run("remove", [owner, conversation_id])
+        return None if ids is None else [raw.decode() for raw in ids]
 
     async def answering(self, owner: str, conversation_id: str) -> list[str]:
         """The active generation's id, then those that wait for it, oldest first."""
@@ -71,6 +109,14 @@ class Conversations:
                     pipe.hgetall(f"{keys.CONVERSATION}{owner}:{conversation_id}")
                 rows = await pipe.execute()
         return [_headline(i, fields) for i, fields in zip(ids, rows, strict=True) if fields]
+
+
+def _version(conversation_id: str, fields: dict[bytes, bytes]) -> Version | None:
+    if not fields:
+        return None
+    # The revision alone is not enough: a namesake counts anew, and so does a broker that lost its tail.
+    tag = b"-".join(fields.get(name, b"0") for name in (b"created_ms", b"updated_ms", b"revision"))
+    return Version(_headline(conversation_id, fields), tag.decode())
 
 
 def _headline(conversation_id: str, fields: dict[bytes, bytes]) -> Conversation:

@@ -10,11 +10,12 @@ from typing import Any, Literal, cast
 import msgspec
 from arq.jobs import serialize_job
 
-from shared import events, keys, metrics
+from shared import events, keys, messages, metrics
 from shared.broker import Broker, pack
-from shared.errors import BrokerUnavailable, Busy, IdempotencyMismatch, TooBusy
+from shared.errors import BrokerUnavailable, Busy, IdempotencyMismatch, NotFound, TooBusy
 from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal, Usage
+from shared.messages import Message
 from shared.outcome import Outcome
 from shared.replication import replicated
 
@@ -50,6 +51,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     #: With a conversation: its id and the user's message.
     conversation_id: str | None = None
     message: str = ""
+    #: The generation whose turn, with all that followed, gives way to this one.
+    replaces: str | None = None
     on_busy: OnBusy = "reject"
     on_disconnect: OnDisconnect = "continue"
     idempotency_key: str | None = None
@@ -127,7 +130,7 @@ class Generations:
 
         A known idempotency key gives the first submission's id. Raises `Busy` when the conversation
         is being answered, `TooBusy` when the queue is full, `IdempotencyMismatch` when the key came
-        with another request.
+        with another request, `NotFound` when the turn to be replaced is not in the conversation.
         """
         payload = job_payload(submission.generation_id)
         answer = await self._broker.run("create", [_creation(submission, self), payload])
@@ -139,6 +142,8 @@ class Generations:
             return known_id, False
         if outcome == "busy":
             raise Busy(field="conversation_id", detail={"generation_id": answer[1].decode()})
+        if outcome == "no_turn":
+            raise NotFound("The conversation has no turn of that generation.", field="replaces")
         if outcome == "too_busy":
             raise TooBusy(retry_after_s=2)
         if self._broker.settings.min_replicas and not await replicated(
@@ -196,7 +201,7 @@ class Generations:
                     generation_id,
                     len(log),
                     events.encode(terminal),
-                    written.closing(terminal),
+                    written.closing(generation_id, terminal),
                     int(overdue_s * 1000),
                 ],
             )
@@ -232,9 +237,16 @@ def _creation(submission: Submission, limits: Any) -> bytes:
         "record": record,
     }
     if submission.conversation_id is not None:
-        turn = {"role": "user", "content": submission.message, "ts": events.now_ms()}
+        turn = Message(
+            role="user",
+            generation_id=submission.generation_id,
+            content=submission.message,
+            ts=events.now_ms(),
+        )
         record["conversation"] = submission.conversation_id
-        record["turn"] = msgspec.json.encode(turn).decode()
+        record["turn"] = messages.encode(turn).decode()
+        if submission.replaces is not None:
+            record["replaces"] = submission.replaces
         new["conversation"] = submission.conversation_id
         new["title"] = submission.message[:80]
     if submission.idempotency_key is not None:

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from shared import events
+from shared import events, messages
 from shared.events import End, Error, Event, Terminal, Usage
+from shared.messages import Failure, Message
 
 
 class MadeCall(msgspec.Struct):
@@ -23,6 +24,7 @@ class Outcome:
         self._calls: dict[int, MadeCall] = {}
         self.tokens = 0
         self.first_token_ms: int | None = None
+        self.model: str | None = None
         #: Whether anything of the answer was written that a new start would repeat.
         self.begun = False
 
@@ -39,6 +41,8 @@ class Outcome:
     def add(self, event: Event) -> None:
         """Take one more event into account."""
         match event:
+            case events.Start():
+                self.model = event.model
             case events.Text() | events.Reasoning():
                 self.tokens += event.tokens
                 self.begun = True
@@ -64,14 +68,16 @@ class Outcome:
         """Our own count, for when the upstream gave none."""
         return Usage(prompt_tokens, self.tokens, prompt_tokens + self.tokens, estimated=True)
 
-    def closing(self, terminal: Terminal, position: str = "") -> bytes:
+    def closing(self, generation_id: str, terminal: Terminal, position: str = "") -> bytes:
         """What `lua/append.lua` and `lua/close.lua` record when *terminal* ends the log."""
+        failure = None
         fields: dict[str, str] = {"text": self.text, "usage": msgspec.json.encode(terminal.usage).decode()}
         match terminal:
             case End():
                 fields["state"] = "cancelled" if terminal.finish_reason == "cancelled" else "done"
                 fields["finish_reason"] = terminal.finish_reason
             case Error():
+                failure = Failure(terminal.code, terminal.message)
                 fields |= {"state": "failed", "error_code": terminal.code, "error_message": terminal.message}
         if self._reasoning:
             fields["reasoning"] = "".join(self._reasoning)
@@ -81,5 +87,15 @@ class Outcome:
             fields["first_token_ms"] = str(self.first_token_ms)
         if position:
             fields["position"] = position
-        reply = {"role": "assistant", "content": self.text, "ts": terminal.ts, "state": fields["state"]}
-        return msgspec.json.encode({"fields": fields, "reply": msgspec.json.encode(reply).decode()})
+        reply = Message(
+            role="assistant",
+            generation_id=generation_id,
+            content=self.text,
+            ts=terminal.ts,
+            state=fields["state"],
+            model=self.model,
+            usage=terminal.usage,
+            reasoning=fields.get("reasoning"),
+            error=failure,
+        )
+        return msgspec.json.encode({"fields": fields, "reply": messages.encode(reply).decode()})

@@ -92,7 +92,10 @@ class Settings(BaseSettings):
     #: A retried submission is recognised this long.
     idempotency_ttl_s: int = Field(24 * 3600, gt=0)
     conversation_ttl_s: int = Field(30 * 24 * 3600, gt=0)
-    max_conversation_messages: int = Field(200, gt=0)
+    #: Of a longer conversation the oldest messages are let go.
+    max_conversation_messages: int = Field(3_000, gt=0)
+    max_conversation_bytes: int = Field(8 * 1024 * 1024, gt=0)
+    #: Of an owner; the one that was used least recently is deleted.
     max_conversations: int = Field(1_000, gt=0)
 
     def refuse_open_door(self) -> None:

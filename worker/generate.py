@@ -68,7 +68,9 @@ class Attempt:
         for entry in log:
             self._producer.outcome.add(events.decode(entry.event))
         if not log:
-            writer.put(Start(ts=now_ms(), model=self._generation.model))
+            start = Start(ts=now_ms(), model=self._generation.model)
+            self._producer.outcome.add(start)
+            writer.put(start)
         return writer
 
     async def _read_log(self) -> list[Entry]:
@@ -115,7 +117,9 @@ class Attempt:
         )
 
     async def _end(self, writer: LogWriter, terminal: Terminal) -> None:
-        writer.put(terminal, self._producer.outcome.closing(terminal, str(writer.position)))
+        outcome = self._producer.outcome
+        closing = outcome.closing(self._generation.id, terminal, str(writer.position))
+        writer.put(terminal, closing)
         await writer.durable()
         while self._tools.settings.min_replicas and not writer.fenced and not await self._replicated():
             writer.repeat_last()

@@ -30,8 +30,7 @@ async def prompt_of(
     if generation.conversation is not None:
         # A client that sends its history knows better than our record of it: it may have edited turns.
         if not messages:
-            history = await conversations.messages(generation.owner, generation.conversation)
-            messages = [{"role": m.role, "content": m.content} for m in history if m.content]
+            messages = await _history(generation.owner, generation.conversation, model, conversations)
         messages = newest(messages, model.max_context_tokens)
     if model.system_prompt:
         messages = [{"role": "system", "content": model.system_prompt}, *messages]
@@ -41,6 +40,21 @@ async def prompt_of(
         parameters=request.parameters,
         prefix=prefix,
     )
+
+
+async def _history(
+    owner: str, conversation_id: str, model: Model, conversations: Conversations
+) -> Sequence[dict[str, Any]]:
+    """The newest messages, no more pages of them than the model can read."""
+    history: list[dict[str, Any]] = []
+    tokens = 0
+    async for page in conversations.pages(owner, conversation_id):
+        said = [{"role": message.role, "content": message.content} for message in page if message.content]
+        history = [*said, *history]
+        tokens += sum(_tokens(message) for message in said)
+        if tokens > model.max_context_tokens:
+            break
+    return history
 
 
 def prompt_tokens(prompt: Prompt) -> int:

@@ -38,11 +38,49 @@ local function enqueue(queue, id, now)
   redis.call('PEXPIRE', WAKE .. queue, GENERATION_TTL_MS)
 end
 
+-- Whoever knows a conversation by its revision sees that it is another now.
+local function revise(scope)
+  redis.call('HINCRBY', CONVERSATION .. scope, 'revision', 1)
+end
+
+-- Only so many messages are kept, and so many bytes of them: but the last one always.
 local function say(scope, message)
-  redis.call('RPUSH', MESSAGES .. scope, message)
-  redis.call('LTRIM', MESSAGES .. scope, -MAX_MESSAGES, -1)
+  local length = redis.call('RPUSH', MESSAGES .. scope, message)
+  local excess = redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', #message) - MAX_CONVERSATION_BYTES
+  local freed = 0
+  while length > 1 and (length > MAX_MESSAGES or freed < excess) do
+    freed = freed + #redis.call('LPOP', MESSAGES .. scope)
+    length = length - 1
+  end
+  if freed > 0 then redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', -freed) end
+  revise(scope)
   redis.call('PEXPIRE', MESSAGES .. scope, CONVERSATION_TTL_MS)
   redis.call('PEXPIRE', CONVERSATION .. scope, CONVERSATION_TTL_MS)
+end
+
+-- Where in its conversation a generation's turn begins, looked for from the end; nil where it does not.
+local function turn_of(scope, id)
+  local head = '{"role":"user","generation_id":"' .. id .. '"'
+  local last = redis.call('LLEN', MESSAGES .. scope) - 1
+  while last >= 0 do
+    local first = math.max(0, last - 49)
+    local page = redis.call('LRANGE', MESSAGES .. scope, first, last)
+    for i = #page, 1, -1 do
+      if string.sub(page[i], 1, #head) == head then return first + i - 1 end
+    end
+    last = first - 1
+  end
+end
+
+-- Take back a generation's turn and all that followed. What is gone by then, nobody has to take back.
+local function cut(scope, id)
+  local first = turn_of(scope, id)
+  if not first then return end
+  local freed = 0
+  for _ = first, redis.call('LLEN', MESSAGES .. scope) - 1 do
+    freed = freed + #redis.call('RPOP', MESSAGES .. scope)
+  end
+  redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', -freed)
 end
 
 -- An owner's conversation exists, and is the last used.
@@ -52,6 +90,7 @@ local function converse(owner, name, title, now)
     redis.call('HSET', conversation, 'title', title)
   end
   redis.call('HSET', conversation, 'updated_ms', now)
+  revise(owner .. ':' .. name)
   redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
   redis.call('ZADD', all, now, name)
   local excess = redis.call('ZCARD', all) - MAX_CONVERSATIONS
@@ -70,10 +109,11 @@ end
 
 -- A generation's turn in its conversation begins: its message is said, its job can be claimed.
 local function activate(id, now)
-  local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation', 'turn')
+  local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation', 'turn', 'replaces')
   if r[3] then
     local scope = r[2] .. ':' .. r[3]
     redis.call('HSET', CONVERSATION .. scope, 'active', id, 'updated_ms', now)
+    if r[5] then cut(scope, r[5]) end
     say(scope, r[4])
   end
   redis.call('HSET', RECORD .. id, 'queued_ms', now)
@@ -106,6 +146,7 @@ local function finish(id, closing, now)
   end
   redis.call('HDEL', CONVERSATION .. scope, 'active')
   redis.call('HSET', CONVERSATION .. scope, 'updated_ms', now)
+  revise(scope)
   if closing.reply then say(scope, closing.reply) end
   while true do
     local waiting = redis.call('LPOP', NEXT .. scope)

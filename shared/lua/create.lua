@@ -1,9 +1,10 @@
 -- Accept a generation: its record, its place in the conversation and its job, in one step.
 --
 -- ARGV  1 what to create as JSON: id, owner, conversation, on_busy, idempotency, digest, queue,
---         max_queued, title, idempotency_ttl_ms, record (a map of fields)
+--         max_queued, title, idempotency_ttl_ms, record (a map of fields; its `replaces` names a turn
+--         of this conversation)
 --       2 the arq job payload
--- gives {'created'} | {'waiting', active id, ids that wait already…} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'}
+-- gives {'created'} | {'waiting', active id, ids that wait already…} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'}
 local new, payload = cjson.decode(ARGV[1]), ARGV[2]
 local now = now_ms()
 local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
@@ -23,6 +24,7 @@ if new.conversation then
     if not state or is_terminal(state) then active = nil end
   end
   if active and new.on_busy == 'reject' then return {'busy', active} end
+  if new.record.replaces and not turn_of(scope, new.record.replaces) then return {'no_turn'} end
   if active and redis.call('LLEN', NEXT .. scope) >= MAX_WAITING then return {'too_busy'} end
 end
 

@@ -131,3 +131,16 @@ async def test_history_is_bounded_in_number(local: Local, session: ClientSession
 def turns(upstream: FakeUpstream) -> list[list[tuple[Any, Any]]]:
     """What each upstream request said, as roles and contents."""
     return [[(m["role"], m["content"]) for m in seen.body["messages"]] for seen in upstream.requests]
+
+
+async def test_a_long_conversation_is_read_page_by_page(local: Local, session: ClientSession) -> None:
+    """Of a conversation of more pages than one the model gets every message that fits, in order."""
+    async with FakeUpstream(echo=True) as upstream:
+        await local.start(upstream_model(upstream.url, max_context_tokens=330))
+        chat = ChatClient(session, local.url)
+        for number in range(60):
+            await chat.ask(f"message {number:02}", conversation_id="c1")
+    sent = [content for _, content in turns(upstream)[-1]]
+    said = [f"message {number:02}" for number in range(60) for _ in range(2)][:-1]
+    assert 100 < len(sent) < len(said)
+    assert sent == said[-len(sent) :]

@@ -41,7 +41,7 @@ def test_closing() -> None:
         (End(ts=9, finish_reason="cancelled", reason="user"), "cancelled"),
         (Error(ts=9, code="upstream_broke", message="It broke."), "failed"),
     ):
-        closing = json.loads(outcome(Text(1, "a")).closing(terminal, "1-2"))
+        closing = json.loads(outcome(Text(1, "a")).closing("gen_1", terminal, "1-2"))
         assert closing["fields"]["state"] == state
         assert closing["fields"]["text"] == "a"
         assert closing["fields"]["position"] == "1-2"

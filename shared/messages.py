@@ -1,0 +1,38 @@
+"""A conversation's messages as the broker keeps them and clients get them: the same JSON."""
+
+from typing import Literal
+
+import msgspec
+
+from shared.events import Usage
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a generation failed."""
+
+    code: str
+    message: str
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """
+    One message. Both of a turn carry the generation that answers it.
+
+    `state`, `usage`, `model`, `reasoning` and `error` are a reply's: how it ended (`done`, `failed` or
+    `cancelled`), what it cost, who gave it. No model is named where none had begun.
+    """
+
+    # `lua/_steps.lua` finds a turn by these two, as they are written first.
+    role: Literal["user", "assistant", "system"]
+    generation_id: str | None = None
+    content: str
+    ts: int
+    state: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    reasoning: str | None = None
+    error: Failure | None = None
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Message).decode
