@@ -1,0 +1,78 @@
+import type { Usage } from './events.js';
+
+/** `POST /api/chat/stream` */
+export interface ChatRequest {
+  message: string;
+  conversationId?: string | undefined;
+  model?: string | undefined;
+  maxTokens?: number | undefined;
+  /** What to do when the conversation is being answered already. */
+  onBusy?: 'reject' | 'interrupt' | 'queue' | undefined;
+  /** Whether the generation goes on when nobody reads it. */
+  onDisconnect?: 'continue' | 'cancel' | undefined;
+  /** Cut the conversation back to before this generation's turn. */
+  replaces?: string | undefined;
+  /** The same key and request give the same reply again; without one, a new one is made up. */
+  idempotencyKey?: string | undefined;
+}
+
+/** What came of a cancel request; `cancelling`: its worker has not answered yet. */
+export interface Receipt {
+  generation_id: string;
+  status: 'cancelled' | 'already_ended' | 'cancelling';
+  state: string;
+  position: string | null;
+  finish_reason: string | null;
+  usage: Usage | null;
+}
+
+/** How a generation stands. Times are ms since the epoch. */
+export interface GenerationStatus {
+  generation_id: string;
+  state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+  conversation_id: string | null;
+  model: string;
+  text: string;
+  position: string | null;
+  finish_reason: string | null;
+  error: { code: string; message: string } | null;
+  usage: Usage | null;
+  attempts: number;
+  created_ms: number;
+  started_ms: number | null;
+  first_token_ms: number | null;
+  ended_ms: number | null;
+}
+
+/** A conversation's headline. */
+export interface Conversation {
+  id: string;
+  title: string;
+  created_ms: number;
+  updated_ms: number;
+  /** The generation that answers right now. */
+  active: string | null;
+}
+
+/** One message of a conversation as the server keeps it. */
+export interface StoredMessage {
+  role: 'user' | 'assistant' | 'system';
+  content: string;
+  ts: number;
+  state?: 'done' | 'failed' | 'cancelled';
+  generation_id?: string;
+  model?: string;
+  usage?: Usage;
+  error?: { code: string; message: string };
+}
+
+export interface ConversationDetail {
+  conversation: Conversation;
+  messages: StoredMessage[];
+}
+
+export interface Model {
+  id: string;
+  owned_by?: string;
+  created?: number;
+}

@@ -1,0 +1,164 @@
+import type { ChatRequest, Conversation, ConversationDetail, GenerationStatus, Model, Receipt } from './api.js';
+import { Backoff } from './backoff.js';
+import { HeadraceError } from './error.js';
+import { type Connection, Reply, type StreamOptions, type Timing } from './reply.js';
+import { Server, type ServerOptions } from './server.js';
+import { Watch } from './watch.js';
+
+export interface ClientOptions extends ServerOptions, Partial<Timing> {
+  /** Told of every reply's connection. */
+  onConnection?: ((connection: Connection) => void) | undefined;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+}
+
+/** A conversation as it stands, or that it stands as it did. */
+export type Seen = { changed: true; etag: string | null; detail: ConversationDetail } | { changed: false };
+
+/** How long a call other than a stream may go on trying. */
+const CALL_MS = 10_000;
+
+/** One Headrace server. Works in browsers and in Node. */
+export class HeadraceClient {
+  readonly #server: Server;
+  readonly #timing: Timing;
+  readonly #onConnection: ClientOptions['onConnection'];
+
+  constructor(options: ClientOptions = {}) {
+    this.#server = new Server(options);
+    this.#onConnection = options.onConnection;
+    this.#timing = {
+      heartbeatMs: options.heartbeatMs ?? 15_000,
+      giveUpMs: options.giveUpMs ?? 300_000,
+      giveUpStartMs: options.giveUpStartMs ?? 20_000,
+      retryMs: options.retryMs ?? 1_000,
+    };
+  }
+
+  get apiKey(): string | undefined {
+    return this.#server.apiKey;
+  }
+
+  /** Used from the next request on; kept in memory only. */
+  set apiKey(key: string | undefined) {
+    this.#server.apiKey = key;
+  }
+
+  /**
+   * The reply to a message. It is sent on iteration; however often that is retried, it counts once.
+   * To stop reading leaves the generation running: `cancel` stops it.
+   */
+  start(request: ChatRequest, options: StreamOptions = {}): Reply {
+    return new Reply(this.#server, { request }, this.#telling(options), this.#timing);
+  }
+
+  /** A reply that somebody has started, from the event behind *after*, else from its beginning. */
+  attach(generationId: string, options: StreamOptions & { after?: string | undefined } = {}): Reply {
+    const subject = { generationId, after: options.after };
+    return new Reply(this.#server, subject, this.#telling(options), this.#timing);
+  }
+
+  /** Stops a generation; the receipt says what came of it. */
+  cancel(generationId: string, options: CallOptions = {}): Promise<Receipt> {
+    return this.#json('POST', `/api/chat/${encodeURIComponent(generationId)}/cancel`, options);
+  }
+
+  /** How a generation stands, with its text so far. */
+  status(generationId: string, options: CallOptions = {}): Promise<GenerationStatus> {
+    return this.#json('GET', `/api/chat/${encodeURIComponent(generationId)}`, options);
+  }
+
+  /** The caller's conversations, the last used first. */
+  async conversations(options: CallOptions & { query?: string; limit?: number } = {}): Promise<Conversation[]> {
+    const asked = new URLSearchParams();
+    if (options.query) asked.set('q', options.query);
+    if (options.limit !== undefined) asked.set('limit', String(options.limit));
+    const query = asked.size ? `?${asked}` : '';
+    const answer = await this.#json<{ conversations: Conversation[] }>('GET', `/api/conversations${query}`, options);
+    return answer.conversations;
+  }
+
+  /** A conversation with its messages; with the *etag* of last time, only if it has changed since. */
+  async conversation(id: string, options: CallOptions & { etag?: string | null } = {}): Promise<Seen> {
+    const headers: Record<string, string> = options.etag ? { 'If-None-Match': options.etag } : {};
+    const { response, text } = await this.#call('GET', conversationPath(id), options, { headers });
+    if (response.status === 304) return { changed: false };
+    return { changed: true, etag: response.headers.get('ETag'), detail: parse(text) };
+  }
+
+  rename(id: string, title: string, options: CallOptions = {}): Promise<Conversation> {
+    return this.#json('PATCH', conversationPath(id), options, { title });
+  }
+
+  /** Deletes a conversation, and stops what answers in it. */
+  async remove(id: string, options: CallOptions = {}): Promise<void> {
+    try {
+      await this.#call('DELETE', conversationPath(id), options);
+    } catch (error) {
+      // Also what a repeated request gets whose first answer was lost.
+      if (!(error instanceof HeadraceError && error.status === 404)) throw error;
+    }
+  }
+
+  async models(options: CallOptions = {}): Promise<Model[]> {
+    const answer = await this.#json<{ data: Model[] }>('GET', '/v1/models', options);
+    return answer.data;
+  }
+
+  async #json<T>(method: string, path: string, options: CallOptions, body?: unknown): Promise<T> {
+    const { text } = await this.#call(method, path, options, { body });
+    return parse(text);
+  }
+
+  /** All calls here can be repeated safely, and are until one is answered. */
+  async #call(
+    method: string,
+    path: string,
+    options: CallOptions,
+    sent: { body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<{ response: Response; text: string }> {
+    const owner = options.signal ?? new AbortController().signal;
+    const backoff = new Backoff(this.#timing.retryMs / 4, CALL_MS);
+    while (true) {
+      const began = Date.now();
+      const watch = new Watch(CALL_MS, owner);
+      try {
+        return await watch.guard(this.#server.answer(method, path, { ...sent, signal: watch.signal }));
+      } catch (error) {
+        owner.throwIfAborted();
+        if (!(error instanceof HeadraceError)) throw error;
+        await backoff.wait(error, Date.now() - began, owner);
+      } finally {
+        watch.close();
+      }
+    }
+  }
+
+  #telling(options: StreamOptions): StreamOptions {
+    return {
+      signal: options.signal,
+      onConnection: (connection) => {
+        options.onConnection?.(connection);
+        this.#onConnection?.(connection);
+      },
+    };
+  }
+}
+
+function conversationPath(id: string): string {
+  return `/api/conversations/${encodeURIComponent(id)}`;
+}
+
+function parse<T>(text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    throw new HeadraceError(
+      'The server sent an answer that is not JSON.',
+      { code: 'invalid_answer', retryable: false },
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,64 @@
+import { HeadraceError } from './error.js';
+import type { ToolCall, Usage } from './events.js';
+import type { Connection } from './reply.js';
+
+export type MessageState = 'sending' | 'queued' | 'streaming' | 'done' | 'failed' | 'cancelled';
+
+export interface ChatError {
+  code: string;
+  message: string;
+  retryable: boolean;
+  status?: number;
+  retryAfterMs?: number;
+}
+
+export interface ChatMessage {
+  /** Stays the same from the first keystroke's optimistic message to the stored one. */
+  readonly id: string;
+  readonly role: 'user' | 'assistant' | 'system';
+  readonly content: string;
+  readonly reasoning?: string;
+  /** In ms since the epoch. */
+  readonly createdAt: number;
+  readonly state: MessageState;
+  readonly generationId?: string;
+  readonly model?: string;
+  readonly usage?: Usage;
+  readonly error?: ChatError;
+  readonly toolCalls?: readonly ToolCall[];
+}
+
+/** How a conversation stands. Immutable; a message that has not changed is the same object as before. */
+export interface ChatSnapshot {
+  readonly conversationId: string;
+  readonly messages: readonly ChatMessage[];
+  /** Whether the messages are being fetched for the first time. */
+  readonly isLoading: boolean;
+  /** Whether a reply is on its way: sent, queued or arriving. */
+  readonly isStreaming: boolean;
+  /** The text so far of the reply on its way. */
+  readonly streamingText: string;
+  readonly error: ChatError | null;
+  /** Its place in the queue; 1 is next. */
+  readonly queuePlace: number | null;
+  /** Of the last reply. */
+  readonly usage: Usage | null;
+  /** Of the reply on its way over its last seconds, else of the last one as a whole. */
+  readonly tokensPerSecond: number | null;
+  readonly connection: Connection;
+  readonly title: string | null;
+}
+
+export function chatError(error: unknown): ChatError {
+  if (!(error instanceof HeadraceError)) {
+    return { code: 'internal', message: error instanceof Error ? error.message : String(error), retryable: false };
+  }
+  const { code, message, retryable, status, retryAfterMs } = error;
+  return {
+    code,
+    message,
+    retryable,
+    ...(status !== undefined && { status }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  };
+}

@@ -1,0 +1,205 @@
+import type { ChatRequest } from './api.js';
+import { Backoff } from './backoff.js';
+import { HeadraceError, refusal } from './error.js';
+import { isTerminal, parseEvent, type StreamEvent } from './events.js';
+import { FrameReader } from './frames.js';
+import { isOffline } from './network.js';
+import { type Position, parsePosition, relation } from './position.js';
+import type { Server } from './server.js';
+import { Watch } from './watch.js';
+
+export type Connection = 'idle' | 'connecting' | 'open' | 'reconnecting' | 'offline';
+
+export interface StreamOptions {
+  /** Ends the reading; the generation goes on. */
+  signal?: AbortSignal | undefined;
+  onConnection?: ((connection: Connection) => void) | undefined;
+}
+
+/** Times of a client, in ms. */
+export interface Timing {
+  /** The server's heartbeat; two and a half of silence are a dead connection. */
+  heartbeatMs: number;
+  /** Longest time without progress of a reply that the server has accepted … */
+  giveUpMs: number;
+  /** … and of one that it has not: then nothing is lost by saying so soon. */
+  giveUpStartMs: number;
+  /** The first delay before a reconnect, until the server names its own. */
+  retryMs: number;
+}
+
+/** What to ask for: a new reply, or one that somebody has started. */
+export type Subject = { request: ChatRequest } | { generationId: string; after?: string | undefined };
+
+/**
+ * One reply, iterated over once. It outlives its connections: when one breaks the next goes on behind the
+ * last event, so its reader gets every event once, in order. Ends behind the terminal event.
+ *
+ * Throws `HeadraceError` when the server refuses, or makes no progress for too long.
+ */
+export class Reply implements AsyncIterable<StreamEvent> {
+  /** Resolves with the generation's id once the server has accepted the request. */
+  readonly accepted: Promise<string>;
+  generationId: string | null = null;
+  conversationId: string | null = null;
+  /** The last event's place in the log. */
+  position: string | null = null;
+  readonly #server: Server;
+  readonly #subject: Subject;
+  readonly #options: StreamOptions;
+  readonly #timing: Timing;
+  readonly #key: string;
+  readonly #backoff: Backoff;
+  readonly #close = new AbortController();
+  readonly #signal: AbortSignal;
+  #last: Position | null = null;
+  #accept!: (generationId: string) => void;
+  #refuse!: (reason: unknown) => void;
+
+  constructor(server: Server, subject: Subject, options: StreamOptions, timing: Timing) {
+    this.#server = server;
+    this.#subject = subject;
+    this.#options = options;
+    this.#timing = timing;
+    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#close.signal]) : this.#close.signal;
+    this.#backoff = new Backoff(timing.retryMs, timing.giveUpStartMs);
+    this.accepted = new Promise((resolve, reject) => {
+      this.#accept = resolve;
+      this.#refuse = reject;
+    });
+    this.accepted.catch(() => {});
+    this.#key = ('request' in subject && subject.request.idempotencyKey) || crypto.randomUUID();
+    if ('generationId' in subject) {
+      this.position = subject.after ?? null;
+      this.#last = subject.after ? parsePosition(subject.after) : null;
+      this.#known(subject.generationId);
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<StreamEvent, void, void> {
+    try {
+      this.#tell('connecting');
+      while (true) {
+        const began = Date.now();
+        let failure: HeadraceError;
+        try {
+          for await (const event of this.#connection()) {
+            yield event;
+            if (isTerminal(event)) return;
+          }
+          return;
+        } catch (error) {
+          this.#signal.throwIfAborted();
+          if (!(error instanceof HeadraceError)) throw error;
+          failure = error;
+        }
+        this.#tell(isOffline() ? 'offline' : 'reconnecting');
+        if (failure.code === 'moved') continue;
+        const tookMs = Math.min(Date.now() - began, this.#silenceMs);
+        await this.#backoff.wait(failure, tookMs, this.#signal);
+      }
+    } catch (error) {
+      this.#refuse(error);
+      throw error;
+    } finally {
+      this.#close.abort();
+      this.#refuse(new HeadraceError('Nobody reads this reply any more.', { code: 'closed', retryable: false }));
+      this.#tell('idle');
+    }
+  }
+
+  /** What one connection brings that is new. Ends where nothing follows; throws when it broke. */
+  async *#connection(): AsyncGenerator<StreamEvent, void, void> {
+    const watch = new Watch(this.#silenceMs, this.#signal);
+    try {
+      const response = await watch.guard(this.#request(watch.signal));
+      if (response.status >= 400) throw await watch.guard(refusal(response));
+      this.#answered(response);
+      if (response.status === 204 || response.body === null) return;
+      this.#tell('open');
+      // A heartbeat is progress: the server is there, and has nothing to say.
+      const frames = new FrameReader(() => this.#backoff.progressed());
+      const body = response.body.getReader();
+      while (true) {
+        const { done, value } = await watch.guard(body.read());
+        if (done) break;
+        watch.alive();
+        const read = frames.feed(value);
+        if (frames.retryMs !== null) this.#backoff.baseMs = frames.retryMs;
+        for (const frame of read) {
+          const event = this.#take(frame.data, frame.id);
+          if (event) yield event;
+        }
+      }
+    } finally {
+      watch.close();
+    }
+    throw new HeadraceError('The connection ended before the reply did.', { code: 'cut', retryable: true });
+  }
+
+  #request(signal: AbortSignal): Promise<Response> {
+    if (this.generationId === null && 'request' in this.#subject) {
+      const headers = { 'Idempotency-Key': this.#key, Accept: 'text/event-stream' };
+      return this.#server.request('POST', '/api/chat/stream', { body: wire(this.#subject.request), headers, signal });
+    }
+    const headers: Record<string, string> = { Accept: 'text/event-stream' };
+    if (this.position !== null) headers['Last-Event-ID'] = this.position;
+    return this.#server.request('GET', `/api/chat/${encodeURIComponent(this.generationId ?? '')}/stream`, {
+      headers,
+      signal,
+    });
+  }
+
+  #answered(response: Response): void {
+    this.conversationId = response.headers.get('X-Conversation-Id') ?? this.conversationId;
+    const generationId = response.headers.get('X-Generation-Id');
+    if (generationId !== null) this.#known(generationId);
+  }
+
+  #known(generationId: string): void {
+    this.generationId = generationId;
+    this.#backoff.limitMs = this.#timing.giveUpMs;
+    this.#accept(generationId);
+  }
+
+  /** The event, if it is new. Throws `gap` where events are missing: the log has them. */
+  #take(data: string, id: string | null): StreamEvent | null {
+    const position = id === null ? null : parsePosition(id);
+    if (position !== null) {
+      const standing = relation(this.#last, position);
+      if (standing === 'known') return null;
+      if (standing === 'gap') throw new HeadraceError('Events are missing.', { code: 'gap', retryable: true });
+    }
+    const event = parseEvent(data, id);
+    if (event?.type === 'start') {
+      this.conversationId = event.conversationId ?? this.conversationId;
+      if (event.generationId) this.#known(event.generationId);
+    }
+    if (position !== null) {
+      this.#last = position;
+      this.position = id;
+      this.#backoff.progressed();
+    }
+    return event?.type === 'unknown' ? null : event;
+  }
+
+  get #silenceMs(): number {
+    return this.#timing.heartbeatMs * 2.5;
+  }
+
+  #tell(connection: Connection): void {
+    this.#options.onConnection?.(connection);
+  }
+}
+
+function wire(request: ChatRequest): Record<string, unknown> {
+  return {
+    message: request.message,
+    conversation_id: request.conversationId,
+    model: request.model,
+    max_tokens: request.maxTokens,
+    on_busy: request.onBusy,
+    on_disconnect: request.onDisconnect,
+    replaces: request.replaces,
+  };
+}

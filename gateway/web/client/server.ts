@@ -1,0 +1,61 @@
+import { HeadraceError, refusal } from './error.js';
+
+export interface ServerOptions {
+  /** Where Headrace is; a page that Headrace serves itself needs none. */
+  baseUrl?: string | undefined;
+  apiKey?: string | undefined;
+  fetch?: typeof fetch | undefined;
+}
+
+export interface Call {
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal: AbortSignal;
+}
+
+/** One server: its address, its key, and how to ask it. */
+export class Server {
+  readonly #baseUrl: string;
+  readonly #fetch: typeof fetch;
+  /** May change: a page asks for it after the first 401. */
+  apiKey: string | undefined;
+
+  constructor(options: ServerOptions) {
+    this.#baseUrl = (options.baseUrl ?? '').replace(/\/+$/, '');
+    this.apiKey = options.apiKey;
+    const given = options.fetch;
+    this.#fetch = given ?? ((...call) => fetch(...call));
+  }
+
+  /** The answer, whatever its status. Throws `unreachable`, or the signal's reason. */
+  async request(method: string, path: string, { body, headers, signal }: Call): Promise<Response> {
+    const sent = new Headers(headers);
+    if (this.apiKey) sent.set('Authorization', `Bearer ${this.apiKey}`);
+    if (body !== undefined) sent.set('Content-Type', 'application/json');
+    const content = body === undefined ? null : JSON.stringify(body);
+    try {
+      return await this.#fetch(this.#baseUrl + path, {
+        method,
+        headers: sent,
+        body: content,
+        signal,
+        cache: 'no-store',
+      });
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new HeadraceError('The server cannot be reached.', { code: 'unreachable', retryable: true }, { cause });
+    }
+  }
+
+  /** The answer, read to its end. Throws what the server says above 399. */
+  async answer(method: string, path: string, call: Call): Promise<{ response: Response; text: string }> {
+    const response = await this.request(method, path, call);
+    if (response.status >= 400) throw await refusal(response);
+    try {
+      return { response, text: await response.text() };
+    } catch (cause) {
+      call.signal.throwIfAborted();
+      throw new HeadraceError('The answer broke off.', { code: 'unreachable', retryable: true }, { cause });
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import type { StoredMessage } from './api.js';
+import type { ChatMessage } from './messages.js';
+
+/**
+ * The server's messages in place of ours. Ids stay, and what has not changed stays the same object;
+ * what the server does not keep (reasoning, tool calls) stays too, and so do messages it never got.
+ */
+export function merge(ours: readonly ChatMessage[], stored: readonly StoredMessage[]): readonly ChatMessage[] {
+  const known = new Map(ours.filter((message) => !isUnsent(message)).map((message) => [key(message), message]));
+  const seen = new Set<string>();
+  const arrived: ChatMessage[] = [];
+  const merged = stored.map((message) => {
+    const id = unique(storedId(message), seen);
+    const turn = message.generation_id && `${message.generation_id}:${message.role}`;
+    const before = (turn && known.get(turn)) || known.get(id);
+    const now = adopt(message, id, before);
+    if (!before) arrived.push(now);
+    return now;
+  });
+  const unsent = ours.filter((message) => isUnsent(message) && !isAmong(arrived, message));
+  const all = [...merged, ...unsent];
+  return all.length === ours.length && all.every((message, index) => message === ours[index]) ? ours : all;
+}
+
+/** A message of ours that the server has not accepted. */
+export function isUnsent(message: ChatMessage): boolean {
+  return message.role === 'user' && message.generationId === undefined && message.state !== 'done';
+}
+
+/** The message that *assistant* answers. */
+export function question(messages: readonly ChatMessage[], assistant: ChatMessage): ChatMessage | undefined {
+  const before = messages.slice(0, messages.indexOf(assistant));
+  const users = before.filter((message) => message.role === 'user');
+  return users.findLast((user) => user.generationId === assistant.generationId) ?? users.at(-1);
+}
+
+function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefined): ChatMessage {
+  const now: ChatMessage = {
+    ...(before?.reasoning && { reasoning: before.reasoning }),
+    ...(before?.toolCalls && { toolCalls: before.toolCalls }),
+    ...(before?.usage && { usage: before.usage }),
+    ...(before?.model && { model: before.model }),
+    id: before?.id ?? id,
+    role: stored.role,
+    content: stored.content,
+    createdAt: before?.createdAt ?? stored.ts,
+    state: stored.state ?? 'done',
+    ...(stored.generation_id && { generationId: stored.generation_id }),
+    ...(stored.model && { model: stored.model }),
+    ...(stored.usage && { usage: stored.usage }),
+    ...(stored.error && { error: before?.error ?? { ...stored.error, retryable: true } }),
+  };
+  return before && same(before, now) ? before : now;
+}
+
+/** Whether one that we believe unsent has arrived after all: its request was accepted, the answer lost. */
+function isAmong(arrived: readonly ChatMessage[], unsent: ChatMessage): boolean {
+  return arrived.some((message) => message.role === 'user' && message.content === unsent.content.trim());
+}
+
+function same(a: ChatMessage, b: ChatMessage): boolean {
+  if (a.content !== b.content || a.state !== b.state || a.generationId !== b.generationId || a.model !== b.model) {
+    return false;
+  }
+  return JSON.stringify([a.usage, a.error]) === JSON.stringify([b.usage, b.error]);
+}
+
+function key(message: ChatMessage): string {
+  return message.generationId ? `${message.generationId}:${message.role}` : message.id;
+}
+
+function storedId(message: StoredMessage): string {
+  return `${message.generation_id ?? message.ts}:${message.role}`;
+}
+
+function unique(id: string, seen: Set<string>): string {
+  let free = id;
+  for (let n = 2; seen.has(free); n += 1) free = `${id}:${n}`;
+  seen.add(free);
+  return free;
+}

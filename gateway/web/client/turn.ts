@@ -1,0 +1,111 @@
+import { isTerminal, type StreamEvent, type ToolCall, type Usage } from './events.js';
+import type { ChatError, ChatMessage, MessageState } from './messages.js';
+import { Rate } from './rate.js';
+
+/** A reply on its way: events in, the assistant's message out. Costs the same for every delta, however long the text. */
+export class Turn {
+  readonly id: string;
+  readonly rate = new Rate();
+  readonly reading = new AbortController();
+  readonly #createdAt = Date.now();
+  generationId: string | null;
+  state: MessageState = 'sending';
+  text = '';
+  queuePlace: number | null = null;
+  usage: Usage | null = null;
+  error: ChatError | null = null;
+  #model: string | null = null;
+  #reasoning = '';
+  #toolCalls: readonly ToolCall[] = [];
+  #message: ChatMessage | null = null;
+
+  constructor(generationId: string | null, id?: string) {
+    this.generationId = generationId;
+    this.id = id ?? (generationId ? `${generationId}:assistant` : crypto.randomUUID());
+  }
+
+  get ended(): boolean {
+    return this.state === 'done' || this.state === 'failed' || this.state === 'cancelled';
+  }
+
+  apply(event: StreamEvent): void {
+    this.#message = null;
+    if (event.type !== 'queued') this.queuePlace = null;
+    if (!isTerminal(event)) this.state = event.type === 'queued' ? 'queued' : 'streaming';
+    switch (event.type) {
+      case 'queued':
+        this.queuePlace = event.place;
+        break;
+      case 'start':
+        this.#model = event.model || null;
+        break;
+      case 'chunk':
+        this.text += event.text;
+        this.rate.add(event.ts, event.tokens);
+        break;
+      case 'reasoning':
+        this.#reasoning += event.text;
+        this.rate.add(event.ts, event.tokens);
+        break;
+      case 'tool_call':
+        this.#toolCalls = joined(this.#toolCalls, event.call);
+        break;
+      case 'reset':
+        this.text = '';
+        this.#reasoning = '';
+        this.#toolCalls = [];
+        break;
+      case 'end':
+        this.usage = event.usage;
+        this.state = event.finishReason === 'cancelled' ? 'cancelled' : 'done';
+        break;
+      case 'error':
+        this.usage = event.usage;
+        this.fail({ code: event.code, message: event.message, retryable: event.retryable });
+    }
+  }
+
+  /** How it ended, from another source than its stream. */
+  settle(state: MessageState, text?: string, usage?: Usage | null): void {
+    this.#message = null;
+    this.state = state;
+    this.queuePlace = null;
+    if (text !== undefined) this.text = text;
+    if (usage) this.usage = usage;
+  }
+
+  fail(error: ChatError): void {
+    this.settle('failed');
+    this.error = error;
+  }
+
+  /** The same object until something changes. */
+  get message(): ChatMessage {
+    this.#message ??= {
+      id: this.id,
+      role: 'assistant',
+      content: this.text,
+      createdAt: this.#createdAt,
+      state: this.state,
+      ...(this.#reasoning && { reasoning: this.#reasoning }),
+      ...(this.generationId && { generationId: this.generationId }),
+      ...(this.#model && { model: this.#model }),
+      ...(this.usage && { usage: this.usage }),
+      ...(this.error && { error: this.error }),
+      ...(this.#toolCalls.length > 0 && { toolCalls: this.#toolCalls }),
+    };
+    return this.#message;
+  }
+}
+
+function joined(calls: readonly ToolCall[], piece: ToolCall): readonly ToolCall[] {
+  const known = calls.find((call) => call.index === piece.index);
+  if (!known) return [...calls, piece];
+  const whole = {
+    index: known.index,
+    id: known.id || piece.id,
+    name: known.name + piece.name,
+    arguments: known.arguments + piece.arguments,
+  };
+  return calls.map((call) => (call === known ? whole : call));
+}

@@ -1,0 +1,1 @@
+export { type StreamingChatOptions, type UseStreamingChat, useStreamingChat } from './useStreamingChat.js';
