@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.auth import Keyring
 from gateway.middleware import MIDDLEWARES, tell_request_id
 from gateway.openapi import document
+from gateway.pages import Pages
 from gateway.relay import Relay
 from gateway.routes import ROUTES
 from gateway.state import STATE, State
@@ -26,9 +27,10 @@ _EXPOSED = (
 )
 
 
-def make_app(settings: Settings, models: Models) -> web.Application:
+def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> web.Application:
     """An application that connects to its broker when it starts, and lets go of it when it ends."""
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=settings.max_body_bytes)
+    shown = app.router.add_routes((pages or Pages()).routes)
     broker = Broker(settings)
     generations = Generations(
         broker, max_queued=settings.max_queued, idempotency_ttl_s=settings.idempotency_ttl_s
@@ -43,7 +45,10 @@ def make_app(settings: Settings, models: Models) -> web.Application:
         relay=Relay(broker, generations, settings),
         keyring=Keyring(settings),
         openapi=document(ROUTES, version("headrace")),
-        public=frozenset(route.path for route in ROUTES if route.public),
+        public=frozenset(
+            [route.path for route in ROUTES if route.public]
+            + [route.resource.canonical for route in shown if route.resource is not None]
+        ),
     )
     cors = aiohttp_cors.setup(app, defaults={origin: _allowed() for origin in settings.origins})
     for route in ROUTES:

@@ -18,9 +18,21 @@ class Health(msgspec.Struct, frozen=True):
     timestamp: str
 
 
+class Heartbeat(Health, frozen=True):
+    """A sign of life, and how often a silent stream gives one."""
+
+    heartbeat_ms: int
+
+
 async def live(request: web.Request) -> web.StreamResponse:
     """This process runs."""
     return answer_json(Health("ok", iso(now_ms())))
+
+
+async def beat(request: web.Request) -> web.StreamResponse:
+    """This process runs. A stream that has been silent for several of its heartbeats is broken."""
+    heartbeat_ms = round(request.app[STATE].settings.heartbeat_s * 1000)
+    return answer_json(Heartbeat("ok", iso(now_ms()), heartbeat_ms))
 
 
 async def ready(request: web.Request) -> web.StreamResponse:

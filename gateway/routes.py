@@ -184,7 +184,7 @@ ROUTES: Sequence[Route] = (
     Route(
         "GET", "/v1/models/{model}", model_list.detail, gives=model_list.ModelEntry, errors=(401, 404, 503)
     ),
-    Route("GET", "/api/heartbeat", health.live, gives=health.Health, errors=(), public=True),
+    Route("GET", "/api/heartbeat", health.beat, gives=health.Heartbeat, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),
     Route("GET", "/readyz", health.ready, gives=health.Health, errors=(503,), public=True),
     Route("GET", "/metrics", health.expose, gives="text/plain", errors=(), public=True),

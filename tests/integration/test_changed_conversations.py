@@ -227,4 +227,4 @@ async def search(chat: ChatClient, query: str, limit: int = 100) -> Any:
 
 def ended(stack: Stack, generation_id: str) -> bool:
     """Whether the broker says so."""
-    return stack.redis.hget(keys.RECORD + generation_id, "state") == b"cancelled"
+    return bool(stack.redis.hget(keys.RECORD + generation_id, "state") == b"cancelled")

@@ -53,8 +53,8 @@ async def test_no_such_turn(chat: ChatClient) -> None:
         assert (refused.status, refused.error["field"]) == (404, "replaces")
     refused = await chat.submit("Hi", conversation_id="c3", replaces=reader.generation_id)
     assert refused.status == 404
-    for fields in ({}, {"conversation_id": "c1"}):
-        refused = await chat.submit("Hi", replaces="" if fields else reader.generation_id, **fields)
+    for conversation_id, replaced in ((None, reader.generation_id), ("c1", ""), ("c1", "a b")):
+        refused = await chat.submit("Hi", conversation_id=conversation_id, replaces=replaced)
         assert (refused.status, refused.error["field"]) == (400, "replaces")
     assert await chat.conversation("c1") == before
     assert (await chat.call("GET", "/api/conversations/c3")).status == 404
