@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from aiohttp.pytest_plugin import AiohttpServer
+from openai import AsyncOpenAI
 
 from tests import invariants
 from tests.broker import EmbeddedBroker
@@ -47,6 +49,23 @@ async def session() -> AsyncIterator[ClientSession]:
     """An HTTP client without a limit on connections."""
     async with ClientSession(connector=TCPConnector(limit=0), timeout=ClientTimeout(total=60)) as session:
         yield session
+
+
+OpenClient = Callable[..., AsyncOpenAI]
+
+
+@pytest.fixture
+async def open_client() -> AsyncIterator[OpenClient]:
+    """Makes OpenAI's client for a gateway's address, as published but for not trying again by itself."""
+    async with AsyncExitStack() as stack:
+
+        def make(url: str, **options: Any) -> AsyncOpenAI:
+            defaults: dict[str, Any] = {"api_key": "none", "max_retries": 0}
+            client = AsyncOpenAI(base_url=f"{url}/v1", **defaults | options)
+            stack.push_async_exit(client)
+            return client
+
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared import events, keys
 from shared.events import End, Error
+from tests.eventually import eventually
 
 _OURS = {"gateway", "shared", "worker"}
 _ROOT = Path(__file__).parents[1]
@@ -41,6 +42,16 @@ def badly_ended(broker: Any) -> list[str]:
         if terminal.count(True) != 1 or not terminal[-1]:
             wrong.append(f"{generation_id} {state} {log[-3:]}")
     return wrong
+
+
+async def settled(broker: Any, timeout_s: float = 5) -> None:
+    """Once every generation has come to its one end: check what is left of them, and remove it."""
+    await eventually(
+        lambda: not not_ended(broker), lambda: f"generations end: {not_ended(broker)}", timeout_s
+    )
+    assert not (wrong := badly_ended(broker)), wrong
+    assert not (eternal := keys_without_ttl(broker)), eternal
+    broker.flushdb()
 
 
 def unfinished_tasks() -> list[str]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from tests import invariants
 from tests.broker import EmbeddedBroker
-from tests.eventually import eventually
 from tests.program import Program, environment, free_port
 
 #: Said behind a model's own entries. `plain` cannot go on from a prefix, `single` runs one at a time.
@@ -101,14 +100,7 @@ class Stack:
         """Stop what still runs through the API, and check that all of it came to its one end."""
         for generation_id in invariants.not_ended(self.redis):
             self._cancel(generation_id)
-        await eventually(
-            lambda: not invariants.not_ended(self.redis),
-            lambda: f"generations end: {invariants.not_ended(self.redis)}",
-            timeout_s,
-        )
-        assert not (wrong := invariants.badly_ended(self.redis)), wrong
-        assert not (eternal := invariants.keys_without_ttl(self.redis)), eternal
-        self.redis.flushdb()
+        await invariants.settled(self.redis, timeout_s)
 
     def stop(self) -> None:
         """Drain all of it; no process may have said `Traceback`."""

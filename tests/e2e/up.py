@@ -98,7 +98,8 @@ class Up:
         if self.is_alive:
             self.signal(signal.SIGTERM)
             await self.ended()
-        await self.alone()
+        if sys.platform == "linux":
+            await self.alone()
 
     @property
     def is_alive(self) -> bool:

@@ -1,4 +1,4 @@
-"""OpenAI's JavaScript client, as published, against the gateway."""
+"""OpenAI's JavaScript client, as published, at a running `headrace up`."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import pytest
 
 from tests import node_clients
 from tests.chat_client import script
+from tests.e2e.system import System
 from tests.node_clients import play
-from tests.stack import Stack
 from worker.backends.script import expected_text
 
 LENGTH = 12
@@ -17,12 +17,6 @@ LENGTH = 12
 def packages() -> None:
     """The clients of `tests/node` are installed."""
     node_clients.install()
-
-
-@pytest.fixture
-def url(stack: Stack) -> str:
-    """The first gateway's address."""
-    return stack.gateways[0].url
 
 
 def request(message: str, **fields: Any) -> dict[str, Any]:
@@ -42,6 +36,15 @@ async def test_a_streamed_completion(url: str) -> None:
     assert seen["chunks"][0]["choices"][0]["delta"]["role"] == "assistant"
 
 
+async def test_a_whole_completion(url: str) -> None:
+    """Without `stream` the client gets one object with the text, the reason and the usage."""
+    seen = await play("openai_chat", url=url, request=request(script(length=LENGTH)), whole=True)
+    (choice,) = seen["completion"]["choices"]
+    assert choice["message"]["content"] == expected_text({"length": LENGTH})
+    assert choice["finish_reason"] == "stop"
+    assert seen["completion"]["usage"]["completion_tokens"] == LENGTH
+
+
 async def test_a_streamed_tool_call(url: str) -> None:
     """The client puts a tool call's pieces together into one with whole arguments."""
     seen = await play("openai_chat", url=url, request=request(script(length=2, tool_call=True)))
@@ -53,9 +56,12 @@ async def test_a_streamed_tool_call(url: str) -> None:
 
 async def test_a_refusal(url: str) -> None:
     """What we refuse is the client's own error class, with our code and the parameter at fault."""
-    seen = await play("openai_chat", url=url, request={**request("Hello"), "n": 2})
+    refused = {**request("Hello"), "n": 2}
+    seen = await play("openai_chat", url=url, request=refused, maxRetries=2)
     assert (seen["error"]["name"], seen["error"]["status"]) == ("BadRequestError", 400)
     assert seen["error"]["param"] == "n"
+    assert seen["error"]["headers"]["x-should-retry"] == "false"
+    assert seen["seen"] == [400]
 
 
 async def test_a_failure_in_mid_stream(url: str) -> None:
@@ -76,10 +82,10 @@ async def test_a_streamed_response(url: str) -> None:
 
 
 @pytest.mark.parametrize("leave_after", [1, 4, 9])
-async def test_a_response_taken_up_elsewhere(stack: Stack, url: str, leave_after: int) -> None:
+async def test_a_response_taken_up_elsewhere(system: System, url: str, leave_after: int) -> None:
     """P1: a background response that was left goes on at another gateway behind `starting_after`."""
     asked = {"model": "scripted", "input": script(length=LENGTH, rate=40)}
-    elsewhere = stack.gateways[1].url
+    elsewhere = system.elsewhere
     seen = await play("openai_responses", url=url, elsewhere=elsewhere, request=asked, leaveAfter=leave_after)
     numbers = [event["sequence_number"] for event in seen["events"]]
     assert numbers == list(range(len(numbers)))
@@ -87,9 +93,9 @@ async def test_a_response_taken_up_elsewhere(stack: Stack, url: str, leave_after
     assert "".join(deltas) == seen["response"]["output_text"] == expected_text({"length": LENGTH})
 
 
-async def test_a_response_cancelled_elsewhere(stack: Stack, url: str) -> None:
+async def test_a_response_cancelled_elsewhere(system: System, url: str) -> None:
     """P5: a background response is cancelled from any gateway, as often as one likes."""
     asked = {"model": "scripted", "input": script(stall_after=2)}
-    elsewhere = stack.gateways[1].url
+    elsewhere = system.elsewhere
     seen = await play("openai_responses", url=url, elsewhere=elsewhere, request=asked, cancel=True)
     assert (seen["receipt"]["status"], seen["again"]["status"]) == ("cancelled", "cancelled")

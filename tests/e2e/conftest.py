@@ -1,0 +1,47 @@
+"""A running `headrace up` that tests share, and the clients that drive it."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from aiohttp import ClientSession
+from openai import AsyncOpenAI
+
+from tests.chat_client import ChatClient
+from tests.conftest import OpenClient
+from tests.e2e.system import System
+
+
+@pytest.fixture(scope="session")
+def shared_system() -> Iterator[System]:
+    """Started once for all tests of this process."""
+    system = System()
+    try:
+        system.start()
+        yield system
+    finally:
+        system.stop()
+
+
+@pytest.fixture
+async def system(shared_system: System, session: ClientSession) -> AsyncIterator[System]:
+    """After the test all its generations must have come to their one end."""
+    yield shared_system
+    await shared_system.settle(session)
+
+
+@pytest.fixture
+def url(system: System) -> str:
+    """The first gateway's address."""
+    return system.url
+
+
+@pytest.fixture
+def chat(url: str, session: ClientSession) -> ChatClient:
+    """A client of the native API, at the first gateway."""
+    return ChatClient(session, url)
+
+
+@pytest.fixture
+def openai(url: str, open_client: OpenClient) -> AsyncOpenAI:
+    """OpenAI's client, at the first gateway."""
+    return open_client(url)
