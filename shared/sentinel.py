@@ -1,16 +1,20 @@
 """
 Finding the primary through Redis Sentinel, anew for each connection, so that all of them follow a failover.
+While there are connections it is looked for all the time: a primary that hangs never says that it is none.
 
 An address is `redis+sentinel://[user:password@]host:port,…/service[/database]`, with `rediss+` for TLS.
 https://redis.io/docs/latest/develop/reference/sentinel-clients/
 """
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from weakref import WeakSet
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.exceptions import RedisError
 
 _SCHEMES = {
     "redis+sentinel": SentinelManagedConnection,
@@ -19,6 +23,8 @@ _SCHEMES = {
 _DEFAULT_PORT = 26379
 #: A sentinel that does not answer is passed over for the next.
 _ANSWER_WITHIN_S = 0.5
+#: How often they are asked whether the primary is another.
+_LOOK_S = 0.25
 
 
 class Sentinels:
@@ -45,28 +51,48 @@ class Sentinels:
         timeouts = {"socket_timeout": _ANSWER_WITHIN_S, "socket_connect_timeout": _ANSWER_WITHIN_S}
         self._sentinel = Sentinel(hosts, sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
         self._primary: tuple[str, int] | None = None
-        self._pools: WeakSet[SentinelPool] = WeakSet()
+        #: All that were opened, whether a pool still knows them or not.
+        self._connections: WeakSet[Any] = WeakSet()
+        self._looking: asyncio.Task[None] | None = None
 
     def pool(self, **options: Any) -> "SentinelPool":
         """A pool of connections to the primary."""
-        pool = SentinelPool(self, **self._options, **options)
-        self._pools.add(pool)
-        return pool
+        return SentinelPool(self, **self._options, **options)
+
+    def opens(self, connection: Any) -> None:
+        """*connection* is to stay with the primary only as long as that is the primary."""
+        self._connections.add(connection)
 
     async def primary(self) -> tuple[str, int]:
         """Where the primary is now. Nothing stays with an old one, which may hang and never say so."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        return await self._ask()
+
+    async def close(self) -> None:
+        """Close the connections to the sentinels themselves."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._looking
+        for sentinel in self._sentinel.sentinels:
+            await sentinel.aclose()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            # While they elect another there is none.
+            with suppress(RedisError, OSError):
+                await self._ask()
+
+    async def _ask(self) -> tuple[str, int]:
         primary: tuple[str, int] = await self._sentinel.discover_master(self._service)
         if primary != self._primary:
             known, self._primary = self._primary, primary
             if known is not None:
-                for pool in list(self._pools):
-                    await pool.disconnect()
+                for connection in list(self._connections):
+                    _break(connection)
         return primary
-
-    async def close(self) -> None:
-        """Close the connections to the sentinels themselves."""
-        for sentinel in self._sentinel.sentinels:
-            await sentinel.aclose()
 
 
 class SentinelPool(BlockingConnectionPool):
@@ -81,6 +107,12 @@ class SentinelPool(BlockingConnectionPool):
         self.connection_kwargs["connection_pool"] = self
         self._sentinels = sentinels
 
+    def make_connection(self) -> Any:
+        """One more, which a failover breaks."""
+        connection = super().make_connection()  # type: ignore[no-untyped-call]
+        self._sentinels.opens(connection)
+        return connection
+
     async def get_master_address(self) -> tuple[str, int]:
         """Where the next connection goes."""
         return await self._sentinels.primary()
@@ -89,6 +121,12 @@ class SentinelPool(BlockingConnectionPool):
 def is_sentinel(url: str) -> bool:
     """Whether *url* names sentinels rather than a broker."""
     return urlsplit(url).scheme in _SCHEMES
+
+
+def _break(connection: Any) -> None:
+    # Closing would first wait for a server that hangs to take what was still to be sent.
+    if connection._writer is not None:
+        connection._writer.transport.abort()
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -70,12 +70,13 @@ async def test_failover_to_a_replica_that_lags(
     assert newer.ended_well()
 
 
+@pytest.mark.timing
 async def test_a_primary_that_hangs(
     sentinels: Sentinels, own_stack: StartStack, session: ClientSession
 ) -> None:
     """SIGSTOP of the primary leaves connections open that nobody answers; everyone finds the new one."""
-    stack = await own_stack(broker=sentinels, workers=2)
-    crowd = Crowd(session, stack, 10, length=120, rate=20)
+    stack = await own_stack(broker=sentinels, gateways=2, workers=2)
+    crowd = Crowd(session, stack, STREAMS, length=120, rate=20)
     await crowd.begin()
     old = sentinels.primary
     sentinels.pause_primary()
@@ -83,6 +84,10 @@ async def test_a_primary_that_hangs(
     promoted = time.monotonic()
     await crowd.end()
     assert crowd.ended_well()
+    silences = crowd.silences(promoted)
+    assert len(silences) == STREAMS
+    assert p99(silences) < NEXT_CHUNK_WITHIN_S, silences[-5:]
     print(
-        f"next chunk after the promotion, the old primary hanging: p99 {p99(crowd.silences(promoted)):.2f} s"
+        f"next chunk after the promotion, the old primary hanging: p99 {p99(silences):.2f} s, "
+        f"most {silences[-1]:.2f} s"
     )
