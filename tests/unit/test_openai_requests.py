@@ -101,9 +101,9 @@ def test_tool_choices_of_any_shape(choice: str | dict[str, Any] | None) -> None:
 def test_depth_is_refused_before_a_parser_meets_its_limit(opening: bytes) -> None:
     """A body of a hundred levels or a million is refused in no time, and brackets in text are text."""
     for levels in (101, 400_000):
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(InvalidRequest, match="levels"):
             decode_body(opening * levels, CompletionRequest)
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1
     text = msgspec.json.encode({"messages": [{"role": "user", "content": '"[' * 500}]})
     assert len(decode_body(text, CompletionRequest).messages) == 1
