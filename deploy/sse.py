@@ -33,6 +33,8 @@ class SSEParser:
 
     def __init__(self, max_frame_bytes: int = 4 * 1024 * 1024) -> None:
         self.last_event_id = ""
+        #: An id counts from its event's blank line on: what the network cuts before was never read.
+        self._id = ""
         self.retry_ms: int | None = None
         self._max_frame_bytes = max_frame_bytes
         self._line = bytearray()
@@ -81,13 +83,14 @@ class SSEParser:
             case b"event":
                 self._event = value.decode(errors="replace")
             case b"id" if b"\0" not in value:
-                self.last_event_id = value.decode(errors="replace")
+                self._id = value.decode(errors="replace")
             case b"retry" if _DIGITS.fullmatch(value):
                 self.retry_ms = int(value)
         return None
 
     def _dispatch(self) -> Frame | None:
         data, event = self._data, self._event
+        self.last_event_id = self._id
         self._data, self._event, self._size = [], "", 0
         if not data:
             return None

@@ -97,6 +97,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
         if (failure.code === 'moved') continue;
         const tookMs = Math.min(Date.now() - began, this.#silenceMs);
         await this.#backoff.wait(failure, tookMs, this.#signal);
+        this.#tell('reconnecting');
       }
     } catch (error) {
       this.#refuse(error);
@@ -127,7 +128,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
         const read = frames.feed(value);
         if (frames.retryMs !== null) this.#backoff.baseMs = frames.retryMs;
         for (const frame of read) {
-          const event = this.#take(frame.data, frame.id);
+          const event = this.#take(frame.data, frame.id || null);
           if (event) yield event;
         }
       }

@@ -1,10 +1,11 @@
+import type { ConversationDetail } from './api.js';
 import { HeadraceClient } from './client.js';
 import { HeadraceError } from './error.js';
 import { type ChatError, type ChatMessage, type ChatSnapshot, chatError } from './messages.js';
 import { Presence } from './presence.js';
 import { Publisher } from './publisher.js';
 import type { Connection, Reply } from './reply.js';
-import { isUnsent, merge, question } from './transcript.js';
+import { inPlace, isUnsent, merge, question } from './transcript.js';
 import { Turn } from './turn.js';
 
 export interface SessionOptions {
@@ -31,6 +32,8 @@ interface Question extends SendOptions {
   idempotencyKey: string;
 }
 
+const LEFT: ChatError = { code: 'closed', message: 'The page was left before it was sent.', retryable: true };
+
 /** How long to wait for what a stop should bring at once. */
 const STOP_MS = 3_000;
 
@@ -56,19 +59,23 @@ export class ChatSession {
   #connection: Connection = 'idle';
   #last: Pick<ChatSnapshot, 'usage' | 'tokensPerSecond'> = { usage: null, tokensPerSecond: null };
   #etag: string | null = null;
+  /** The generation that answers, when last looked. */
+  #active: string | null = null;
+  /** One whose stream cannot be read: following it would fail again and again. */
+  #unreadable: string | null = null;
   #loaded: boolean;
   /** The server has it. */
-  #exists: boolean;
+  #exists = false;
   #open: AbortController | null = null;
   #looking: Promise<void> | null = null;
+  #lookAgain = false;
   #snapshot: ChatSnapshot;
 
   constructor(options: SessionOptions = {}) {
     this.#options = options;
     this.#client = options.client ?? new HeadraceClient();
     this.conversationId = options.conversationId ?? `conv_${crypto.randomUUID().replaceAll('-', '')}`;
-    this.#exists = this.#loaded = options.conversationId === undefined;
-    if (this.#loaded) this.#exists = false;
+    this.#loaded = options.conversationId === undefined;
     this.#presence = new Presence(this.conversationId, (why) => {
       if (why === 'event' || this.#exists) void this.#look();
     });
@@ -104,6 +111,11 @@ export class ChatSession {
     this.#publisher.cancel();
     this.#turn?.reading.abort();
     this.#leave();
+    // The stream of an open reply is read from its beginning next time.
+    this.#etag = null;
+    this.#messages = this.#messages.map((message) =>
+      message.state === 'sending' ? { ...message, state: 'failed', error: LEFT } : message,
+    );
   }
 
   /** Send a message and read the reply to its end. A reply that is still on its way is stopped first. */
@@ -173,6 +185,8 @@ export class ChatSession {
     const id = crypto.randomUUID();
     const user: ChatMessage = { id, role: 'user', content: asking.text, createdAt: Date.now(), state: 'sending' };
     this.#messages = [...asking.kept, user];
+    this.#error = null;
+    this.#again = null;
     const reply = this.#client.start(
       {
         message: asking.text,
@@ -226,16 +240,16 @@ export class ChatSession {
     const shown = this.#messages.find(({ role, ...of }) => role === 'assistant' && of.generationId === generationId);
     if (shown) this.#messages = this.#messages.filter((message) => message !== shown);
     const turn = new Turn(generationId, shown?.id);
+    if (this.#error && isLost(this.#error)) this.#error = this.#again = null;
     await this.#read(turn, this.#client.attach(generationId, this.#streamOptions(turn)));
     this.#finish(turn);
   }
 
   /** Read to the end, whatever that is; the turn says what came of it. */
   async #read(turn: Turn, reply: Reply): Promise<void> {
+    this.#turn?.reading.abort();
     this.#turn = turn;
     this.#reply = reply;
-    this.#error = null;
-    this.#again = null;
     this.#publisher.now();
     try {
       for await (const event of reply) {
@@ -262,12 +276,13 @@ export class ChatSession {
   #finish(turn: Turn): void {
     if (this.#turn !== turn) return;
     this.#last = { usage: turn.usage, tokensPerSecond: turn.rate.overall };
-    this.#messages = [...this.#messages, turn.message];
+    this.#messages = inPlace(this.#messages, turn.message);
     const { error, generationId } = turn;
     this.#leave();
     if (error) {
-      const lost = error.code === 'unreachable' || error.code === 'cut' || error.code === 'silent';
-      this.#fail(error, lost && generationId ? () => this.#attach(generationId) : () => this.regenerate(turn.id));
+      const isReadable = isLost(error) && generationId !== null;
+      if (!isReadable) this.#unreadable = generationId;
+      this.#fail(error, isReadable ? () => this.#attach(generationId) : () => this.regenerate(turn.id));
     }
     this.#publisher.now();
     this.#presence.announce();
@@ -277,25 +292,28 @@ export class ChatSession {
   /** See how the conversation stands; go on with what answers in it. */
   #look(): Promise<void> {
     if (!this.#open || this.#turn) return Promise.resolve();
-    this.#looking ??= this.#fetch(this.#open.signal).finally(() => {
+    if (this.#looking) {
+      this.#lookAgain = true;
+      return this.#looking;
+    }
+    this.#looking = this.#fetch(this.#open.signal).finally(() => {
       this.#looking = null;
+      if (this.#lookAgain) void this.#look();
     });
     return this.#looking;
   }
 
   async #fetch(signal: AbortSignal): Promise<void> {
     const before = this.#messages;
+    this.#lookAgain = false;
     try {
       const seen = await this.#client.conversation(this.conversationId, { etag: this.#etag, signal });
       // An action of the user has overtaken it.
       if (this.#turn || this.#messages !== before) return;
       this.#exists = this.#loaded = true;
+      if (seen.changed) this.#take(seen.detail, seen.etag);
+      if (this.#active && this.#active !== this.#unreadable) return void this.#attach(this.#active);
       if (!seen.changed) return;
-      const { conversation, messages } = seen.detail;
-      this.#etag = seen.etag;
-      this.#title = conversation.title || null;
-      this.#messages = merge(this.#messages, messages);
-      if (conversation.active) return void this.#attach(conversation.active);
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof HeadraceError && error.status === 404) this.#missing();
@@ -304,12 +322,19 @@ export class ChatSession {
     this.#publisher.now();
   }
 
+  #take({ conversation, messages }: ConversationDetail, etag: string | null): void {
+    this.#etag = etag;
+    this.#active = conversation.active;
+    this.#title = conversation.title || null;
+    this.#messages = merge(this.#messages, messages);
+  }
+
   /** Not there yet, or not any more: nothing to ask for until somebody says so. */
   #missing(): void {
     if (this.#exists) this.#messages = this.#messages.filter(isUnsent);
     this.#exists = false;
     this.#loaded = true;
-    this.#etag = null;
+    this.#etag = this.#active = null;
   }
 
   #streamOptions(turn: Turn): { signal: AbortSignal; onConnection: (connection: Connection) => void } {
@@ -361,7 +386,7 @@ export class ChatSession {
     const turn = this.#turn;
     return {
       conversationId: this.conversationId,
-      messages: turn ? [...this.#messages, turn.message] : this.#messages,
+      messages: turn ? inPlace(this.#messages, turn.message) : this.#messages,
       isLoading: !this.#loaded && this.#error === null,
       isStreaming: turn !== null,
       streamingText: turn?.text ?? '',
@@ -373,6 +398,11 @@ export class ChatSession {
       title: this.#title,
     };
   }
+}
+
+/** Whether a reply was lost on its way to us; it may well go on. */
+function isLost(error: ChatError): boolean {
+  return ['unreachable', 'cut', 'silent', 'gap', 'unavailable', 'too_busy', 'http_error'].includes(error.code);
 }
 
 function within<T>(ms: number, promise: Promise<T> | undefined): Promise<T | null> {

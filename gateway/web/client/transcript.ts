@@ -17,9 +17,16 @@ export function merge(ours: readonly ChatMessage[], stored: readonly StoredMessa
     if (!before) arrived.push(now);
     return now;
   });
-  const unsent = ours.filter((message) => isUnsent(message) && !isAmong(arrived, message));
-  const all = [...merged, ...unsent];
+  const all = withUnsent(merged, ours, arrived);
   return all.length === ours.length && all.every((message, index) => message === ours[index]) ? ours : all;
+}
+
+/** The messages with a reply behind the message it answers. */
+export function inPlace(messages: readonly ChatMessage[], reply: ChatMessage): readonly ChatMessage[] {
+  const asked = reply.generationId
+    ? messages.findLastIndex(({ role, generationId }) => role === 'user' && generationId === reply.generationId)
+    : -1;
+  return asked < 0 ? [...messages, reply] : messages.toSpliced(asked + 1, 0, reply);
 }
 
 /** A message of ours that the server has not accepted. */
@@ -32,6 +39,21 @@ export function question(messages: readonly ChatMessage[], assistant: ChatMessag
   const before = messages.slice(0, messages.indexOf(assistant));
   const users = before.filter((message) => message.role === 'user');
   return users.findLast((user) => user.generationId === assistant.generationId) ?? users.at(-1);
+}
+
+/** Messages that the server never got stay behind the one they followed. */
+function withUnsent(
+  merged: readonly ChatMessage[],
+  ours: readonly ChatMessage[],
+  arrived: readonly ChatMessage[],
+): readonly ChatMessage[] {
+  let all = merged;
+  for (const [index, message] of ours.entries()) {
+    if (!isUnsent(message) || isAmong(arrived, message)) continue;
+    const anchor = all.findIndex(({ id }) => id === ours[index - 1]?.id);
+    all = anchor < 0 ? [...all, message] : all.toSpliced(anchor + 1, 0, message);
+  }
+  return all;
 }
 
 function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefined): ChatMessage {
