@@ -3,16 +3,18 @@
 
 BIN = .venv/bin
 UV = uv==0.13.9
+NPM = $(BIN)/python -m deploy.node
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
-.PHONY: help setup up test bench chaos format lock
+.PHONY: help setup up web test bench chaos format lock
 
 help:
 	@echo "make up      install what is missing and run Headrace on this machine"
 	@echo "make test    install what is missing, check the code and run every test"
 	@echo "make bench   measure Headrace beside its peers"
 	@echo "make chaos   break each part on purpose, then everything at random for ten minutes"
+	@echo "make web     install what is missing and build the chat page, where it has changed"
 	@echo "make setup   only install, into .venv"
 	@echo "make format  format the code"
 	@echo "make lock    resolve the locked dependencies anew (ARGS=--upgrade: to the latest)"
@@ -23,10 +25,17 @@ setup:
 up: setup
 	@exec $(BIN)/headrace up $(ARGS)
 
+web: setup
+	@$(BIN)/headrace build
+
 test: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/headrace build
+	@$(NPM) gateway/web run --silent check
+	@$(NPM) gateway/web run --silent test
+	@$(NPM) gateway/web run --silent build:lib
 	@$(BIN)/python -m tests.node_clients
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not timing and not long"
 	@$(BIN)/python -m pytest -m "timing and not long"

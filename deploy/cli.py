@@ -37,6 +37,7 @@ def up(
     api_key_env: str | None = None,
     models: Path | None = None,
     data: Path = Path(".headrace"),
+    page: bool = True,
 ) -> None:
     """Run the whole of Headrace on this machine: broker, model, workers and gateways. Ctrl-C ends it.
 
@@ -63,8 +64,10 @@ def up(
         A models.toml that says which models there are.
     data
         Where data, logs and the broker's socket are kept.
+    page
+        Build the chat page first where its sources have changed.
     """
-    from deploy import local
+    from deploy import local, web
     from deploy.child import StartFailed
     from deploy.data_directory import DataDirectoryInUse
     from deploy.options import CannotStart, Options
@@ -85,9 +88,28 @@ def up(
             models=models,
             data=data,
         )
+        options.check()
+        if page:
+            # Here, where Ctrl-C still is an exception: it ends the build and us.
+            web.refresh(local.say)
         asyncio.run(local.up(options, settings))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (CannotStart, StartFailed, DataDirectoryInUse, PortTaken, ValueError, OSError) as error:
         _fail(str(error))
+
+
+@app.command
+def build() -> None:
+    """Build the chat page where its sources have changed; `headrace up` does so by itself."""
+    from deploy import local, web
+
+    try:
+        web.build(local.say)
+    except (web.BuildFailed, web.Unsafe) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @app.command

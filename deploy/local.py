@@ -24,7 +24,6 @@ def say(line: str) -> None:
 
 async def up(options: Options, settings: Settings) -> None:
     """Run everything until SIGINT, SIGTERM or SIGHUP. Raises `CannotStart` or `StartFailed`."""
-    options.check()
     stop = asyncio.Event()
     with DataDirectory(options.data) as data, Leash() as leash:
         async with aiohttp.ClientSession(timeout=_PROBE_TIMEOUT) as http:

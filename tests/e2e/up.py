@@ -43,7 +43,7 @@ class Up:
         chosen = [part for option in (self._defaults | given).items() if option[1] for part in option]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy", "up", *chosen],
+                [sys.executable, "-m", "deploy", "up", "--no-page", *chosen],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
