@@ -1,0 +1,115 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { HeadraceClient } from '../../client/index.js';
+import { KeyDialog } from '../dialogs/KeyDialog.tsx';
+import { LinkGuard } from '../dialogs/LinkGuard.tsx';
+import { ShortcutsDialog } from '../dialogs/ShortcutsDialog.tsx';
+import { Sidebar } from '../sidebar/Sidebar.tsx';
+import { Thread } from '../thread/Thread.tsx';
+import { useWords } from '../words/words.ts';
+import { Header } from './Header.tsx';
+import { useRoute } from './route.ts';
+import { useShortcuts } from './shortcuts.ts';
+import { useModels } from './useModels.ts';
+import { useSidebar } from './useSidebar.ts';
+
+export function App() {
+  const words = useWords();
+  const route = useRoute();
+  const [client] = useState(() => new HeadraceClient());
+  /** Counts the keys given: with another one, all is asked for again. */
+  const [keyNumber, setKeyNumber] = useState(0);
+  const [dialog, setDialog] = useState<'key' | 'shortcuts' | null>(null);
+  const [title, setTitle] = useState<string | null>(null);
+  const [revision, setRevision] = useState(0);
+  const { models, model, choose } = useModels(client, keyNumber);
+  const sidebar = useSidebar();
+  const field = useRef<HTMLTextAreaElement>(null);
+  const searchField = useRef<HTMLInputElement>(null);
+
+  const { open, settle } = route;
+  const { hideDrawer } = sidebar;
+  const openAndClose = useCallback(
+    (id: string | null) => {
+      open(id);
+      hideDrawer();
+      if (!matchMedia('(pointer: coarse)').matches) requestAnimationFrame(() => field.current?.focus());
+    },
+    [open, hideDrawer],
+  );
+  const onTurn = useCallback(() => setRevision((number) => number + 1), []);
+  const askKey = useCallback(() => setDialog('key'), []);
+  useShortcuts({
+    newChat: () => openAndClose(null),
+    search: () => sidebar.show(() => searchField.current?.focus()),
+    sidebar: () => sidebar.toggle(),
+    focus: () => field.current?.focus(),
+    stop: () => sidebar.hideDrawer(),
+    shortcuts: () => setDialog('shortcuts'),
+  });
+  useEffect(() => {
+    document.documentElement.lang = words.language;
+  }, [words]);
+  useEffect(() => {
+    document.title = title ? `${title} · ${words.name}` : words.name;
+  }, [title, words]);
+
+  return (
+    <LinkGuard>
+      <a className="skip" href="#message">
+        {words.skipToMessage}
+      </a>
+      <div className="page" data-sidebar={sidebar.isShown ? 'shown' : 'hidden'}>
+        {sidebar.isShown && (
+          <Sidebar
+            key={`sidebar ${keyNumber}`}
+            client={client}
+            currentId={route.conversationId}
+            revision={revision}
+            searchField={searchField}
+            onOpen={openAndClose}
+            onHide={sidebar.toggle}
+          />
+        )}
+        {sidebar.isDrawer && sidebar.isShown && (
+          <div className="veil" aria-hidden="true" onClick={sidebar.hideDrawer} />
+        )}
+        <div className="thread" inert={sidebar.isDrawer && sidebar.isShown}>
+          <Header
+            title={title}
+            isSidebarShown={sidebar.isShown}
+            onSidebar={sidebar.toggle}
+            onNewChat={() => openAndClose(null)}
+            onShortcuts={() => setDialog('shortcuts')}
+          />
+          <main>
+            <Thread
+              key={`${route.key} ${keyNumber}`}
+              client={client}
+              conversationId={route.conversationId}
+              models={models}
+              model={model}
+              field={field}
+              onModel={choose}
+              onConversation={settle}
+              onTitle={setTitle}
+              onTurn={onTurn}
+              onUnauthorized={askKey}
+            />
+          </main>
+        </div>
+      </div>
+      {dialog === 'shortcuts' && <ShortcutsDialog onClose={() => setDialog(null)} />}
+      {dialog === 'key' && (
+        <KeyDialog
+          isRefused={keyNumber > 0}
+          onKey={(key) => {
+            client.apiKey = key;
+            setKeyNumber(keyNumber + 1);
+            setDialog(null);
+          }}
+          onClose={() => setDialog(null)}
+        />
+      )}
+    </LinkGuard>
+  );
+}

@@ -1,0 +1,76 @@
+import { type FormEvent, type KeyboardEvent, type ReactNode, type RefObject, useLayoutEffect, useState } from 'react';
+import { ArrowUpIcon, StopIcon } from '../app/icons.tsx';
+import { useWords } from '../words/words.ts';
+
+interface ComposerProps {
+  field: RefObject<HTMLTextAreaElement | null>;
+  isStreaming: boolean;
+  onSend(text: string): void;
+  onStop(): void;
+  children: ReactNode;
+}
+
+/** Where a message is written. What is written stays until it has been sent. */
+export function Composer({ field, isStreaming, onSend, onStop, children }: ComposerProps) {
+  const words = useWords();
+  const [text, setText] = useState('');
+  const canSend = text.trim() !== '' && !isStreaming;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another text needs another height
+  useLayoutEffect(() => fitted(field.current), [field, text]);
+
+  const send = (event?: FormEvent) => {
+    event?.preventDefault();
+    if (!canSend) return;
+    onSend(text.trim());
+    setText('');
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    // Enter also ends the choice of a Chinese character; on a phone it is the only key for a new line.
+    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing || event.keyCode === 229) return;
+    if (matchMedia('(pointer: coarse)').matches) return;
+    event.preventDefault();
+    send();
+  };
+  return (
+    <form className="composer" onSubmit={send}>
+      <textarea
+        ref={field}
+        id="message"
+        rows={1}
+        value={text}
+        placeholder={words.placeholder}
+        aria-label={words.message}
+        enterKeyHint="enter"
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={onKeyDown}
+      />
+      <div className="composer-row">
+        {children}
+        <span className="keys-hint">{words.keysHint}</span>
+        {isStreaming ? (
+          <button
+            type="button"
+            className="round-button stop"
+            aria-label={words.stop}
+            title={words.stop}
+            onClick={onStop}
+          >
+            <StopIcon />
+          </button>
+        ) : (
+          <button type="submit" className="round-button" aria-label={words.send} title={words.send} disabled={!canSend}>
+            <ArrowUpIcon />
+          </button>
+        )}
+      </div>
+    </form>
+  );
+}
+
+/** As high as its text; the style sheet says how high at most. */
+function fitted(area: HTMLTextAreaElement | null): void {
+  if (!area || CSS.supports('field-sizing', 'content')) return;
+  area.style.height = 'auto';
+  area.style.height = `${area.scrollHeight}px`;
+}

@@ -1,0 +1,23 @@
+import { KEYS } from '../app/shortcuts.ts';
+import { useWords } from '../words/words.ts';
+import { Dialog } from './Dialog.tsx';
+
+export function ShortcutsDialog({ onClose }: { onClose(): void }) {
+  const words = useWords();
+  return (
+    <Dialog title={words.shortcuts} onClose={onClose}>
+      <dl className="shortcuts">
+        {(Object.keys(words.shortcutList) as (keyof typeof words.shortcutList)[]).map((name) => (
+          <div key={name}>
+            <dt>{words.shortcutList[name]}</dt>
+            <dd>
+              {KEYS[name].map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  );
+}

@@ -1,0 +1,111 @@
+/** Code with its language, a button that copies it, and colours once the highlighter is there. */
+import { memo, useEffect, useState } from 'react';
+import type { HighlightResult, HighlightToken } from 'streamdown';
+import { CopyButton } from '../app/CopyButton.tsx';
+import { useWords } from '../words/words.ts';
+import { extension } from './extension.ts';
+
+const highlighters = extension(async () => (await import('./highlighter.ts')).highlighter);
+/** Lines that share an element, so that a frame compares tens of things and not thousands. */
+const LINES_PER_SECTION = 40;
+
+interface CodeBlockProps {
+  code: string;
+  language: string;
+  isLive: boolean;
+}
+
+export const CodeBlock = memo(function CodeBlock({ code, language, isLive }: CodeBlockProps) {
+  const words = useWords();
+  const lines = code.split('\n');
+  const coloured = useHighlighted(code, language, isLive);
+  const starts = Array.from({ length: Math.ceil(lines.length / LINES_PER_SECTION) }, (_, i) => i * LINES_PER_SECTION);
+  return (
+    <figure className="code" dir="ltr">
+      <figcaption>
+        <span>{language || words.plainText}</span>
+        <CopyButton text={code} label={words.copyCode} />
+      </figcaption>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
+      <pre tabIndex={0} role="region" aria-label={words.codeIn(language || words.plainText)}>
+        <code>
+          {starts.map((start) => (
+            <Section
+              key={start}
+              lines={lines.slice(start, start + LINES_PER_SECTION)}
+              rows={coloured?.tokens.slice(start, start + LINES_PER_SECTION) ?? NO_ROWS}
+            />
+          ))}
+        </code>
+      </pre>
+    </figure>
+  );
+});
+
+type Rows = readonly (readonly HighlightToken[])[];
+const NO_ROWS: Rows = [];
+
+interface SectionProps {
+  lines: readonly string[];
+  rows: Rows;
+}
+
+const Section = memo(
+  function Section({ lines, rows }: SectionProps) {
+    return (
+      <span className="lines">
+        {lines.map((line, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: lines are only ever added at the end
+          <Line key={index} line={line} row={rows[index]} />
+        ))}
+      </span>
+    );
+  },
+  (before, after) =>
+    before.lines.length === after.lines.length &&
+    before.lines.every((line, index) => line === after.lines[index]) &&
+    before.rows.length === after.rows.length &&
+    before.rows.every((row, index) => row === after.rows[index]),
+);
+
+interface LineProps {
+  line: string;
+  row: readonly HighlightToken[] | undefined;
+}
+
+const Line = memo(function Line({ line, row }: LineProps) {
+  // While text arrives, the colours are a frame behind it.
+  const isCurrent = row !== undefined && row.map((token) => token.content).join('') === line;
+  if (!isCurrent) return <span className="line">{`${line}\n`}</span>;
+  return (
+    <span className="line">
+      {row.map((token, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a line's tokens have no names
+        <span key={index} style={colours(token)}>
+          {token.content}
+        </span>
+      ))}
+      {'\n'}
+    </span>
+  );
+});
+
+function colours({ color, htmlStyle }: HighlightToken): Record<string, string> {
+  return { '--light': htmlStyle?.color ?? color ?? 'inherit', '--dark': htmlStyle?.['--shiki-dark'] ?? 'inherit' };
+}
+
+function useHighlighted(code: string, language: string, isLive: boolean): HighlightResult | null {
+  const highlighter = highlighters.use(language !== '');
+  const [result, setResult] = useState<HighlightResult | null>(null);
+  useEffect(() => {
+    if (!highlighter?.supportsLanguage(language)) return;
+    let isWanted = true;
+    const options = { code, language, themes: highlighter.getThemes(), isIncomplete: isLive };
+    const known = highlighter.highlight(options, (next) => isWanted && setResult(next));
+    if (known) setResult(known);
+    return () => {
+      isWanted = false;
+    };
+  }, [highlighter, code, language, isLive]);
+  return result;
+}

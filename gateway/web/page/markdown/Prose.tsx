@@ -1,0 +1,71 @@
+/** One block of markdown. Drawn again only when its own text changes. */
+import { memo, useMemo } from 'react';
+import { Streamdown } from 'streamdown';
+import { elements, elementsOfPiece } from './elements.tsx';
+import { extension } from './extension.ts';
+import { withFormulas } from './formulas.ts';
+import { rehypePlugins } from './plugins.ts';
+
+const mathematics = extension(async () => (await import('./mathematics.ts')).default);
+const eastAsian = extension(async () => (await import('./east_asian.ts')).default);
+
+const EAST_ASIAN = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
+const asOneBlock = (markdown: string) => [markdown];
+
+interface ProseProps {
+  pieces: readonly string[];
+  isLive: boolean;
+}
+
+export const Prose = memo(
+  function Prose({ pieces, isLive }: ProseProps) {
+    const [only = ''] = pieces;
+    if (pieces.length === 1) return <Piece text={only} isLive={isLive} />;
+    return (
+      <div className="paragraph" role="paragraph">
+        {pieces.map((piece, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: pieces are only ever added at the end
+          <Piece key={index} text={piece} isLive={isLive && index === pieces.length - 1} isPart />
+        ))}
+      </div>
+    );
+  },
+  (before, after) =>
+    before.isLive === after.isLive &&
+    before.pieces.length === after.pieces.length &&
+    before.pieces.every((piece, index) => piece === after.pieces[index]),
+);
+
+interface PieceProps {
+  text: string;
+  isLive: boolean;
+  isPart?: boolean;
+}
+
+const Piece = memo(function Piece({ text, isLive, isPart = false }: PieceProps) {
+  const { markdown, hasFormulas } = useMemo(() => withFormulas(text), [text]);
+  const math = mathematics.use(hasFormulas);
+  const cjk = eastAsian.use(EAST_ASIAN.test(text));
+  const plugins = useMemo(() => ({ ...(math && { math }), ...(cjk && { cjk }) }), [math, cjk]);
+  return (
+    <>
+      <Streamdown
+        className={isPart ? 'piece' : 'block'}
+        components={isPart ? elementsOfPiece : elements}
+        controls={false}
+        isAnimating={isLive}
+        linkSafety={NO_MODAL}
+        parseIncompleteMarkdown={isLive}
+        parseMarkdownIntoBlocksFn={asOneBlock}
+        plugins={plugins}
+        rehypePlugins={rehypePlugins}
+      >
+        {markdown}
+      </Streamdown>
+      {isPart && ' '}
+    </>
+  );
+});
+
+/** Ours is in `Link`. */
+const NO_MODAL = { enabled: false };

@@ -1,0 +1,96 @@
+/** The elements of a reply's markdown that are more than their own tag. */
+import { isValidElement, type ReactNode, useRef } from 'react';
+import { type Components, extractTableDataFromElement, tableDataToTSV, useIsCodeFenceIncomplete } from 'streamdown';
+import { CopyButton } from '../app/CopyButton.tsx';
+import { useWords } from '../words/words.ts';
+import { CodeBlock } from './CodeBlock.tsx';
+import { Link } from './Link.tsx';
+import { Picture } from './Picture.tsx';
+
+interface ElementProps {
+  node?: unknown;
+  children?: ReactNode;
+}
+
+function Preformatted({ children }: ElementProps) {
+  const isLive = useIsCodeFenceIncomplete();
+  if (!isValidElement<{ className?: string; children?: ReactNode }>(children)) return <pre>{children}</pre>;
+  const language = /language-(\S+)/.exec(children.props.className ?? '')?.[1] ?? '';
+  return <CodeBlock code={textOf(children).replace(/\n$/, '')} language={language} isLive={isLive} />;
+}
+
+function textOf(node: ReactNode): string {
+  if (typeof node === 'string' || typeof node === 'number') return String(node);
+  if (Array.isArray(node)) return node.map(textOf).join('');
+  return isValidElement<{ children?: ReactNode }>(node) ? textOf(node.props.children) : '';
+}
+
+function Table({ children }: ElementProps) {
+  const words = useWords();
+  const table = useRef<HTMLTableElement>(null);
+  return (
+    <div className="table">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
+      <div className="scroll" role="region" aria-label={words.table} tabIndex={0}>
+        <table ref={table}>{children}</table>
+      </div>
+      <CopyButton
+        text={() => (table.current ? tableDataToTSV(extractTableDataFromElement(table.current)) : '')}
+        label={words.copyTable}
+      />
+    </div>
+  );
+}
+
+type Tag = 'p' | 'h1' | 'h2' | 'h3' | 'h4' | 'h5' | 'h6' | 'ul' | 'ol' | 'li' | 'blockquote' | 'hr' | 'strong';
+
+/** As in HTML, without the classes that would need another style sheet. */
+function plain(tag: Tag | 'thead' | 'tbody' | 'tr' | 'th' | 'td' | 'sup' | 'sub' | 'section' | 'code') {
+  const Tag = tag;
+  return function Plain({ node: _node, className, ...props }: ElementProps & { className?: string }) {
+    const kept = className && KEPT_CLASS.test(className) ? className : undefined;
+    return <Tag {...props} className={kept} />;
+  };
+}
+
+const KEPT_CLASS = /^(?:contains-task-list|task-list-item|footnotes|language-|math)/;
+
+/** A page has one first heading, and it is not a reply's. */
+function heading(level: 1 | 2 | 3 | 4 | 5 | 6) {
+  const Tag = `h${Math.min(level + 2, 6)}` as Tag;
+  return function Heading({ children }: ElementProps) {
+    return <Tag className={`level-${level}`}>{children}</Tag>;
+  };
+}
+
+export const elements: Components = {
+  a: Link,
+  img: Picture,
+  pre: Preformatted,
+  table: Table,
+  code: plain('code'),
+  p: plain('p'),
+  h1: heading(1),
+  h2: heading(2),
+  h3: heading(3),
+  h4: heading(4),
+  h5: heading(5),
+  h6: heading(6),
+  ul: plain('ul'),
+  ol: plain('ol'),
+  li: plain('li'),
+  blockquote: plain('blockquote'),
+  hr: plain('hr'),
+  strong: plain('strong'),
+  thead: plain('thead'),
+  tbody: plain('tbody'),
+  tr: plain('tr'),
+  th: plain('th'),
+  td: plain('td'),
+  sup: plain('sup'),
+  sub: plain('sub'),
+  section: plain('section'),
+};
+
+/** Within a paragraph that is already open. */
+export const elementsOfPiece: Components = { ...elements, p: ({ children }) => <>{children}</> };

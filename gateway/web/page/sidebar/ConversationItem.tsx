@@ -1,0 +1,114 @@
+import { type FormEvent, type KeyboardEvent, type MouseEvent, memo, useState } from 'react';
+import type { Conversation } from '../../client/index.js';
+import { BinIcon, CheckIcon, PencilIcon } from '../app/icons.tsx';
+import { pathOf } from '../app/route.ts';
+import { useWords } from '../words/words.ts';
+
+interface ConversationItemProps {
+  conversation: Conversation;
+  isCurrent: boolean;
+  onOpen(id: string): void;
+  onRename(id: string, title: string): void;
+  onRemove(conversation: Conversation): void;
+}
+
+export const ConversationItem = memo(function ConversationItem(props: ConversationItemProps) {
+  const { conversation, isCurrent, onOpen, onRename, onRemove } = props;
+  const words = useWords();
+  const [isRenaming, setRenaming] = useState(false);
+  const title = conversation.title || words.untitled;
+  if (isRenaming) {
+    const finish = (changed: string) => {
+      setRenaming(false);
+      if (changed && changed !== title) onRename(conversation.id, changed);
+    };
+    return (
+      <li>
+        <TitleForm title={title} onFinish={finish} onCancel={() => setRenaming(false)} />
+      </li>
+    );
+  }
+  const open = (event: MouseEvent) => {
+    // With a modifier the browser opens a tab or window of its own.
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    onOpen(conversation.id);
+  };
+  return (
+    <li className="conversation">
+      <a href={pathOf(conversation.id)} aria-current={isCurrent ? 'page' : undefined} title={title} onClick={open}>
+        <span className="title">{title}</span>
+        {conversation.active && (
+          <span className="answering">
+            <span className="visually-hidden">({words.answering})</span>
+          </span>
+        )}
+      </a>
+      <span className="actions">
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={words.rename(title)}
+          onClick={() => setRenaming(true)}
+        >
+          <PencilIcon />
+        </button>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={words.remove(title)}
+          onClick={() => onRemove(conversation)}
+        >
+          <BinIcon />
+        </button>
+      </span>
+    </li>
+  );
+});
+
+interface TitleFormProps {
+  title: string;
+  onFinish(title: string): void;
+  onCancel(): void;
+}
+
+function TitleForm({ title, onFinish, onCancel }: TitleFormProps) {
+  const words = useWords();
+  const [value, setValue] = useState(title);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onFinish(value.trim());
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== 'Escape') return;
+    event.preventDefault();
+    onCancel();
+  };
+  return (
+    <form className="title-form" onSubmit={submit}>
+      <input
+        ref={selected}
+        value={value}
+        maxLength={200}
+        aria-label={words.titleOf}
+        onChange={(event) => setValue(event.target.value)}
+        onKeyDown={onKeyDown}
+        onBlur={() => onFinish(value.trim())}
+      />
+      {/* The press must not take the focus away first: that would end the form before its click. */}
+      <button
+        type="submit"
+        className="icon-button"
+        aria-label={words.save}
+        onPointerDown={(event) => event.preventDefault()}
+      >
+        <CheckIcon />
+      </button>
+    </form>
+  );
+}
+
+function selected(input: HTMLInputElement | null): void {
+  input?.focus();
+  input?.select();
+}

@@ -1,0 +1,91 @@
+import { memo, type RefObject, useState } from 'react';
+import type { Conversation, HeadraceClient } from '../../client/index.js';
+import { BrandIcon, PlusIcon, SearchIcon, SidebarIcon } from '../app/icons.tsx';
+import { RemoveDialog } from '../dialogs/RemoveDialog.tsx';
+import { useWords } from '../words/words.ts';
+import { ConversationItem } from './ConversationItem.tsx';
+import { byPeriod } from './periods.ts';
+import { useConversations } from './useConversations.ts';
+
+interface SidebarProps {
+  client: HeadraceClient;
+  currentId: string | null;
+  /** Changes when the list may have changed. */
+  revision: number;
+  searchField: RefObject<HTMLInputElement | null>;
+  onOpen(id: string | null): void;
+  onHide(): void;
+}
+
+export const Sidebar = memo(function Sidebar(props: SidebarProps) {
+  const { client, currentId, revision, searchField, onOpen, onHide } = props;
+  const words = useWords();
+  const [query, setQuery] = useState('');
+  const conversations = useConversations(client, query.trim(), revision);
+  const [removing, setRemoving] = useState<Conversation | null>(null);
+  const remove = () => {
+    if (!removing) return;
+    void conversations.remove(removing.id);
+    if (removing.id === currentId) onOpen(null);
+    setRemoving(null);
+  };
+  return (
+    <nav className="sidebar" id="sidebar" aria-label={words.conversations}>
+      <header>
+        <span className="brand">
+          <BrandIcon />
+          {words.name}
+        </span>
+        <button type="button" className="icon-button" aria-label={words.closeSidebar} onClick={onHide}>
+          <SidebarIcon />
+        </button>
+      </header>
+      <button type="button" className="button new-chat" onClick={() => onOpen(null)}>
+        <PlusIcon />
+        {words.newChat}
+      </button>
+      <label className="search">
+        <SearchIcon />
+        <input
+          ref={searchField}
+          type="search"
+          value={query}
+          placeholder={words.search}
+          aria-label={words.search}
+          onChange={(event) => setQuery(event.target.value)}
+        />
+      </label>
+      <div className="list">
+        {conversations.list?.length === 0 && <p className="hint">{query ? words.noneFound : words.noConversations}</p>}
+        {conversations.error !== null && (
+          <p className="hint" role="alert">
+            {words.listFailed}{' '}
+            <button type="button" className="link-button" onClick={conversations.refresh}>
+              {words.retry}
+            </button>
+          </p>
+        )}
+        {byPeriod(conversations.list ?? []).map(([period, members]) => (
+          <section key={period} aria-label={words[period]}>
+            <h2>{words[period]}</h2>
+            <ul>
+              {members.map((each) => (
+                <ConversationItem
+                  key={each.id}
+                  conversation={each}
+                  isCurrent={each.id === currentId}
+                  onOpen={onOpen}
+                  onRename={conversations.rename}
+                  onRemove={setRemoving}
+                />
+              ))}
+            </ul>
+          </section>
+        ))}
+      </div>
+      {removing && (
+        <RemoveDialog title={removing.title || words.untitled} onConfirm={remove} onClose={() => setRemoving(null)} />
+      )}
+    </nav>
+  );
+});

@@ -1,0 +1,56 @@
+import { useEffect, useRef, useState } from 'react';
+import type { ChatMessage } from '../../client/index.js';
+import { useWords } from '../words/words.ts';
+
+/** Between two announcements, so that one can be heard to its end. */
+const PAUSE_MS = 4000;
+const LAST_SENTENCE_END = /^[\s\S]*(?:[.!?:]["'”’)]?(?=\s)|[。！？：]["”’）]?|\n\n)/;
+
+/** Tells a screen reader that a reply begins, what it says in whole sentences, and that it has ended. */
+export function Announcer({ message }: { message: ChatMessage | undefined }) {
+  const words = useWords();
+  const [said, setSaid] = useState('');
+  const latest = useRef(message);
+  latest.current = message;
+  const isLive = message?.role === 'assistant' && (message.state === 'streaming' || message.state === 'queued');
+  const id = message?.id;
+
+  useEffect(() => {
+    if (!isLive) return;
+    let at = 0;
+    const rest = (isWhole: boolean) => {
+      const text = latest.current?.id === id ? (latest.current?.content ?? '').slice(at) : '';
+      const length = isWhole ? text.length : (LAST_SENTENCE_END.exec(text)?.[0].length ?? 0);
+      at += length;
+      return spoken(text.slice(0, length));
+    };
+    setSaid(words.replyStarted);
+    const timer = setInterval(() => {
+      const sentences = rest(false);
+      if (sentences) setSaid(sentences);
+    }, PAUSE_MS);
+    return () => {
+      clearInterval(timer);
+      const outcome = latest.current?.id === id ? latest.current?.state : undefined;
+      const ending =
+        outcome === 'failed' ? words.replyFailed : outcome === 'cancelled' ? words.replyStopped : words.replyFinished;
+      setSaid(`${rest(true)} ${ending}`.trim());
+    };
+  }, [isLive, id, words]);
+
+  return (
+    <div className="visually-hidden" role="status" aria-live="polite" aria-atomic="true">
+      {said}
+    </div>
+  );
+}
+
+/** Markdown without its marks. */
+function spoken(markdown: string): string {
+  return markdown
+    .replace(/```[\s\S]*?(?:```|$)/g, ' ')
+    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replace(/[*_`#>|]+/g, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}

@@ -1,0 +1,36 @@
+/** A conversation's messages, of which only those near the view are in the page. */
+import { type RefObject, useMemo } from 'react';
+import { Virtualizer } from 'virtua';
+import type { UseStreamingChat } from '../../react/index.js';
+import { Message, type MessageActions } from './Message.tsx';
+
+interface MessageListProps {
+  chat: UseStreamingChat;
+  scroller: RefObject<HTMLElement | null>;
+  editing: string | null;
+  actions: MessageActions;
+}
+
+export function MessageList({ chat, scroller, editing, actions }: MessageListProps) {
+  const { messages, isStreaming, queuePlace, tokensPerSecond } = chat;
+  const live = useMemo(() => ({ queuePlace, tokensPerSecond }), [queuePlace, tokensPerSecond]);
+  const lastIndex = messages.length - 1;
+  const editingIndex = messages.findIndex((message) => message.id === editing);
+  // Half-written text must not scroll away, nor the reply that a caret stands in.
+  const keptMounted = [editingIndex, isStreaming ? lastIndex : -1].filter((index) => index >= 0);
+  return (
+    <Virtualizer as="ol" item="li" scrollRef={scroller} data={messages} bufferSize={600} keepMounted={keptMounted}>
+      {(message, index) => (
+        <Message
+          key={message.id}
+          message={message}
+          isLast={index === lastIndex}
+          isEditing={message.id === editing}
+          canAct={!isStreaming}
+          live={isStreaming && index === lastIndex ? live : null}
+          actions={actions}
+        />
+      )}
+    </Virtualizer>
+  );
+}

@@ -1,0 +1,109 @@
+/** One conversation: its messages and where the next one is written. */
+import { type RefObject, useEffect, useMemo, useRef, useState } from 'react';
+import type { HeadraceClient, Model } from '../../client/index.js';
+import { useStreamingChat } from '../../react/index.js';
+import { ArrowDownIcon } from '../app/icons.tsx';
+import { useShortcuts } from '../app/shortcuts.ts';
+import { Composer } from '../composer/Composer.tsx';
+import { ModelChoice } from '../composer/ModelChoice.tsx';
+import { useWords } from '../words/words.ts';
+import { Announcer } from './Announcer.tsx';
+import { ConnectionLine } from './ConnectionLine.tsx';
+import { Failure } from './Failure.tsx';
+import type { MessageActions } from './Message.tsx';
+import { MessageList } from './MessageList.tsx';
+import { useStickToEnd } from './useStickToEnd.ts';
+import { Welcome } from './Welcome.tsx';
+
+interface ThreadProps {
+  client: HeadraceClient;
+  conversationId: string | null;
+  models: readonly Model[];
+  model: string | undefined;
+  field: RefObject<HTMLTextAreaElement | null>;
+  onModel(id: string | undefined): void;
+  onConversation(id: string): void;
+  onTitle(title: string | null): void;
+  /** A reply has begun or ended. */
+  onTurn(): void;
+  onUnauthorized(): void;
+}
+
+export function Thread(props: ThreadProps) {
+  const { client, conversationId, models, model, field, onModel, onConversation, onTitle, onTurn, onUnauthorized } =
+    props;
+  const words = useWords();
+  const chat = useStreamingChat({ client, conversationId: conversationId ?? undefined, model, onConversation });
+  const [editing, setEditing] = useState<string | null>(null);
+  const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const { isAtEnd, toEnd } = useStickToEnd(scroller, content);
+  const { messages, error, isStreaming, isLoading, title } = chat;
+  const last = messages.at(-1);
+
+  useEffect(() => onTitle(title), [title, onTitle]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: told whenever it changes
+  useEffect(onTurn, [isStreaming, onTurn]);
+  useEffect(() => {
+    if (error?.status === 401) onUnauthorized();
+  }, [error, onUnauthorized]);
+
+  const latest = useRef(chat);
+  latest.current = chat;
+  const actions = useMemo<MessageActions>(
+    () => ({
+      regenerate: (id) => void latest.current.regenerate(id),
+      retry: () => void latest.current.retry(),
+      edit: setEditing,
+      resend: (id, text) => {
+        setEditing(null);
+        toEnd();
+        void latest.current.editMessage(id, text);
+      },
+      askKey: onUnauthorized,
+    }),
+    [toEnd, onUnauthorized],
+  );
+  const send = (text: string) => {
+    toEnd();
+    void chat.sendMessage(text);
+  };
+  useShortcuts({
+    stop: () => {
+      if (!isStreaming) return false;
+      void chat.stopStream();
+      return true;
+    },
+  });
+
+  return (
+    <>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll it */}
+      <div className="scroll-view" ref={scroller} role="region" aria-label={words.messages} tabIndex={0}>
+        <div className="scroll-content" ref={content}>
+          {isLoading && <p className="loading">{words.loading}</p>}
+          {!isLoading && messages.length === 0 && !error && <Welcome onChoose={send} />}
+          {messages.length > 0 && <MessageList chat={chat} scroller={scroller} editing={editing} actions={actions} />}
+          {error && !last?.error && (
+            <div className="column">
+              <Failure error={error} onRetry={actions.retry} onKey={onUnauthorized} onDismiss={chat.dismissError} />
+            </div>
+          )}
+        </div>
+      </div>
+      <div className="dock">
+        {!isAtEnd && (
+          <button type="button" className="to-end" aria-label={words.toEnd} onClick={toEnd}>
+            <ArrowDownIcon />
+            {isStreaming && <span>{words.newBelow}</span>}
+          </button>
+        )}
+        <ConnectionLine connection={chat.connection} isStreaming={isStreaming} />
+        <Composer field={field} isStreaming={isStreaming} onSend={send} onStop={() => void chat.stopStream()}>
+          <ModelChoice models={models} chosen={model} onChoose={onModel} />
+        </Composer>
+      </div>
+      <Announcer message={last} />
+    </>
+  );
+}

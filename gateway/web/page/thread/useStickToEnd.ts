@@ -1,0 +1,73 @@
+/** Keeps a scrolled view at its end while it grows, until its reader scrolls up; at the end it holds again. */
+import { type RefObject, useCallback, useEffect, useRef, useState } from 'react';
+
+export interface StickToEnd {
+  isAtEnd: boolean;
+  toEnd(): void;
+}
+
+/** Nearer than this is at the end: a line of text. */
+const NEAR_PX = 24;
+
+export function useStickToEnd(
+  scroller: RefObject<HTMLElement | null>,
+  content: RefObject<HTMLElement | null>,
+): StickToEnd {
+  const isHeld = useRef(true);
+  const [isAtEnd, setAtEnd] = useState(true);
+  const hold = useCallback((held: boolean) => {
+    isHeld.current = held;
+    setAtEnd(held);
+  }, []);
+
+  const toEnd = useCallback(() => {
+    hold(true);
+    const view = scroller.current;
+    if (view) view.scrollTop = view.scrollHeight;
+  }, [hold, scroller]);
+
+  useEffect(() => {
+    const view = scroller.current;
+    const inner = content.current;
+    if (!view || !inner) return;
+    let last = { top: view.scrollTop, height: view.scrollHeight, room: view.clientHeight };
+    let touchY = 0;
+    const distance = () => view.scrollHeight - view.clientHeight - view.scrollTop;
+    const onScroll = () => {
+      const now = { top: view.scrollTop, height: view.scrollHeight, room: view.clientHeight };
+      // What has shrunk moves the view up too, and nobody meant it.
+      const isMeant = now.top < last.top - 1 && now.height >= last.height && now.room === last.room;
+      if (distance() <= NEAR_PX) hold(true);
+      else if (isMeant) hold(false);
+      last = now;
+    };
+    // Ahead of the scroll event: the next frame of text would pull the view down again before it.
+    const onWheel = ({ deltaY }: WheelEvent) => deltaY < 0 && view.scrollHeight > view.clientHeight && hold(false);
+    const onTouchStart = ({ touches }: TouchEvent) => {
+      touchY = touches[0]?.clientY ?? 0;
+    };
+    const onTouchMove = ({ touches }: TouchEvent) => {
+      if ((touches[0]?.clientY ?? 0) > touchY + 4 && view.scrollHeight > view.clientHeight) hold(false);
+    };
+    const follow = () => {
+      if (isHeld.current && distance() > 0) view.scrollTop = view.scrollHeight;
+    };
+    const observer = new ResizeObserver(follow);
+    observer.observe(inner);
+    observer.observe(view);
+    const passive = { passive: true };
+    view.addEventListener('scroll', onScroll, passive);
+    view.addEventListener('wheel', onWheel, passive);
+    view.addEventListener('touchstart', onTouchStart, passive);
+    view.addEventListener('touchmove', onTouchMove, passive);
+    return () => {
+      observer.disconnect();
+      view.removeEventListener('scroll', onScroll);
+      view.removeEventListener('wheel', onWheel);
+      view.removeEventListener('touchstart', onTouchStart);
+      view.removeEventListener('touchmove', onTouchMove);
+    };
+  }, [scroller, content, hold]);
+
+  return { isAtEnd, toEnd };
+}
