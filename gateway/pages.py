@@ -70,7 +70,7 @@ class Pages:
             web.get("/", self.page),
             web.get("/c/{conversation_id:[^/]+}", self.page),
             web.get(f"/assets/{{name:{name}}}", self.asset),
-            web.get(f"/{{name:{name}[.](?:svg|png|ico|webmanifest|txt)}}", self.file),
+            web.get(f"/{{name:{name}[.](?:svg|png|ico|webmanifest|txt|js)}}", self.file),
         ]
 
     async def page(self, request: web.Request) -> web.StreamResponse:
