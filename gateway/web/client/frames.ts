@@ -21,7 +21,8 @@ export class FrameReader {
   lastEventId = '';
   /** How long the stream said to wait before a reconnect. */
   retryMs: number | null = null;
-  readonly #decoder = new TextDecoder();
+  /** It leaves the byte order mark to the parser: only one may be taken away. */
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   #frames: Frame[] = [];
   #overflow: Error | null = null;
   readonly #parser;

@@ -174,7 +174,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
     const event = parseEvent(data, id);
     if (event?.type === 'start') {
       this.conversationId = event.conversationId ?? this.conversationId;
-      if (event.generationId) this.#known(event.generationId);
+      if (this.generationId === null && event.generationId) this.#known(event.generationId);
     }
     if (position !== null) {
       this.#last = position;

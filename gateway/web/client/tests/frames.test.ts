@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { HeadraceError } from '../error.js';
+import { parseEvent } from '../events.js';
+import { type Frame, FrameReader } from '../frames.js';
+
+interface Case {
+  name: string;
+  stream?: string;
+  hex?: string;
+  frames: Frame[];
+  last_event_id: string;
+  retry_ms: number | null;
+  comments: string[];
+  events?: object[];
+}
+
+const CORPUS = new URL('../../corpus/', import.meta.url);
+const FILES = readdirSync(CORPUS).filter((file) => file.endsWith('.json'));
+const CASES = FILES.flatMap((file) => JSON.parse(readFileSync(new URL(file, CORPUS), 'utf8')) as Case[]);
+
+/** All bytes at once, one by one, and cut in two at every place. */
+function* cuttings(bytes: Uint8Array): Generator<Uint8Array[]> {
+  yield [bytes];
+  yield [...bytes].map((byte) => Uint8Array.of(byte));
+  for (let at = 1; at < bytes.length; at += 1) yield [bytes.subarray(0, at), bytes.subarray(at)];
+}
+
+test('the corpus is there', () => {
+  expect(CASES.length).toBeGreaterThanOrEqual(60);
+});
+
+function bytes(one: Case): Uint8Array {
+  return one.hex === undefined ? Buffer.from(one.stream ?? '') : Buffer.from(one.hex, 'hex');
+}
+
+test.each(CASES)('$name: reads the same wherever it is cut', (one) => {
+  const wanted = one.frames.map(({ data, event, id }) => ({ data, event, id }));
+  for (const reads of cuttings(bytes(one))) {
+    const comments: string[] = [];
+    const reader = new FrameReader((comment) => comments.push(comment));
+    expect(reads.flatMap((read) => reader.feed(read))).toEqual(wanted);
+    expect([reader.lastEventId, reader.retryMs]).toEqual([one.last_event_id, one.retry_ms]);
+    expect(comments).toEqual(one.comments);
+  }
+});
+
+test.each(CASES.filter((one) => one.events))('$name: means its events', (one) => {
+  const events = new FrameReader().feed(bytes(one)).map((frame) => parseEvent(frame.data, frame.id));
+  expect(events).toEqual(one.events);
+});
+
+test('a frame without end is refused, not kept', () => {
+  const reader = new FrameReader();
+  const megabyte = new Uint8Array(1024 * 1024).fill(120);
+  reader.feed(Buffer.from('data: '));
+  expect(() => {
+    for (let n = 0; n < 5; n += 1) reader.feed(megabyte);
+  }).toThrow(HeadraceError);
+});
+
+test.each(['', 'not json', '[]', '"text"', 'null', '{"content":"x"}'])('%s is no frame of a reply', (data) => {
+  expect(() => parseEvent(data, '1-0')).toThrow(HeadraceError);
+});
