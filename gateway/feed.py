@@ -9,6 +9,7 @@ import time
 
 from gateway.dialects import Dialect, Encoder
 from gateway.subscriber import Subscriber
+from gateway.turns import Turns
 from shared import events, metrics
 from shared.event_log import Entry, EventLog
 from shared.generations import Generation
@@ -18,9 +19,10 @@ from shared.position import Position
 class Feed:
     """Its subscribers, and the last position it has heard of."""
 
-    def __init__(self, generation: Generation, log: EventLog) -> None:
+    def __init__(self, generation: Generation, log: EventLog, turns: Turns) -> None:
         self.generation = generation
         self.log = log
+        self.turns = turns
         self.subscribers: set[Subscriber] = set()
         self._live: dict[Dialect, tuple[Encoder, set[Subscriber]]] = {}
         #: The last position heard, or read by who joined; None before the first.

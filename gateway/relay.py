@@ -17,6 +17,7 @@ from gateway.dialects import Dialect
 from gateway.feed import Feed
 from gateway.live import Live
 from gateway.subscriber import Subscriber
+from gateway.turns import Turns
 from gateway.vitals import Vitals, read_vitals
 from shared import metrics
 from shared.broker import Broker
@@ -53,6 +54,7 @@ class Relay:
         self._generations = generations
         self._settings = settings
         self._log = EventLog(broker)
+        self._turns = Turns()
         self._feeds: dict[str, Feed] = {}
         self._live = Live(broker, self._heard, self._subscribed)
         self._draining = False
@@ -83,7 +85,7 @@ class Relay:
             raise Draining(retry_after_s=1)
         feed = self._feeds.get(generation.id)
         if feed is None:
-            feed = self._feeds[generation.id] = Feed(generation, self._log)
+            feed = self._feeds[generation.id] = Feed(generation, self._log, self._turns)
         subscriber = Subscriber(feed, dialect, after, self._settings.subscriber_buffer_bytes)
         feed.subscribers.add(subscriber)
         self.open_streams += 1

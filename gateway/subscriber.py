@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.dialects import Dialect, Encoder
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
+from shared.event_log import Entry
 from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall
 from shared.position import ORIGIN, Position
 
@@ -151,12 +152,18 @@ class Subscriber:
             self._encoder = self.dialect.encoder(self._feed.generation)
             self.cursor = self._position if self.dialect.stateless else ORIGIN
         encoder = self._encoder
-        try:
-            page = await self._feed.log.read(self._feed.generation.id, self.cursor, _PAGE)
-        except BrokerUnavailable:
-            # Its connection outlives the broker's absence; heartbeats go on meanwhile.
-            await self._woken(_BROKER_RETRY_S)
-            return
+        async with self._feed.turns.pages:
+            try:
+                page = await self._feed.log.read(self._feed.generation.id, self.cursor, _PAGE)
+                async with self._feed.turns.encoding:
+                    self._hand_over(page, encoder)
+                return
+            except BrokerUnavailable:
+                pass
+        # Its connection outlives the broker's absence; heartbeats go on meanwhile.
+        await self._woken(_BROKER_RETRY_S)
+
+    def _hand_over(self, page: list[Entry], encoder: Encoder) -> None:
         if self._encoder is not encoder:
             return
         for position, raw in page:

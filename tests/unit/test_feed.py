@@ -5,6 +5,7 @@ from typing import Any, cast
 from gateway.dialects import native
 from gateway.feed import Feed
 from gateway.subscriber import Subscriber
+from gateway.turns import Turns
 from shared import events
 from shared.event_log import Entry
 from shared.events import Start, Text
@@ -23,7 +24,7 @@ async def test_who_begins_further_on_takes_nothing_from_the_others() -> None:
     generation = Generation(
         id="gen_1", owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
     )
-    feed = Feed(generation, cast(Any, None))
+    feed = Feed(generation, cast(Any, None), Turns())
     behind = Subscriber(feed, native, ORIGIN, 10_000)
     feed.begin(behind)
     feed.deliver(entry(0))
