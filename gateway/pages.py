@@ -85,7 +85,7 @@ class Pages:
         return _sent(_existing(self._built / "assets" / request.match_info["name"]), _ASSET_HEADERS)
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        """What browsers ask for by name: icons and the manifest."""
+        """What is asked for by its name: icons, the manifest, what runs before the page."""
         headers = {**_FILE_HEADERS, "Cache-Control": "no-cache"}
         return _sent(_existing(self._built / request.match_info["name"]), headers)
 

@@ -26,6 +26,7 @@ def built(tmp_path: Path) -> Path:
     (page / "index.html").write_text("<!doctype html><title>Headrace</title>")
     (page / "favicon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (page / "app.webmanifest").write_text("{}")
+    (page / "theme.js").write_text("// first")
     (page / "assets" / "index-abc.js").write_bytes(_SCRIPT)
     (page / "assets" / "index-abc.js.gz").write_bytes(gzip.compress(_SCRIPT))
     (page / "assets" / "index-abc.js.br").write_bytes(b"as brotli")
@@ -115,8 +116,12 @@ async def test_compressed(url: str, browser: ClientSession) -> None:
 
 
 async def test_named_files(url: str, browser: ClientSession) -> None:
-    """Icons and the manifest lie beside the page; nothing else there is served."""
-    for path, kind in (("/favicon.svg", "image/svg+xml"), ("/app.webmanifest", "application/manifest+json")):
+    """Icons, the manifest and early scripts lie beside the page; nothing else there is served."""
+    for path, kind in (
+        ("/favicon.svg", "image/svg+xml"),
+        ("/app.webmanifest", "application/manifest+json"),
+        ("/theme.js", "text/javascript"),
+    ):
         async with browser.get(url + path) as answer:
             assert (answer.status, answer.content_type) == (200, kind)
     for path in (
