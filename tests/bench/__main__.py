@@ -1,5 +1,6 @@
 """
-Run the bench: every system under the same streams, one after another, and then what only ours does.
+Run the bench: every system under the same streams, one after another; ours and a peer beside each other, in
+rounds; and then what only ours does.
 
 It wants the machine to itself. Everything it starts it ends, also when it is interrupted.
 """
@@ -19,10 +20,11 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import budgets, idle, plot, quiet, report, targets
+from tests.bench import budgets, idle, plot, quiet, report, rounds, targets
 from tests.bench.children import Failed, raise_file_limit
 from tests.bench.figures import Quiet, Results, Run
-from tests.bench.targets import DIALECTS, DIRECT, OURS, PEERS, Target
+from tests.bench.rounds import Round
+from tests.bench.targets import DIALECTS, DIRECT, FASTAPI, OURS, PEERS, Target
 from tests.bench.workload import Workload, measure
 
 _RESULTS = Path(__file__).parents[2] / "bench-results"
@@ -32,8 +34,9 @@ _PEERS_PACKAGES = ("aiohttp", "fastapi", "httptools", "httpx", "openai", "sse-st
 
 @dataclass(frozen=True)
 class Extent:
-    """How often and how many, for what is measured on a quiet system."""
+    """How often and how many, for what is measured otherwise than by the whole workload once."""
 
+    rounds: int = 5
     pick_ups: int = 200
     cancels: int = 200
     replays: int = 10
@@ -41,17 +44,20 @@ class Extent:
     idle_streams: int = 1000
 
 
-_QUICK = Extent(pick_ups=50, cancels=40, replays=3, streams_at_failover=20, idle_streams=200)
+_QUICK = Extent(rounds=2, pick_ups=50, cancels=40, replays=3, streams_at_failover=20, idle_streams=200)
 
 
-async def bench(sizes: Sequence[int], load: Workload, extent: Extent, *, dialects: bool) -> Results:
-    """Measure everything."""
+async def bench(
+    sizes: Sequence[int], load: Workload, extent: Extent, *, dialects: bool, rounds_only: bool
+) -> Results:
+    """Measure everything, or only what rounds tell."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with targets.upstream() as upstream:
-        runs = [run async for run in _runs(upstream, load, sizes, dialects=dialects)]
-        found = await _quiet(upstream, extent)
+        runs = [] if rounds_only else [run async for run in _runs(upstream, load, sizes)]
+        played = await _rounds(upstream, load, sizes[0], extent.rounds, dialects=dialects)
+        found = None if rounds_only else await _quiet(upstream, extent)
     return Results(
         machine={
             "system": platform.platform(),
@@ -62,14 +68,13 @@ async def bench(sizes: Sequence[int], load: Workload, extent: Extent, *, dialect
         },
         workload={"deltas": load.deltas, "rate": load.rate},
         runs=runs,
+        rounds=played,
         quiet=found,
-        verdicts=budgets.verdicts(runs, found),
+        verdicts=budgets.verdicts(runs, played, found),
     )
 
 
-async def _runs(
-    upstream: Target, load: Workload, sizes: Sequence[int], *, dialects: bool
-) -> AsyncIterator[Run]:
+async def _runs(upstream: Target, load: Workload, sizes: Sequence[int]) -> AsyncIterator[Run]:
     systems: dict[str, AbstractAsyncContextManager[Target]] = {
         DIRECT: contextlib.nullcontext(upstream),
         OURS: targets.headrace(upstream.port),
@@ -80,10 +85,16 @@ async def _runs(
             for streams in sizes:
                 _say(f"{name}, {streams} streams")
                 yield await measure(name, target, upstream, load, streams)
-            if name == OURS and dialects:
-                for dialect, ask in DIALECTS.items():
-                    _say(f"{dialect}, {sizes[0]} streams")
-                    yield await measure(dialect, replace(target, ask=ask), upstream, load, sizes[0])
+
+
+async def _rounds(
+    upstream: Target, load: Workload, streams: int, count: int, *, dialects: bool
+) -> list[Round]:
+    async with targets.headrace(upstream.port) as ours, targets.peer(PEERS[FASTAPI], upstream.port) as peer:
+        contenders = {OURS: ours, FASTAPI: peer}
+        if dialects:
+            contenders |= {name: replace(ours, ask=ask) for name, ask in DIALECTS.items()}
+        return await rounds.play(contenders, upstream, load, streams, count, _say)
 
 
 async def _quiet(upstream: Target, extent: Extent) -> Quiet:
@@ -140,22 +151,29 @@ def main() -> None:
     parser.add_argument("--deltas", type=int, default=100, help="deltas of a stream")
     parser.add_argument("--rate", type=float, default=20, help="deltas a second of a stream")
     parser.add_argument("--dialects", action="store_true", help="ours in all its dialects as well")
+    parser.add_argument("--rounds", type=int, help="how often systems are compared")
+    parser.add_argument("--rounds-only", action="store_true", help="compare, and measure nothing else")
     parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")
     chosen = parser.parse_args()
     sizes, load, extent = chosen.streams, Workload(chosen.deltas, chosen.rate), Extent()
     if chosen.quick:
         sizes, load, extent = [50], Workload(40, chosen.rate), _QUICK
+    if chosen.rounds:
+        extent = replace(extent, rounds=chosen.rounds)
     raise_file_limit()
     try:
-        results = uvloop.run(bench(sizes, load, extent, dialects=chosen.dialects))
+        results = uvloop.run(
+            bench(sizes, load, extent, dialects=chosen.dialects, rounds_only=chosen.rounds_only)
+        )
     except Failed as error:
         sys.exit(f"bench: {error}")
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit("bench: interrupted")
     _RESULTS.mkdir(exist_ok=True)
-    report.show(results)
     report.write(results, _RESULTS)
-    plot.draw(results.runs, _RESULTS / "bench.svg")
+    report.show(results)
+    if results.runs:
+        plot.draw(results.runs, _RESULTS / "bench.svg")
     _say(f"figures and plot are in {_RESULTS.name}/")
 
 

@@ -1,6 +1,6 @@
 """What was measured, and what it is held against: the budgets, each with its verdict."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -93,6 +93,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     machine: dict[str, str]
     workload: dict[str, float]
     runs: Sequence[Run]
+    #: By system, what each round measured: see `rounds`.
+    rounds: Sequence[Mapping[str, Run]]
     quiet: Quiet | None
     verdicts: Sequence[Verdict]
 

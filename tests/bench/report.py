@@ -1,15 +1,17 @@
 """What the bench leaves behind: tables on the terminal, the same for a README, and all figures as JSON."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench import rounds
 from tests.bench.figures import Quiet, Results, Run, Verdict
-from tests.bench.targets import DIALECTS, DIRECT, FASTAPI, OURS
+from tests.bench.rounds import Range, Round
+from tests.bench.targets import DIRECT, FASTAPI, OURS
 
 _ROLES = ("gateway", "worker", "broker", "supervisor")
 _SYSTEMS = [
@@ -23,6 +25,17 @@ _SYSTEMS = [
     "p99",
     "lost",
     "RSS MB",
+]
+
+_ROUNDS = [
+    "system",
+    "CPU us/delta",
+    f"of {FASTAPI}",
+    "of native",
+    *_ROLES,
+    "upstream",
+    "delay p99",
+    "lost",
 ]
 
 Rows = Sequence[Sequence[str]]
@@ -53,13 +66,17 @@ def write(results: Results, folder: Path) -> None:
 
 def _tables(results: Results) -> list[tuple[str, Sequence[str], Rows]]:
     tables: list[tuple[str, Sequence[str], Rows]] = [
-        ("Every system under the same streams; delays in ms", _SYSTEMS, _systems(results.runs)),
-        (
-            "CPU of ours by process, us a delta",
-            ["system", "N", *_ROLES, "upstream", "client"],
-            _roles(results.runs),
-        ),
+        ("Every system under the same streams; delays in ms", _SYSTEMS, _systems(results)),
+        ("CPU of ours by process, us a delta", ["N", *_ROLES, "upstream", "client"], _roles(results.runs)),
     ]
+    if not results.runs:
+        tables.clear()
+    if played := results.rounds:
+        title = (
+            f"Beside each other, {len(played)} rounds of {played[0][OURS].streams} streams: "
+            "median (least-most)"
+        )
+        tables.append((title, _ROUNDS, _rounds(played)))
     if results.quiet is not None:
         tables.append(("Ours on a quiet system", ["what", "p50", "p99", "worst"], _quiet(results.quiet)))
     if results.verdicts:
@@ -67,10 +84,12 @@ def _tables(results: Results) -> list[tuple[str, Sequence[str], Rows]]:
     return tables
 
 
-def _systems(runs: Sequence[Run]) -> Rows:
-    known = {(run.system, run.streams): run for run in runs}
+def _systems(results: Results) -> Rows:
+    known = {(run.system, run.streams): run for run in results.runs}
+    # A share of what ran minutes apart says little; where rounds tell it, it is left to them.
+    compared = {run.streams for played in results.rounds for run in played.values()}
     rows = []
-    for run in runs:
+    for run in results.runs:
         direct, peer = known.get((DIRECT, run.streams)), known.get((FASTAPI, run.streams))
         alone = run.system == DIRECT
         rows.append(
@@ -78,7 +97,7 @@ def _systems(runs: Sequence[Run]) -> Rows:
                 run.system,
                 str(run.streams),
                 "" if alone else f"{run.cpu:.1f}",
-                f"{run.cpu / peer.cpu:.2f}" if peer and not alone else "",
+                f"{run.cpu / peer.cpu:.2f}" if peer and not alone and run.streams not in compared else "",
                 f"{run.delay_ms.p50:.2f}",
                 f"{run.delay_ms.p99:.2f}",
                 f"{run.ttft_ms.p50 - direct.ttft_ms.p50:.1f}" if direct and not alone else "",
@@ -93,15 +112,45 @@ def _systems(runs: Sequence[Run]) -> Rows:
 def _roles(runs: Sequence[Run]) -> Rows:
     return [
         [
-            run.system,
             str(run.streams),
             *(f"{run.cpu_us_per_delta.get(role, 0):.1f}" for role in _ROLES),
             f"{run.upstream_us_per_delta:.1f}",
             f"{run.client_us_per_delta:.1f}",
         ]
         for run in runs
-        if run.system == OURS or run.system in DIALECTS
+        if run.system == OURS
     ]
+
+
+def _rounds(played: Sequence[Round]) -> Rows:
+    values: list[Callable[[Run], float]] = [
+        *(_cpu_of(role) for role in _ROLES),
+        lambda run: run.upstream_us_per_delta,
+        lambda run: run.delay_ms.p99,
+    ]
+
+    def value_of(system: str, value: Callable[[Run], float]) -> float:
+        return rounds.figure(played, system, value).median
+
+    return [
+        [
+            system,
+            _range(rounds.figure(played, system, lambda run: run.cpu), 0),
+            "" if system == FASTAPI else _range(rounds.share(played, system, FASTAPI), 2),
+            "" if system in {FASTAPI, OURS} else _range(rounds.share(played, system, OURS), 2),
+            *(f"{median:.1f}" if (median := value_of(system, value)) else "" for value in values),
+            str(sum(each[system].lost for each in played)),
+        ]
+        for system in sorted(played[0])
+    ]
+
+
+def _cpu_of(role: str) -> Callable[[Run], float]:
+    return lambda run: run.cpu_us_per_delta.get(role, 0)
+
+
+def _range(found: Range, digits: int) -> str:
+    return f"{found.median:.{digits}f} ({found.least:.{digits}f}-{found.most:.{digits}f})"
 
 
 def _quiet(quiet: Quiet) -> Rows:
