@@ -3,9 +3,9 @@ import { memo, useEffect, useState } from 'react';
 import type { HighlightResult, HighlightToken } from 'streamdown';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { useWords } from '../words/words.ts';
-import { extension } from './extension.ts';
+import { Extension, useExtension } from './extension.ts';
 
-const highlighters = extension(async () => (await import('./highlighter.ts')).highlighter);
+const highlighters = new Extension(async () => (await import('./highlighter.ts')).highlighter);
 /** Lines that share an element, so that a frame compares tens of things and not thousands. */
 const LINES_PER_SECTION = 40;
 
@@ -27,7 +27,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, isLive }: Cod
         <CopyButton text={code} label={words.copyCode} />
       </figcaption>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
-      <pre tabIndex={0} role="region" aria-label={words.codeIn(language || words.plainText)}>
+      <pre tabIndex={0}>
         <code>
           {starts.map((start) => (
             <Section
@@ -95,7 +95,7 @@ function colours({ color, htmlStyle }: HighlightToken): Record<string, string> {
 }
 
 function useHighlighted(code: string, language: string, isLive: boolean): HighlightResult | null {
-  const highlighter = highlighters.use(language !== '');
+  const highlighter = useExtension(highlighters, language !== '');
   const [result, setResult] = useState<HighlightResult | null>(null);
   useEffect(() => {
     if (!highlighter?.supportsLanguage(language)) return;

@@ -2,12 +2,12 @@
 import { memo, useMemo } from 'react';
 import { Streamdown } from 'streamdown';
 import { elements, elementsOfPiece } from './elements.tsx';
-import { extension } from './extension.ts';
+import { Extension, useExtension } from './extension.ts';
 import { withFormulas } from './formulas.ts';
 import { rehypePlugins } from './plugins.ts';
 
-const mathematics = extension(async () => (await import('./mathematics.ts')).default);
-const eastAsian = extension(async () => (await import('./east_asian.ts')).default);
+const mathematics = new Extension(async () => (await import('./mathematics.ts')).default);
+const eastAsian = new Extension(async () => (await import('./east_asian.ts')).default);
 
 const EAST_ASIAN = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 const asOneBlock = (markdown: string) => [markdown];
@@ -22,6 +22,7 @@ export const Prose = memo(
     const [only = ''] = pieces;
     if (pieces.length === 1) return <Piece text={only} isLive={isLive} />;
     return (
+      // biome-ignore lint/a11y/useSemanticElements: a `p` may not hold the elements that the pieces come in
       <div className="paragraph" role="paragraph">
         {pieces.map((piece, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: pieces are only ever added at the end
@@ -44,8 +45,8 @@ interface PieceProps {
 
 const Piece = memo(function Piece({ text, isLive, isPart = false }: PieceProps) {
   const { markdown, hasFormulas } = useMemo(() => withFormulas(text), [text]);
-  const math = mathematics.use(hasFormulas);
-  const cjk = eastAsian.use(EAST_ASIAN.test(text));
+  const math = useExtension(mathematics, hasFormulas);
+  const cjk = useExtension(eastAsian, EAST_ASIAN.test(text));
   const plugins = useMemo(() => ({ ...(math && { math }), ...(cjk && { cjk }) }), [math, cjk]);
   return (
     <>

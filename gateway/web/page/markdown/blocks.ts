@@ -48,7 +48,8 @@ export class BlockSplitter {
     const whole = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text;
     if (!whole.startsWith(this.#text)) this.#forget();
     this.#text = whole;
-    return [...this.#settled, ...this.#open()];
+    const open = this.#open();
+    return [...this.#settled, ...open];
   }
 
   #forget(): void {

@@ -31,7 +31,7 @@ function Table({ children }: ElementProps) {
   return (
     <div className="table">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
-      <div className="scroll" role="region" aria-label={words.table} tabIndex={0}>
+      <div className="scroll" tabIndex={0}>
         <table ref={table}>{children}</table>
       </div>
       <CopyButton

@@ -1,38 +1,42 @@
 /** A part of the renderer that is fetched when it is first wanted; who asked renders again once it is there. */
 import { useEffect, useSyncExternalStore } from 'react';
 
-export interface Extension<T> {
-  /** Null until it has been fetched. */
-  use(isWanted: boolean): T | null;
-}
+export class Extension<T> {
+  readonly #load: () => Promise<T>;
+  readonly #listeners = new Set<() => void>();
+  #value: T | null = null;
+  #loading: Promise<void> | null = null;
 
-export function extension<T>(load: () => Promise<T>): Extension<T> {
-  let loaded: T | null = null;
-  let loading: Promise<void> | null = null;
-  const listeners = new Set<() => void>();
-  const subscribe = (listener: () => void) => {
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+  constructor(load: () => Promise<T>) {
+    this.#load = load;
+  }
+
+  readonly value = (): T | null => this.#value;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   };
-  const fetchOnce = () => {
-    loading ??= load().then(
+
+  fetch(): void {
+    this.#loading ??= this.#load().then(
       (value) => {
-        loaded = value;
-        for (const listener of listeners) listener();
+        this.#value = value;
+        for (const listener of this.#listeners) listener();
       },
       // Without it the source is shown. The next one that wants it asks again.
       () => {
-        loading = null;
+        this.#loading = null;
       },
     );
-  };
-  return {
-    use(isWanted) {
-      useEffect(() => {
-        if (isWanted) fetchOnce();
-      }, [isWanted]);
-      const value = useSyncExternalStore(subscribe, () => loaded);
-      return isWanted ? value : null;
-    },
-  };
+  }
+}
+
+/** Null until it has been fetched, and where it is not wanted. */
+export function useExtension<T>(extension: Extension<T>, isWanted: boolean): T | null {
+  useEffect(() => {
+    if (isWanted) extension.fetch();
+  }, [extension, isWanted]);
+  const value = useSyncExternalStore(extension.subscribe, extension.value);
+  return isWanted ? value : null;
 }

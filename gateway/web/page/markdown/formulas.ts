@@ -21,7 +21,7 @@ export function withFormulas(markdown: string): { markdown: string; hasFormulas:
 
 function rewritten(text: string): string {
   return text
-    .replace(DISPLAY, (_, formula: string) => `\n$$$$\n${formula.trim()}\n$$$$\n`)
-    .replace(INLINE, (_, formula: string) => `$$$$${formula.trim()}$$$$`)
-    .replace(DOLLARS, (_, formula: string) => `$$$$${formula}$$$$`);
+    .replace(DISPLAY, (_, formula: string) => `\n$$\n${formula.trim()}\n$$\n`)
+    .replace(INLINE, (_, formula: string) => `$$${formula.trim()}$$`)
+    .replace(DOLLARS, (_, formula: string) => `$$${formula}$$`);
 }

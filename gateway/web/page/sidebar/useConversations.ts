@@ -1,6 +1,6 @@
 /** The caller's conversations, kept current: after every reply, on focus, and when another tab changed them. */
 import { useCallback, useEffect, useRef, useState } from 'react';
-import type { Conversation, HeadraceClient } from '../../client/index.js';
+import { CHANNEL, type Conversation, type HeadraceClient } from '../../client/index.js';
 
 export interface Conversations {
   /** Null until they have been loaded. */
@@ -14,7 +14,6 @@ export interface Conversations {
 const TYPING_MS = 200;
 /** Another device starts a conversation without a word to this one. */
 const REFRESH_MS = 15_000;
-const CHANNEL = 'headrace';
 
 export function useConversations(client: HeadraceClient, query: string, revision: number): Conversations {
   const [list, setList] = useState<readonly Conversation[] | null>(null);
@@ -23,7 +22,8 @@ export function useConversations(client: HeadraceClient, query: string, revision
 
   const load = useCallback(async () => {
     asking.current?.abort();
-    const { signal } = (asking.current = new AbortController());
+    asking.current = new AbortController();
+    const { signal } = asking.current;
     try {
       const found = await client.conversations({ query, limit: 200, signal });
       setList((before) => (isSame(before, found) ? before : found));

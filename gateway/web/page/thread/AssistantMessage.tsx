@@ -13,7 +13,12 @@ export function AssistantMessage({ message, isLast, live, canAct, actions }: Mes
   const { content, reasoning, state, error, toolCalls } = message;
   const isLive = state === 'sending' || state === 'queued' || state === 'streaming';
   return (
-    <article className="message assistant" aria-label={words.assistant} aria-busy={isLive}>
+    <article
+      className="message assistant"
+      data-last={isLast || undefined}
+      aria-label={words.assistant}
+      aria-busy={isLive}
+    >
       {reasoning && <Reasoning text={reasoning} isLive={isLive && content === ''} />}
       {content !== '' && (
         <div className={isLive ? 'text live' : 'text'}>

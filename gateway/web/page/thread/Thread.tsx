@@ -41,7 +41,8 @@ export function Thread(props: ThreadProps) {
   const { messages, error, isStreaming, isLoading, title } = chat;
   const last = messages.at(-1);
 
-  useEffect(() => onTitle(title), [title, onTitle]);
+  const shownTitle = title ?? firstLine(messages[0]?.content);
+  useEffect(() => onTitle(shownTitle), [shownTitle, onTitle]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: told whenever it changes
   useEffect(onTurn, [isStreaming, onTurn]);
   useEffect(() => {
@@ -79,7 +80,7 @@ export function Thread(props: ThreadProps) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll it */}
-      <div className="scroll-view" ref={scroller} role="region" aria-label={words.messages} tabIndex={0}>
+      <section className="scroll-view" ref={scroller} aria-label={words.messages} tabIndex={0}>
         <div className="scroll-content" ref={content}>
           {isLoading && <p className="loading">{words.loading}</p>}
           {!isLoading && messages.length === 0 && !error && <Welcome onChoose={send} />}
@@ -90,7 +91,7 @@ export function Thread(props: ThreadProps) {
             </div>
           )}
         </div>
-      </div>
+      </section>
       <div className="dock">
         {!isAtEnd && (
           <button type="button" className="to-end" aria-label={words.toEnd} onClick={toEnd}>
@@ -106,4 +107,9 @@ export function Thread(props: ThreadProps) {
       <Announcer message={last} />
     </>
   );
+}
+
+/** What a conversation is called until the server has named it. */
+function firstLine(text: string | undefined): string | null {
+  return text?.trimStart().split('\n', 1)[0]?.slice(0, 80) || null;
 }

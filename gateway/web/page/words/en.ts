@@ -65,8 +65,6 @@ export const en = {
   editNote: 'The conversation goes on from here; what came after is replaced.',
   resend: 'Send again',
   plainText: 'text',
-  codeIn: (language: string) => `Code, ${language}`,
-  table: 'Table',
   picture: 'Picture',
   showPicture: (alt: string) => (alt ? `Show picture: ${alt}` : 'Show picture'),
   pictureFailed: (alt: string) => (alt ? `Picture not available: ${alt}` : 'Picture not available'),
