@@ -8,6 +8,8 @@ import { Watch } from './watch.js';
 export interface ClientOptions extends ServerOptions, Partial<Timing> {
   /** Told of every reply's connection. */
   onConnection?: ((connection: Connection) => void) | undefined;
+  /** How long a call other than a stream goes on trying. */
+  callMs?: number | undefined;
 }
 
 export interface CallOptions {
@@ -17,18 +19,17 @@ export interface CallOptions {
 /** A conversation as it stands, or that it stands as it did. */
 export type Seen = { changed: true; etag: string | null; detail: ConversationDetail } | { changed: false };
 
-/** How long a call other than a stream may go on trying. */
-const CALL_MS = 10_000;
-
 /** One Headrace server. Works in browsers and in Node. */
 export class HeadraceClient {
   readonly #server: Server;
   readonly #timing: Timing;
+  readonly #callMs: number;
   readonly #onConnection: ClientOptions['onConnection'];
 
   constructor(options: ClientOptions = {}) {
     this.#server = new Server(options);
     this.#onConnection = options.onConnection;
+    this.#callMs = options.callMs ?? 10_000;
     this.#timing = {
       heartbeatMs: options.heartbeatMs ?? 15_000,
       giveUpMs: options.giveUpMs ?? 300_000,
@@ -120,10 +121,10 @@ export class HeadraceClient {
     sent: { body?: unknown; headers?: Record<string, string> } = {},
   ): Promise<{ response: Response; text: string }> {
     const owner = options.signal ?? new AbortController().signal;
-    const backoff = new Backoff(this.#timing.retryMs / 4, CALL_MS);
+    const backoff = new Backoff(this.#timing.retryMs / 4, this.#callMs);
     while (true) {
       const began = Date.now();
-      const watch = new Watch(CALL_MS, owner);
+      const watch = new Watch(this.#callMs, owner);
       try {
         return await watch.guard(this.#server.answer(method, path, { ...sent, signal: watch.signal }));
       } catch (error) {

@@ -1,11 +1,10 @@
-import type { ConversationDetail } from './api.js';
 import { HeadraceClient } from './client.js';
 import { HeadraceError } from './error.js';
+import { Follower } from './follower.js';
 import { type ChatError, type ChatMessage, type ChatSnapshot, chatError } from './messages.js';
-import { Presence } from './presence.js';
-import { Publisher } from './publisher.js';
-import type { Connection, Reply } from './reply.js';
-import { inPlace, isUnsent, merge, question } from './transcript.js';
+import type { Reply, StreamOptions } from './reply.js';
+import { Store } from './store.js';
+import { question } from './transcript.js';
 import { Turn } from './turn.js';
 
 export interface SessionOptions {
@@ -22,18 +21,19 @@ export interface SendOptions {
   maxTokens?: number | undefined;
 }
 
-/** What is being asked, and what it takes to ask it again. */
+/** What is asked, and what it takes to ask it again. */
 interface Question extends SendOptions {
   text: string;
-  /** The turn it takes the place of. */
-  replaces?: string | undefined;
   /** The messages before it. */
   kept: readonly ChatMessage[];
+  /** The turn it takes the place of. */
+  replaces?: string | undefined;
   idempotencyKey: string;
 }
 
-const LEFT: ChatError = { code: 'closed', message: 'The page was left before it was sent.', retryable: true };
-
+const LEFT: ChatError = { code: 'closed', message: 'The page was left before this was sent.', retryable: true };
+/** Errors after which a reply may go on without us. */
+const LOST = new Set(['unreachable', 'cut', 'silent', 'gap', 'unavailable', 'too_busy', 'http_error']);
 /** How long to wait for what a stop should bring at once. */
 const STOP_MS = 3_000;
 
@@ -45,159 +45,114 @@ const STOP_MS = 3_000;
  */
 export class ChatSession {
   readonly conversationId: string;
+  readonly subscribe: (listener: () => void) => () => void;
   readonly #client: HeadraceClient;
-  readonly #presence: Presence;
-  readonly #publisher = new Publisher(() => this.#publish());
-  readonly #listeners = new Set<() => void>();
+  readonly #store: Store;
+  readonly #follower: Follower;
   #options: SessionOptions;
-  #messages: readonly ChatMessage[] = [];
-  #turn: Turn | null = null;
   #reply: Reply | null = null;
-  #error: ChatError | null = null;
-  #again: (() => Promise<void>) | null = null;
-  #title: string | null = null;
-  #connection: Connection = 'idle';
-  #last: Pick<ChatSnapshot, 'usage' | 'tokensPerSecond'> = { usage: null, tokensPerSecond: null };
-  #etag: string | null = null;
-  /** The generation that answers, when last looked. */
-  #active: string | null = null;
-  /** One whose stream cannot be read: following it would fail again and again. */
-  #unreadable: string | null = null;
-  #loaded: boolean;
-  /** The server has it. */
-  #exists = false;
-  #open: AbortController | null = null;
-  #looking: Promise<void> | null = null;
-  #lookAgain = false;
-  #snapshot: ChatSnapshot;
 
   constructor(options: SessionOptions = {}) {
     this.#options = options;
     this.#client = options.client ?? new HeadraceClient();
     this.conversationId = options.conversationId ?? `conv_${crypto.randomUUID().replaceAll('-', '')}`;
-    this.#loaded = options.conversationId === undefined;
-    this.#presence = new Presence(this.conversationId, (why) => {
-      if (why === 'event' || this.#exists) void this.#look();
-    });
-    this.#snapshot = this.#build();
+    this.#store = new Store(this.conversationId, options.conversationId === undefined);
+    this.#follower = new Follower(this.#client, this.#store, (generationId) => this.#attach(generationId));
+    this.subscribe = this.#store.subscribe;
   }
 
   get snapshot(): ChatSnapshot {
-    return this.#snapshot;
+    return this.#store.snapshot;
   }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
 
   configure(options: Pick<SessionOptions, 'model' | 'onConversation'>): void {
     this.#options = { ...this.#options, ...options };
   }
 
-  /** Load the conversation, go on with the reply that is on its way, and follow. May follow a `close`. */
+  /** Load the conversation, go on with the reply that is on its way, and follow. May come after a `close`. */
   open(): void {
-    if (this.#open) return;
-    this.#open = new AbortController();
-    this.#presence.open();
-    if (this.#exists || !this.#loaded) void this.#look();
+    this.#follower.open();
   }
 
   /** Let go of the network. What is being generated goes on. */
   close(): void {
-    this.#open?.abort();
-    this.#open = null;
-    this.#presence.close();
-    this.#publisher.cancel();
-    this.#turn?.reading.abort();
-    this.#leave();
-    // The stream of an open reply is read from its beginning next time.
-    this.#etag = null;
-    this.#messages = this.#messages.map((message) =>
-      message.state === 'sending' ? { ...message, state: 'failed', error: LEFT } : message,
-    );
+    this.#follower.close();
+    this.#store.close();
+    for (const { id, state } of this.#store.messages) {
+      if (state === 'sending') this.#store.replace(id, { state: 'failed', error: LEFT });
+    }
   }
 
   /** Send a message and read the reply to its end. A reply that is still on its way is stopped first. */
   readonly sendMessage = async (text: string, options: SendOptions = {}): Promise<void> => {
     if (!text.trim()) return;
-    await this.stopStream();
-    await this.#ask({ text, ...options, kept: this.#messages, idempotencyKey: crypto.randomUUID() });
+    if (this.#store.turn) await this.stopStream();
+    await this.#ask({ text, ...options, kept: this.#store.messages, idempotencyKey: crypto.randomUUID() });
   };
 
   /** Stop the reply on its way, and keep what was said. */
   readonly stopStream = async (): Promise<void> => {
-    const turn = this.#turn;
+    const turn = this.#store.turn;
     if (!turn) return;
     const generationId = turn.generationId ?? (await within(STOP_MS, this.#reply?.accepted));
-    if (this.#turn !== turn) return;
-    if (generationId === null) return turn.reading.abort();
-    try {
-      await this.#client.cancel(generationId);
-      await within(STOP_MS, this.#ended(turn));
-    } catch (error) {
-      this.#fail(chatError(error), this.stopStream);
+    if (generationId !== null && this.#store.turn === turn) {
+      try {
+        await this.#client.cancel(generationId);
+        await within(STOP_MS, this.#store.ended(turn));
+      } catch (error) {
+        return this.#store.fail(chatError(error), this.stopStream);
+      }
     }
-    if (this.#turn === turn && !this.#error) turn.reading.abort();
+    turn.reading.abort();
+    await this.#store.ended(turn);
   };
 
   /** Ask again for a reply, the last one if none is named. */
   readonly regenerate = async (messageId?: string): Promise<void> => {
-    await this.stopStream();
-    const chosen = messageId
-      ? this.#messages.find((message) => message.id === messageId)
-      : this.#messages.findLast((message) => message.role === 'assistant');
-    const asked = chosen?.role === 'user' ? chosen : chosen && question(this.#messages, chosen);
+    if (this.#store.turn) await this.stopStream();
+    const { messages } = this.#store;
+    const chosen = messages.findLast(({ id, role }) => (messageId ? id === messageId : role === 'assistant'));
+    const asked = chosen?.role === 'user' ? chosen : chosen && question(messages, chosen);
     if (asked) await this.#askInPlaceOf(asked, asked.content);
   };
 
   /** Ask something else in place of a message, and of everything behind it. */
   readonly editMessage = async (messageId: string, text: string): Promise<void> => {
     if (!text.trim()) return;
-    await this.stopStream();
-    const asked = this.#messages.find((message) => message.id === messageId && message.role === 'user');
+    if (this.#store.turn) await this.stopStream();
+    const asked = this.#store.messages.find(({ id, role }) => id === messageId && role === 'user');
     if (asked) await this.#askInPlaceOf(asked, text);
   };
 
   /** Do again what failed last. */
   readonly retry = async (): Promise<void> => {
-    const again = this.#again;
-    const last = this.#messages.at(-1);
+    const { again, messages } = this.#store;
+    const last = messages.at(-1);
     this.dismissError();
     if (again) return again();
-    if (last && last.state !== 'done') return this.regenerate(last.id);
+    if (last && (last.state === 'failed' || last.state === 'cancelled')) return this.regenerate(last.id);
   };
 
   readonly dismissError = (): void => {
-    this.#error = null;
-    this.#again = null;
-    this.#publisher.now();
+    this.#store.forgive();
+    this.#store.publish();
   };
 
   async #askInPlaceOf(asked: ChatMessage, text: string): Promise<void> {
-    const kept = this.#messages.slice(0, this.#messages.indexOf(asked));
+    const kept = this.#store.messages.slice(0, this.#store.messages.indexOf(asked));
     await this.#ask({ text, replaces: asked.generationId, kept, idempotencyKey: crypto.randomUUID() });
   }
 
   async #ask(asking: Question): Promise<void> {
-    const before = this.#messages;
+    const before = this.#store.messages;
     const turn = new Turn(null);
     const id = crypto.randomUUID();
     const user: ChatMessage = { id, role: 'user', content: asking.text, createdAt: Date.now(), state: 'sending' };
-    this.#messages = [...asking.kept, user];
-    this.#error = null;
-    this.#again = null;
-    const reply = this.#client.start(
-      {
-        message: asking.text,
-        conversationId: this.conversationId,
-        model: asking.model ?? this.#options.model,
-        maxTokens: asking.maxTokens,
-        replaces: asking.replaces,
-        idempotencyKey: asking.idempotencyKey,
-      },
-      this.#streamOptions(turn),
-    );
+    this.#store.messages = [...asking.kept, user];
+    this.#store.forgive();
+    const { text: message, kept: _, model = this.#options.model, ...more } = asking;
+    const request = { message, conversationId: this.conversationId, model, ...more };
+    const reply = this.#client.start(request, this.#streamOptions(turn));
     const accepted = reply.accepted.then(
       (generationId) => this.#accepted(turn, id, generationId),
       () => {},
@@ -209,52 +164,48 @@ export class ChatSession {
   }
 
   #accepted(turn: Turn, userId: string, generationId: string): void {
-    turn.settle(turn.state);
-    turn.generationId = generationId;
-    this.#replace(userId, { state: 'done', generationId });
-    this.#publisher.schedule();
-    this.#presence.announce();
-    if (this.#exists) return;
-    this.#exists = true;
+    turn.accepted(generationId);
+    this.#store.replace(userId, { state: 'done', generationId });
+    this.#store.schedule();
+    this.#follower.announce();
+    if (this.#follower.exists) return;
+    this.#follower.exists = true;
     this.#options.onConversation?.(this.conversationId);
   }
 
   /** The server never took it: the user's text stays, and what it was to replace comes back. */
   #refused(turn: Turn, asking: Question, userId: string, before: readonly ChatMessage[]): void {
-    if (this.#turn !== turn) return;
-    const error = turn.error;
-    if (asking.replaces !== undefined) this.#messages = before;
-    else this.#replace(userId, error ? { state: 'failed', error } : { state: 'cancelled' });
-    this.#leave();
-    if (error) {
-      this.#fail(error, () => {
-        this.#messages = this.#messages.filter((message) => message.id !== userId);
-        return this.#ask({ ...asking, kept: asking.replaces === undefined ? this.#messages : asking.kept });
-      });
-    }
-    this.#publisher.now();
-    if (error?.code === 'busy') void this.#look();
+    if (this.#store.turn !== turn) return;
+    const { error } = turn;
+    if (asking.replaces !== undefined) this.#store.messages = before;
+    else this.#store.replace(userId, error ? { state: 'failed', error } : { state: 'cancelled' });
+    this.#store.leave();
+    const again = (): Promise<void> => {
+      this.#store.messages = this.#store.messages.filter(({ id }) => id !== userId);
+      return this.#ask({ ...asking, kept: asking.replaces === undefined ? this.#store.messages : asking.kept });
+    };
+    if (error) this.#store.fail(error, again);
+    else this.#store.publish();
+    if (error?.code === 'busy') void this.#follower.look();
   }
 
   async #attach(generationId: string): Promise<void> {
-    const shown = this.#messages.find(({ role, ...of }) => role === 'assistant' && of.generationId === generationId);
-    if (shown) this.#messages = this.#messages.filter((message) => message !== shown);
+    const shown = this.#store.messages.find((one) => one.role === 'assistant' && one.generationId === generationId);
+    if (shown) this.#store.messages = this.#store.messages.filter((message) => message !== shown);
+    if (this.#store.error && LOST.has(this.#store.error.code)) this.#store.forgive();
     const turn = new Turn(generationId, shown?.id);
-    if (this.#error && isLost(this.#error)) this.#error = this.#again = null;
     await this.#read(turn, this.#client.attach(generationId, this.#streamOptions(turn)));
     this.#finish(turn);
   }
 
   /** Read to the end, whatever that is; the turn says what came of it. */
   async #read(turn: Turn, reply: Reply): Promise<void> {
-    this.#turn?.reading.abort();
-    this.#turn = turn;
     this.#reply = reply;
-    this.#publisher.now();
+    this.#store.begin(turn);
     try {
       for await (const event of reply) {
         turn.apply(event);
-        this.#publisher.schedule();
+        this.#store.schedule();
       }
       if (!turn.ended) await this.#settle(turn);
     } catch (error) {
@@ -267,144 +218,40 @@ export class ChatSession {
 
   /** Its log is no more, or was read to its end before: the record says how it ended. */
   async #settle(turn: Turn): Promise<void> {
-    if (turn.generationId === null) return;
+    if (turn.generationId === null)
+      throw new HeadraceError('It is not known.', { code: 'not_found', retryable: false });
     const status = await this.#client.status(turn.generationId, { signal: turn.reading.signal });
     turn.settle(status.state === 'running' ? 'streaming' : status.state, status.text, status.usage);
     if (status.error) turn.fail({ ...status.error, retryable: true });
   }
 
   #finish(turn: Turn): void {
-    if (this.#turn !== turn) return;
-    this.#last = { usage: turn.usage, tokensPerSecond: turn.rate.overall };
-    this.#messages = inPlace(this.#messages, turn.message);
+    if (this.#store.turn !== turn) return;
+    this.#store.keep(turn);
     const { error, generationId } = turn;
-    this.#leave();
     if (error) {
-      const isReadable = isLost(error) && generationId !== null;
-      if (!isReadable) this.#unreadable = generationId;
-      this.#fail(error, isReadable ? () => this.#attach(generationId) : () => this.regenerate(turn.id));
+      const isReadable = LOST.has(error.code) && generationId !== null;
+      if (!isReadable) this.#follower.avoid(generationId);
+      this.#store.fail(error, isReadable ? () => this.#attach(generationId) : () => this.regenerate(turn.id));
     }
-    this.#publisher.now();
-    this.#presence.announce();
-    void this.#look();
+    this.#store.publish();
+    this.#follower.announce();
+    void this.#follower.look();
   }
 
-  /** See how the conversation stands; go on with what answers in it. */
-  #look(): Promise<void> {
-    if (!this.#open || this.#turn) return Promise.resolve();
-    if (this.#looking) {
-      this.#lookAgain = true;
-      return this.#looking;
-    }
-    this.#looking = this.#fetch(this.#open.signal).finally(() => {
-      this.#looking = null;
-      if (this.#lookAgain) void this.#look();
-    });
-    return this.#looking;
-  }
-
-  async #fetch(signal: AbortSignal): Promise<void> {
-    const before = this.#messages;
-    this.#lookAgain = false;
-    try {
-      const seen = await this.#client.conversation(this.conversationId, { etag: this.#etag, signal });
-      // An action of the user has overtaken it.
-      if (this.#turn || this.#messages !== before) return;
-      this.#exists = this.#loaded = true;
-      if (seen.changed) this.#take(seen.detail, seen.etag);
-      if (this.#active && this.#active !== this.#unreadable) return void this.#attach(this.#active);
-      if (!seen.changed) return;
-    } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof HeadraceError && error.status === 404) this.#missing();
-      else if (!this.#loaded) this.#fail(chatError(error), () => this.#look());
-    }
-    this.#publisher.now();
-  }
-
-  #take({ conversation, messages }: ConversationDetail, etag: string | null): void {
-    this.#etag = etag;
-    this.#active = conversation.active;
-    this.#title = conversation.title || null;
-    this.#messages = merge(this.#messages, messages);
-  }
-
-  /** Not there yet, or not any more: nothing to ask for until somebody says so. */
-  #missing(): void {
-    if (this.#exists) this.#messages = this.#messages.filter(isUnsent);
-    this.#exists = false;
-    this.#loaded = true;
-    this.#etag = this.#active = null;
-  }
-
-  #streamOptions(turn: Turn): { signal: AbortSignal; onConnection: (connection: Connection) => void } {
+  #streamOptions(turn: Turn): StreamOptions {
     return {
       signal: turn.reading.signal,
       onConnection: (connection) => {
-        if (this.#turn !== turn) return;
-        this.#connection = connection;
-        this.#publisher.schedule();
+        if (this.#store.turn !== turn) return;
+        this.#store.connection = connection;
+        this.#store.schedule();
       },
     };
   }
-
-  /** Returns once *turn* is over, or its reader has left. */
-  #ended(turn: Turn): Promise<true> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (this.#turn === turn && !turn.ended) return;
-        forget();
-        resolve(true);
-      };
-      const forget = this.subscribe(look);
-      look();
-    });
-  }
-
-  #leave(): void {
-    this.#turn = null;
-    this.#reply = null;
-    this.#connection = 'idle';
-  }
-
-  #fail(error: ChatError, again: () => Promise<void>): void {
-    this.#error = error;
-    this.#again = again;
-    this.#publisher.schedule();
-  }
-
-  #replace(id: string, change: Partial<ChatMessage>): void {
-    this.#messages = this.#messages.map((message) => (message.id === id ? { ...message, ...change } : message));
-  }
-
-  #publish(): void {
-    this.#snapshot = this.#build();
-    for (const listener of [...this.#listeners]) listener();
-  }
-
-  #build(): ChatSnapshot {
-    const turn = this.#turn;
-    return {
-      conversationId: this.conversationId,
-      messages: turn ? inPlace(this.#messages, turn.message) : this.#messages,
-      isLoading: !this.#loaded && this.#error === null,
-      isStreaming: turn !== null,
-      streamingText: turn?.text ?? '',
-      error: this.#error,
-      queuePlace: turn?.queuePlace ?? null,
-      usage: turn ? turn.usage : this.#last.usage,
-      tokensPerSecond: turn ? turn.rate.recent : this.#last.tokensPerSecond,
-      connection: this.#connection,
-      title: this.#title,
-    };
-  }
 }
 
-/** Whether a reply was lost on its way to us; it may well go on. */
-function isLost(error: ChatError): boolean {
-  return ['unreachable', 'cut', 'silent', 'gap', 'unavailable', 'too_busy', 'http_error'].includes(error.code);
-}
-
+/** What *promise* brings in time, else null. */
 function within<T>(ms: number, promise: Promise<T> | undefined): Promise<T | null> {
   if (!promise) return Promise.resolve(null);
   let timer: ReturnType<typeof setTimeout>;

@@ -65,6 +65,11 @@ export class Turn {
     }
   }
 
+  accepted(generationId: string): void {
+    this.#message = null;
+    this.generationId = generationId;
+  }
+
   /** How it ended, from another source than its stream. */
   settle(state: MessageState, text?: string, usage?: Usage | null): void {
     this.#message = null;

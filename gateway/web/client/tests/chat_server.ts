@@ -50,6 +50,7 @@ export class ChatServer {
   answer: (generation: Generation) => void = () => {};
   down = false;
   retryMs = 5;
+  readonly #sockets = new Map<string, ServerResponse['socket'][]>();
   readonly #keys = new Map<string, string>();
   readonly #server: Server;
 
@@ -85,6 +86,11 @@ export class ChatServer {
 
   active(conversation: string): Generation | undefined {
     return [...this.generations.values()].find((one) => one.conversation === conversation && !one.ended);
+  }
+
+  /** Cut everybody off who reads *generation*. */
+  cut(generation: Generation): void {
+    for (const socket of this.#sockets.get(generation.id) ?? []) socket?.destroy();
   }
 
   /** A message as if another client had sent it. */
@@ -186,6 +192,7 @@ export class ChatServer {
       response.end();
     };
     generation.readers.add(read);
+    this.#sockets.set(generation.id, [...(this.#sockets.get(generation.id) ?? []), response.socket]);
     response.on('close', () => generation.readers.delete(read));
     read();
   }

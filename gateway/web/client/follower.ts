@@ -1,0 +1,102 @@
+import type { ConversationDetail } from './api.js';
+import type { HeadraceClient } from './client.js';
+import { HeadraceError } from './error.js';
+import { chatError } from './messages.js';
+import { Presence } from './presence.js';
+import type { Store } from './store.js';
+import { isUnsent, merge } from './transcript.js';
+
+/** Keeps a store as the server has it, whoever writes in the conversation, while no reply is being read here. */
+export class Follower {
+  /** The server has the conversation. */
+  exists = false;
+  readonly #client: HeadraceClient;
+  readonly #store: Store;
+  readonly #attach: (generationId: string) => Promise<void>;
+  readonly #presence: Presence;
+  #etag: string | null = null;
+  #active: string | null = null;
+  #unreadable: string | null = null;
+  #open: AbortController | null = null;
+  #looking: Promise<void> | null = null;
+  #lookAgain = false;
+
+  /** *attach* reads a generation that somebody else has started. */
+  constructor(client: HeadraceClient, store: Store, attach: (generationId: string) => Promise<void>) {
+    this.#client = client;
+    this.#store = store;
+    this.#attach = attach;
+    this.#presence = new Presence(store.conversationId, (why) => {
+      if (why === 'event' || this.exists) void this.look();
+    });
+  }
+
+  open(): void {
+    if (this.#open) return;
+    this.#open = new AbortController();
+    this.#presence.open();
+    if (this.exists || !this.#store.loaded) void this.look();
+  }
+
+  close(): void {
+    this.#open?.abort();
+    this.#open = null;
+    this.#presence.close();
+    // The stream of an open reply is read from its beginning next time.
+    this.#etag = null;
+  }
+
+  /** Tell this browser's other pages. */
+  announce(): void {
+    this.#presence.announce();
+  }
+
+  /** Do not follow this generation: to read it fails, and would again. */
+  avoid(generationId: string | null): void {
+    this.#unreadable = generationId;
+  }
+
+  /** See how the conversation stands, and go on with what answers in it. */
+  look(): Promise<void> {
+    if (!this.#open || this.#store.turn) return Promise.resolve();
+    this.#lookAgain = this.#looking !== null;
+    this.#looking ??= this.#fetch(this.#open.signal).finally(() => {
+      this.#looking = null;
+      if (this.#lookAgain) void this.look();
+    });
+    return this.#looking;
+  }
+
+  async #fetch(signal: AbortSignal): Promise<void> {
+    const before = this.#store.messages;
+    try {
+      const seen = await this.#client.conversation(this.#store.conversationId, { etag: this.#etag, signal });
+      // An action of the user has overtaken it.
+      if (this.#store.turn || this.#store.messages !== before) return;
+      this.exists = this.#store.loaded = true;
+      if (seen.changed) this.#take(seen.detail, seen.etag);
+      if (this.#active && this.#active !== this.#unreadable) return void this.#attach(this.#active);
+      if (!seen.changed) return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof HeadraceError && error.status === 404) this.#missing();
+      else if (!this.#store.loaded) this.#store.fail(chatError(error), () => this.look());
+    }
+    this.#store.publish();
+  }
+
+  #take({ conversation, messages }: ConversationDetail, etag: string | null): void {
+    this.#etag = etag;
+    this.#active = conversation.active;
+    this.#store.title = conversation.title || null;
+    this.#store.messages = merge(this.#store.messages, messages);
+  }
+
+  /** Not there yet, or not any more: nothing to ask for until somebody says so. */
+  #missing(): void {
+    if (this.exists) this.#store.messages = this.#store.messages.filter(isUnsent);
+    this.exists = false;
+    this.#store.loaded = true;
+    this.#etag = this.#active = null;
+  }
+}

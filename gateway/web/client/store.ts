@@ -1,0 +1,133 @@
+import type { ChatError, ChatMessage, ChatSnapshot } from './messages.js';
+import { Publisher } from './publisher.js';
+import type { Connection } from './reply.js';
+import { inPlace } from './transcript.js';
+import type { Turn } from './turn.js';
+
+/** What is known of a conversation, and its snapshots: at most one a frame, however often something changes. */
+export class Store {
+  messages: readonly ChatMessage[] = [];
+  title: string | null = null;
+  connection: Connection = 'idle';
+  #turn: Turn | null = null;
+  #error: ChatError | null = null;
+  #again: (() => Promise<void>) | null = null;
+  #last: Pick<ChatSnapshot, 'usage' | 'tokensPerSecond'> = { usage: null, tokensPerSecond: null };
+  #snapshot: ChatSnapshot;
+  readonly #listeners = new Set<() => void>();
+  readonly #publisher = new Publisher(() => {
+    this.#snapshot = this.#build();
+    for (const listener of [...this.#listeners]) listener();
+  });
+
+  constructor(
+    readonly conversationId: string,
+    /** Whether the messages have been fetched, or need not be. */
+    public loaded: boolean,
+  ) {
+    this.#snapshot = this.#build();
+  }
+
+  get snapshot(): ChatSnapshot {
+    return this.#snapshot;
+  }
+
+  /** The reply on its way. */
+  get turn(): Turn | null {
+    return this.#turn;
+  }
+
+  get error(): ChatError | null {
+    return this.#error;
+  }
+
+  /** What to do to try again what failed. */
+  get again(): (() => Promise<void>) | null {
+    return this.#again;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /** Publish with the next frame. */
+  schedule(): void {
+    this.#publisher.schedule();
+  }
+
+  publish(): void {
+    this.#publisher.now();
+  }
+
+  /** *turn* is on its way from now on, in place of any other. */
+  begin(turn: Turn): void {
+    this.#turn?.reading.abort();
+    this.#turn = turn;
+    this.publish();
+  }
+
+  /** The reply on its way is a message like any other. */
+  keep(turn: Turn): void {
+    this.#last = { usage: turn.usage, tokensPerSecond: turn.rate.overall };
+    this.messages = inPlace(this.messages, turn.message);
+    this.leave();
+  }
+
+  /** No reply is on its way any more. */
+  leave(): void {
+    this.#turn = null;
+    this.connection = 'idle';
+  }
+
+  replace(id: string, change: Partial<ChatMessage>): void {
+    this.messages = this.messages.map((message) => (message.id === id ? { ...message, ...change } : message));
+  }
+
+  fail(error: ChatError, again: () => Promise<void>): void {
+    this.#error = error;
+    this.#again = again;
+    this.publish();
+  }
+
+  forgive(): void {
+    this.#error = null;
+    this.#again = null;
+  }
+
+  /** Resolves once *turn* is over, or no longer read. */
+  ended(turn: Turn): Promise<true> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#turn === turn && !turn.ended) return;
+        forget();
+        resolve(true);
+      };
+      const forget = this.subscribe(look);
+      look();
+    });
+  }
+
+  close(): void {
+    this.#publisher.cancel();
+    this.#turn?.reading.abort();
+    this.leave();
+  }
+
+  #build(): ChatSnapshot {
+    const turn = this.#turn;
+    return {
+      conversationId: this.conversationId,
+      messages: turn ? inPlace(this.messages, turn.message) : this.messages,
+      isLoading: !this.loaded && this.#error === null,
+      isStreaming: turn !== null,
+      streamingText: turn?.text ?? '',
+      error: this.#error,
+      queuePlace: turn?.queuePlace ?? null,
+      usage: turn ? turn.usage : this.#last.usage,
+      tokensPerSecond: turn ? turn.rate.recent : this.#last.tokensPerSecond,
+      connection: this.connection,
+      title: this.title,
+    };
+  }
+}
