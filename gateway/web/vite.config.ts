@@ -14,7 +14,10 @@ export default defineConfig({
   plugins: [react(), weighed({ limitKiB: 220 }), compressed()],
   resolve: {
     // Shiki's own entry brings over two hundred languages, most of them never asked about.
-    alias: [{ find: /^shiki$/, replacement: at('page/markdown/languages.ts') }],
+    alias: [
+      { find: /^shiki$/, replacement: at('page/markdown/languages.ts') },
+      { find: /^hast-util-from-html-isomorphic$/, replacement: at('page/markdown/html.ts') },
+    ],
   },
   build: {
     outDir: at('dist/page'),
