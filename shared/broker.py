@@ -153,6 +153,7 @@ class Broker:
         limits = {
             "WAKE_CAP": keys.WAKE_CAP,
             "MAX_WAITING": _MAX_WAITING,
+            "MAX_ATTEMPTS": s.max_attempts,
             "GENERATION_TTL_MS": s.generation_ttl_s * 1000,
             "RECORD_TTL_MS": s.record_retention_s * 1000,
             "LOG_TTL_MS": s.log_retention_s * 1000,

@@ -46,14 +46,15 @@ class Queue:
         self._lease_ms = int(lease_s * 1000)
 
     async def claim(
-        self, queue: str, limit: int, nonce: str, *, queued_within_s: float | None = None
+        self, queue: str, limit: int, nonce: str, *, queued_within_s: float | None = None, suspects: int = 1
     ) -> list[Claim]:
         """
         Lease at most *limit* due jobs. With *queued_within_s* only new ones: neither those whose
-        worker fell silent, nor those that were queued longer ago.
+        worker fell silent, nor those that were queued longer ago. Of those that have one last worker
+        to lose no more than *suspects*.
         """
         newest_ms = "" if queued_within_s is None else int(queued_within_s * 1000)
-        claimed = await self._broker.run("claim", [queue, limit, self._lease_ms, nonce, newest_ms])
+        claimed = await self._broker.run("claim", [queue, limit, self._lease_ms, nonce, newest_ms, suspects])
         return [
             _claim(job_id.decode(), queue, lease.decode(), length, _pairs(fields))
             for job_id, lease, length, fields in claimed

@@ -92,8 +92,13 @@ class LeasedWorker(Worker):
             await self._first_of(self._room, self._stopping)
             return True
         asked = min(room, _CLAIM_AT_MOST)
+        registry = self.tools.registry
         claims = await self._leases.claim(
-            self._queue, asked, self._nonce, queued_within_s=self.tools.registry.queued_within_s
+            self._queue,
+            asked,
+            self._nonce,
+            queued_within_s=registry.queued_within_s,
+            suspects=0 if registry.has_suspect() else 1,
         )
         for claim in claims:
             self._start(claim)

@@ -139,6 +139,11 @@ class Registry:
         # They hold each other, and the whole log: without this only the garbage collector would let go.
         running.writer = None
 
+    def has_suspect(self) -> bool:
+        """Whether one runs here that must not be lost again: it is kept from others that may be why."""
+        last = self._settings.max_attempts - 1
+        return any(0 < it.claim.generation.lost >= last for it in self._running.values())
+
     def broker_failed(self) -> None:
         """The broker was away just now."""
         self._failed_at = asyncio.get_running_loop().time()

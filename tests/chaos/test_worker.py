@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.chaos.crowd import STREAMS, Crowd, p99
-from tests.chaos.memory import limit_growth, only_where_counted
+from tests.chaos.memory import enter, limit_growth, memory_groups, only_where_counted
 from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
 from tests.eventually import eventually
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.long
 
 #: The issue's bound on the silence of a stream whose worker was killed, at the default lease.
 NEXT_CHUNK_WITHIN_S = 5.0
+#: Words of an answer that needs some 300 MB.
+EATS_MEMORY = 2_000_000
 
 
 @pytest.mark.timing
@@ -89,6 +91,37 @@ async def test_out_of_memory(own_stack: StartStack, session: ClientSession) -> N
     assert reader.end.data["metadata"]["code"] == "internal"
     await crowd.end()
     assert crowd.ended_well()
+
+
+@pytest.mark.timeout(120)
+async def test_killed_for_its_memory(own_stack: StartStack, session: ClientSession) -> None:
+    """A reply for which the kernel kills each worker that takes it ends alone; the others are whole."""
+    stack = await own_stack(workers=2, lease_s=1.5, max_attempts=3)
+    chat = ChatClient(session, stack.gateways[0].url)
+    crowd = Crowd(session, stack, 10, length=40, rate=5)
+    with memory_groups(2, 64 * 1024**2) as groups:
+        for group, worker in zip(groups, stack.workers, strict=True):
+            enter(group, worker)
+        await crowd.begin()
+        reader = await chat.send(script(length=EATS_MEMORY))
+        poisoned = asyncio.create_task(reader.all(50))
+        deaths = 0
+        while not poisoned.done():
+            for group, worker in zip(groups, stack.workers, strict=True):
+                if not worker.is_alive:
+                    assert await worker.ended() == -signal.SIGKILL
+                    deaths += 1
+                    worker.start()
+                    enter(group, worker)
+            await asyncio.sleep(0.05)
+        await poisoned
+        await crowd.end()
+        assert (await chat.ask(script(length=3))).text == expected_text({"length": 3})
+    print(
+        f"{deaths} workers killed; whole beside it: {[f.code for f in crowd.followers].count('stop')} of 10"
+    )
+    assert deaths == 3
+    assert reader.end.data["metadata"]["code"] == "attempts_exhausted"
 
 
 async def test_a_poisoned_job(own_stack: StartStack, session: ClientSession) -> None:
