@@ -42,7 +42,7 @@ function Table({ children }: ElementProps) {
   );
 }
 
-type Tag = 'p' | 'h1' | 'h2' | 'h3' | 'h4' | 'h5' | 'h6' | 'ul' | 'ol' | 'li' | 'blockquote' | 'hr' | 'strong';
+type Tag = 'p' | 'ul' | 'ol' | 'li' | 'blockquote' | 'hr' | 'strong';
 
 /** As in HTML, without the classes that would need another style sheet. */
 function plain(tag: Tag | 'thead' | 'tbody' | 'tr' | 'th' | 'td' | 'sup' | 'sub' | 'section' | 'code') {
@@ -55,18 +55,27 @@ function plain(tag: Tag | 'thead' | 'tbody' | 'tr' | 'th' | 'td' | 'sup' | 'sub'
 
 const KEPT_CLASS = /^(?:contains-task-list|task-list-item|footnotes|language-|math)/;
 
-/** A page has one first heading, and it is not a reply's. */
+/**
+ * All are of one level below the message's own heading, however they look: a model's levels begin anywhere
+ * and leave some out, which a screen reader's list of headings must not.
+ */
 function heading(level: 1 | 2 | 3 | 4 | 5 | 6) {
-  const Tag = `h${Math.min(level + 2, 6)}` as Tag;
   return function Heading({ children }: ElementProps) {
-    return <Tag className={`level-${level}`}>{children}</Tag>;
+    return <h3 className={`level-${level}`}>{children}</h3>;
   };
+}
+
+/** The box of a task in a list; HTML allows a reply no other input. */
+function Checkbox({ checked }: { node?: unknown; checked?: boolean }) {
+  const words = useWords();
+  return <input type="checkbox" checked={checked === true} disabled aria-label={checked ? words.done : words.open} />;
 }
 
 export const elements: Components = {
   a: Link,
   img: Picture,
   pre: Preformatted,
+  input: Checkbox,
   table: Table,
   code: plain('code'),
   p: plain('p'),

@@ -19,6 +19,7 @@ export function AssistantMessage({ message, isLast, live, canAct, actions }: Mes
       aria-label={words.assistant}
       aria-busy={isLive}
     >
+      <h2 className="visually-hidden">{words.assistant}</h2>
       {reasoning && <Reasoning text={reasoning} isLive={isLive && content === ''} />}
       {content !== '' && (
         <div className={isLive ? 'text live' : 'text'}>

@@ -9,6 +9,7 @@ export function UserMessage({ message, isEditing, canAct, actions }: MessageProp
   if (isEditing) return <EditForm message={message} actions={actions} />;
   return (
     <article className="message user" aria-label={words.you} data-state={message.state}>
+      <h2 className="visually-hidden">{words.you}</h2>
       <div className="bubble" dir="auto">
         {message.content}
       </div>

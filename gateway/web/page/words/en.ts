@@ -65,6 +65,8 @@ export const en = {
   editNote: 'The conversation goes on from here; what came after is replaced.',
   resend: 'Send again',
   plainText: 'text',
+  done: 'Done',
+  open: 'To do',
   picture: 'Picture',
   showPicture: (alt: string) => (alt ? `Show picture: ${alt}` : 'Show picture'),
   pictureFailed: (alt: string) => (alt ? `Picture not available: ${alt}` : 'Picture not available'),

@@ -64,6 +64,8 @@ export const zh: Words = {
   editNote: '对话将从这里继续，之后的内容会被替换。',
   resend: '重新发送',
   plainText: '文本',
+  done: '已完成',
+  open: '待办',
   picture: '图片',
   showPicture: (alt) => (alt ? `显示图片：${alt}` : '显示图片'),
   pictureFailed: (alt) => (alt ? `图片无法显示：${alt}` : '图片无法显示'),
