@@ -1,0 +1,221 @@
+// @vitest-environment jsdom
+import { act, StrictMode } from 'react';
+import { createRoot, type Root } from 'react-dom/client';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ChatServer } from '../../client/tests/chat_server.js';
+import { eventually } from '../../client/tests/eventually.js';
+import { StreamingChat, type StreamingChatOptions, type UseStreamingChat, useStreamingChat } from '../index.js';
+
+let server: ChatServer;
+let roots: Root[];
+beforeEach(async () => {
+  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
+  server = await ChatServer.open();
+  roots = [];
+});
+afterEach(async () => {
+  for (const root of roots) await act(async () => root.unmount());
+  document.body.replaceChildren();
+  vi.restoreAllMocks();
+  await server.close();
+});
+
+/** A page with a chat in it. */
+function page(): { chat: UseStreamingChat; renders: number; show(options: StreamingChatOptions): Promise<void> } {
+  const element = document.body.appendChild(document.createElement('div'));
+  const root = createRoot(element);
+  roots.push(root);
+  const shown = { renders: 0, show } as ReturnType<typeof page>;
+  function Chat(options: StreamingChatOptions) {
+    shown.chat = useStreamingChat(options);
+    shown.renders += 1;
+    return null;
+  }
+  async function show(options: StreamingChatOptions) {
+    await act(async () =>
+      root.render(
+        <StrictMode>
+          <Chat baseUrl={server.url} {...options} />
+        </StrictMode>,
+      ),
+    );
+  }
+  return shown;
+}
+
+/** As `eventually`, letting React work meanwhile. */
+const shown = (predicate: () => boolean, why: string) => act(() => eventually(predicate, why));
+
+const texts = ({ chat }: { chat: UseStreamingChat }) => chat.messages.map(({ content }) => content);
+
+test('a message is sent, and its reply streamed and stopped', async () => {
+  const one = page();
+  await one.show({});
+  const { sendMessage } = one.chat;
+  let sent = Promise.resolve();
+  await act(async () => {
+    sent = one.chat.sendMessage('hello');
+  });
+  await shown(() => server.generations.size === 1, 'it arrives');
+  server.latest.start().chunk('Once', ' upon');
+  await shown(() => one.chat.streamingText === 'Once upon', 'the reply is shown');
+  expect(one.chat.isStreaming).toBe(true);
+  expect(one.chat.sendMessage).toBe(sendMessage);
+  await act(() => one.chat.stopStream());
+  await act(() => sent);
+  expect(one.chat.isStreaming).toBe(false);
+  expect(one.chat.messages.map(({ state }) => state)).toEqual(['done', 'cancelled']);
+  expect(texts(one)).toEqual(['hello', 'Once upon']);
+});
+
+test('a new conversation that gets to know its id goes on as it is', async () => {
+  const one = page();
+  const ids: string[] = [];
+  const onConversation = (id: string) => void ids.push(id);
+  await one.show({ onConversation });
+  await act(async () => void one.chat.sendMessage('hello'));
+  await shown(() => ids.length === 1, 'it has an id');
+  server.latest.start().chunk('Once');
+  await shown(() => one.chat.streamingText === 'Once', 'the reply is shown');
+  await one.show({ onConversation, conversationId: ids[0] });
+  expect(one.chat.streamingText).toBe('Once');
+  server.latest.end();
+  await shown(() => !one.chat.isStreaming, 'it ends');
+  expect(server.asked.filter(({ path }) => path.endsWith('/stream')).length).toBe(1);
+});
+
+test('another conversation is another session, and nothing of the first is read any more', async () => {
+  const first = server.submit({ conversation_id: 'c1', message: 'one' }).start().chunk('First');
+  server.submit({ conversation_id: 'c2', message: 'two' }).start().chunk('Second').end();
+  const one = page();
+  await one.show({ conversationId: 'c1' });
+  await shown(() => one.chat.streamingText === 'First', 'the first is shown');
+  await one.show({ conversationId: 'c2' });
+  await shown(() => texts(one).join() === 'two,Second', 'the second is shown');
+  await shown(() => first.readers.size === 0, 'the first is left');
+  await one.show({});
+  expect(texts(one)).toEqual([]);
+});
+
+test('two pages of a browser show the same at once', async () => {
+  server.submit({ conversation_id: 'c1', message: 'hello' }).start().chunk('Hi').end();
+  const [one, two] = [page(), page()];
+  for (const each of [one, two]) await each.show({ conversationId: 'c1' });
+  await shown(() => texts(one).length === 2 && texts(two).length === 2, 'both are loaded');
+  const began = Date.now();
+  await act(async () => void one.chat.sendMessage('more'));
+  await shown(() => server.generations.size === 2, 'it arrives');
+  server.latest.start().chunk('Once');
+  await shown(() => two.chat.streamingText === 'Once', 'the other page follows');
+  expect(Date.now() - began).toBeLessThan(2_000);
+  expect(texts(two)).toEqual(['hello', 'Hi', 'more', 'Once']);
+  await act(() => two.chat.stopStream());
+  await shown(() => !one.chat.isStreaming, 'it is stopped for both');
+  expect(one.chat.messages.at(-1)).toMatchObject({ state: 'cancelled', content: 'Once' });
+});
+
+test('a page that gets the focus looks at once', async () => {
+  server.submit({ conversation_id: 'c1', message: 'hello' }).start().chunk('Hi').end();
+  const one = page();
+  await one.show({ conversationId: 'c1' });
+  await shown(() => texts(one).length === 2, 'it is loaded');
+  server.submit({ conversation_id: 'c1', message: 'more' }).start().chunk('Yes').end();
+  const began = Date.now();
+  window.dispatchEvent(new Event('focus'));
+  await shown(() => texts(one).at(-1) === 'Yes', 'it has looked');
+  expect(Date.now() - began).toBeLessThan(2_000);
+});
+
+test('a page that is not seen asks for nothing', async () => {
+  server.submit({ conversation_id: 'c1', message: 'hello' }).start().chunk('Hi').end();
+  const one = page();
+  await one.show({ conversationId: 'c1' });
+  await shown(() => texts(one).length === 2, 'it is loaded');
+  const state = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden');
+  const before = server.asked.length;
+  window.dispatchEvent(new Event('focus'));
+  await act(() => new Promise((resolve) => setTimeout(resolve, 2_700)));
+  expect(server.asked.length).toBe(before);
+  state.mockReturnValue('visible');
+  document.dispatchEvent(new Event('visibilitychange'));
+  await shown(() => server.asked.length > before, 'it looks when it is seen again');
+});
+
+test('the network comes back: the reply goes on at once', async () => {
+  const one = page();
+  const generation = server.submit({ conversation_id: 'c1', message: 'hello' }).start().chunk('Once');
+  await one.show({ conversationId: 'c1' });
+  await shown(() => one.chat.streamingText === 'Once', 'it is shown');
+  const online = vi.spyOn(navigator, 'onLine', 'get').mockReturnValue(false);
+  server.down = true;
+  server.cut(generation);
+  await shown(() => one.chat.connection === 'offline', 'it says that it is offline');
+  generation.chunk(' upon');
+  server.down = false;
+  online.mockReturnValue(true);
+  const began = Date.now();
+  window.dispatchEvent(new Event('online'));
+  await shown(() => one.chat.streamingText === 'Once upon', 'it goes on');
+  expect(Date.now() - began).toBeLessThan(1_000);
+  // What was open before belongs to the old network.
+  const before = server.asked.length;
+  window.dispatchEvent(new Event('online'));
+  await shown(() => server.asked.length > before, 'it connects anew');
+  expect(server.asked.at(-1)?.headers['last-event-id']).toBe('1-2');
+  generation.end();
+  await shown(() => !one.chat.isStreaming, 'it ends');
+  expect(texts(one)).toEqual(['hello', 'Once upon']);
+});
+
+test('unmounted, nothing is read or asked for any more', async () => {
+  const generation = server.submit({ conversation_id: 'c1', message: 'hello' }).start().chunk('Once');
+  const one = page();
+  await one.show({ conversationId: 'c1' });
+  await shown(() => one.chat.streamingText === 'Once', 'it is shown');
+  await act(async () => roots[0]?.unmount());
+  await eventually(() => generation.readers.size === 0, 'nobody reads');
+  expect(generation.ended).toBe(false);
+});
+
+test('the ready-made chat sends, shows, stops and says what went wrong', async () => {
+  const element = document.body.appendChild(document.createElement('div'));
+  const root = createRoot(element);
+  roots.push(root);
+  await act(async () => root.render(<StreamingChat baseUrl={server.url} className="mine" labels={{ send: 'Go' }} />));
+  const field = element.querySelector('textarea') as HTMLTextAreaElement;
+  const button = (name: string) => [...element.querySelectorAll('button')].find((one) => one.textContent === name);
+  const items = () => [...element.querySelectorAll('li')].map((item) => [item.dataset.role, item.dataset.state]);
+  const type = async (text: string, init: KeyboardEventInit = {}) => {
+    await act(async () => {
+      Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value')?.set?.call(field, text);
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+    const enter = new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init });
+    await act(async () => void field.dispatchEvent(enter));
+  };
+  expect(element.querySelector('section')?.className).toBe('headrace-chat mine');
+  expect(element.querySelector('label')?.htmlFor).toBe(field.id);
+  await type('half a wor', { isComposing: true });
+  await type('a line', { shiftKey: true });
+  expect(server.asked).toEqual([]);
+  await type('hello');
+  expect(field.value).toBe('');
+  await shown(() => server.generations.size === 1, 'it arrives');
+  server.latest.start().chunk('<b>Once</b>');
+  await shown(() => element.textContent?.includes('<b>Once</b>') === true, 'the reply is shown as text');
+  expect(button('Go')).toBeUndefined();
+  await act(async () => button('Stop')?.click());
+  await shown(() => button('Go') !== undefined, 'it is stopped');
+  expect(items()).toEqual([
+    ['user', 'done'],
+    ['assistant', 'cancelled'],
+  ]);
+  server.faults.set('POST', [{ status: 422 }]);
+  await type('again');
+  await shown(() => element.querySelector('[role=alert]') !== null, 'it says what went wrong');
+  server.answer = (generation) => generation.start().chunk('Twice').end();
+  await act(async () => button('Try again')?.click());
+  await shown(() => element.querySelector('[role=status]')?.textContent === 'Twice', 'the whole reply is announced');
+  expect(items()).toHaveLength(4);
+  expect(element.querySelector('[role=alert]')).toBeNull();
+});
