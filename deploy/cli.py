@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -102,10 +103,10 @@ def up(
 @app.command
 def build() -> None:
     """Build the chat page where its sources have changed; `headrace up` does so by itself."""
-    from deploy import local, web
+    from deploy import web
 
     try:
-        web.build(local.say)
+        web.build(partial(print, flush=True))
     except (web.BuildFailed, web.Unsafe) as error:
         _fail(str(error))
     except KeyboardInterrupt:
