@@ -1,8 +1,13 @@
 """`replaces`: a turn is taken back, with all that followed, for another one."""
 
+import signal
+
 from aiohttp import ClientSession
 
+from shared import keys
 from tests.chat_client import ChatClient, script
+from tests.conftest import StartStack
+from tests.eventually import eventually
 from tests.local import Local
 from tests.stack import upstream_model
 from tests.upstream import FakeUpstream
@@ -120,3 +125,34 @@ async def test_far_back(chat: ChatClient) -> None:
         await chat.ask(script(length=1), conversation_id="c1")
     await chat.ask(script(text="uno"), conversation_id="c1", replaces=first.generation_id)
     assert await said(chat) == [("user", script(text="uno")), ("assistant", "uno")]
+
+
+async def test_a_worker_that_wakes_up_after_its_turn_was_replaced(
+    own_stack: StartStack, session: ClientSession
+) -> None:
+    """What a paused worker still writes of the replaced answer is refused, log and conversation alike."""
+    stack = await own_stack(lease_s=1)
+    chat, paused = ChatClient(session, stack.gateways[0].url), stack.workers[0]
+    async with await chat.send(LONG, conversation_id="c1") as first:
+        await first.until("chunk", 3)
+        paused.signal(signal.SIGSTOP)
+        await stack.add_worker()
+        again = await chat.ask(
+            script(text="again"), conversation_id="c1", replaces=first.generation_id, on_busy="interrupt"
+        )
+        await first.all()
+    log = stack.redis.xlen(keys.LOG + first.generation_id)
+    before = await chat.conversation("c1")
+    paused.signal(signal.SIGCONT)
+
+    async def gave_up() -> bool:
+        async with session.get(f"{paused.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        running = [line for line in lines if line.startswith("headrace_generations_running")]
+        return bool(running) and all(line.endswith(" 0.0") for line in running)
+
+    await eventually(gave_up, "the woken worker gives up what it lost")
+    assert await chat.conversation("c1") == before
+    assert await said(chat) == [("user", script(text="again")), ("assistant", "again")]
+    assert stack.redis.xlen(keys.LOG + first.generation_id) == log
+    assert again.end.type == "end"
