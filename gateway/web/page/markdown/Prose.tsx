@@ -12,6 +12,12 @@ const eastAsian = new Extension(async () => (await import('./east_asian.ts')).de
 const EAST_ASIAN = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 const asOneBlock = (markdown: string) => [markdown];
 
+/**
+ * Pieces whose lines are broken together: some thousand words. A browser breaks all lines of a paragraph again
+ * for every word that is added to it.
+ */
+const STRETCH = 4;
+
 interface ProseProps {
   pieces: readonly string[];
   isLive: boolean;
@@ -21,12 +27,22 @@ export const Prose = memo(
   function Prose({ pieces, isLive }: ProseProps) {
     const [only = ''] = pieces;
     if (pieces.length === 1) return <Piece text={only} isLive={isLive} />;
+    const starts = Array.from({ length: Math.ceil(pieces.length / STRETCH) }, (_, index) => index * STRETCH);
     return (
       // biome-ignore lint/a11y/useSemanticElements: a `p` may not hold the elements that the pieces come in
       <div className="paragraph" role="paragraph">
-        {pieces.map((piece, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: pieces are only ever added at the end
-          <Piece key={index} text={piece} isLive={isLive && index === pieces.length - 1} isPart />
+        {starts.map((start) => (
+          <div className="stretch" key={start}>
+            {pieces.slice(start, start + STRETCH).map((piece, index) => (
+              <Piece
+                // biome-ignore lint/suspicious/noArrayIndexKey: pieces are only ever added at the end
+                key={index}
+                text={piece}
+                isLive={isLive && start + index === pieces.length - 1}
+                isPart
+              />
+            ))}
+          </div>
         ))}
       </div>
     );

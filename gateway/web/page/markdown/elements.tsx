@@ -74,6 +74,8 @@ function Checkbox({ checked }: { node?: unknown; checked?: boolean }) {
 export const elements: Components = {
   a: Link,
   img: Picture,
+  // It would be fetched in place of the picture that the reader asked for.
+  source: () => null,
   pre: Preformatted,
   input: Checkbox,
   table: Table,

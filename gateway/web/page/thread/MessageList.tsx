@@ -1,17 +1,18 @@
 /** A conversation's messages, of which only those near the view are in the page. */
-import { type RefObject, useMemo } from 'react';
-import { Virtualizer } from 'virtua';
+import { type Ref, type RefObject, useMemo } from 'react';
+import { Virtualizer, type VirtualizerHandle } from 'virtua';
 import type { UseStreamingChat } from '../../react/index.js';
 import { Message, type MessageActions } from './Message.tsx';
 
 interface MessageListProps {
   chat: UseStreamingChat;
+  list: Ref<VirtualizerHandle>;
   scroller: RefObject<HTMLElement | null>;
   editing: string | null;
   actions: MessageActions;
 }
 
-export function MessageList({ chat, scroller, editing, actions }: MessageListProps) {
+export function MessageList({ chat, list, scroller, editing, actions }: MessageListProps) {
   const { messages, isStreaming, queuePlace, tokensPerSecond } = chat;
   const live = useMemo(() => ({ queuePlace, tokensPerSecond }), [queuePlace, tokensPerSecond]);
   const lastIndex = messages.length - 1;
@@ -19,7 +20,15 @@ export function MessageList({ chat, scroller, editing, actions }: MessageListPro
   // Half-written text must not scroll away, nor the reply that a caret stands in.
   const keptMounted = [editingIndex, isStreaming ? lastIndex : -1].filter((index) => index >= 0);
   return (
-    <Virtualizer as="ol" item="li" scrollRef={scroller} data={messages} bufferSize={600} keepMounted={keptMounted}>
+    <Virtualizer
+      ref={list}
+      as="ol"
+      item="li"
+      scrollRef={scroller}
+      data={messages}
+      bufferSize={600}
+      keepMounted={keptMounted}
+    >
       {(message, index) => (
         <Message
           key={message.id}

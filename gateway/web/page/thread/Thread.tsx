@@ -1,5 +1,6 @@
 /** One conversation: its messages and where the next one is written. */
-import { type RefObject, useEffect, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react';
+import type { VirtualizerHandle } from 'virtua';
 import type { HeadraceClient, Model } from '../../client/index.js';
 import { useStreamingChat } from '../../react/index.js';
 import { ArrowDownIcon } from '../app/icons.tsx';
@@ -37,6 +38,7 @@ export function Thread(props: ThreadProps) {
   const [editing, setEditing] = useState<string | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
+  const list = useRef<VirtualizerHandle>(null);
   const { isAtEnd, toEnd } = useStickToEnd(scroller, content);
   const { messages, error, isStreaming, isLoading, title } = chat;
   const last = messages.at(-1);
@@ -69,6 +71,14 @@ export function Thread(props: ThreadProps) {
     toEnd();
     void chat.sendMessage(text);
   };
+  // The browser's own way there is past messages whose height nobody knows yet.
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.target !== event.currentTarget) return;
+    if (event.key === 'Home') list.current?.scrollToIndex(0);
+    else if (event.key === 'End') toEnd();
+    else return;
+    event.preventDefault();
+  };
   useShortcuts({
     stop: () => {
       if (!isStreaming) return false;
@@ -80,11 +90,13 @@ export function Thread(props: ThreadProps) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll it */}
-      <section className="scroll-view" ref={scroller} aria-label={words.messages} tabIndex={0}>
+      <section className="scroll-view" ref={scroller} aria-label={words.messages} tabIndex={0} onKeyDown={onKeyDown}>
         <div className="scroll-content" ref={content}>
           {isLoading && <p className="loading">{words.loading}</p>}
           {!isLoading && messages.length === 0 && !error && <Welcome onChoose={send} />}
-          {messages.length > 0 && <MessageList chat={chat} scroller={scroller} editing={editing} actions={actions} />}
+          {messages.length > 0 && (
+            <MessageList chat={chat} list={list} scroller={scroller} editing={editing} actions={actions} />
+          )}
           {error && !last?.error && (
             <div className="column">
               <Failure error={error} onRetry={actions.retry} onKey={onUnauthorized} onDismiss={chat.dismissError} />
