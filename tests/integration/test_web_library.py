@@ -1,0 +1,177 @@
+"""The npm package as others use it: its own tests, and an application that installs it as it is packed."""
+
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import node
+from deploy.web import WEB
+
+#: Packages may have to be fetched first.
+pytestmark = pytest.mark.timeout(300)
+
+_TIMEOUT_S = 240.0
+
+_APP = """
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { type ChatMessage, HeadraceClient, HeadraceError, type StreamEvent } from 'headrace';
+import { StreamingChat, useStreamingChat } from 'headrace/react';
+
+const client = new HeadraceClient({ baseUrl: 'http://127.0.0.1:8000' });
+
+function lengthOf(event: StreamEvent): number {
+  return event.type === 'chunk' ? event.text.length : 0;
+}
+
+async function count(signal: AbortSignal): Promise<number> {
+  let length = 0;
+  try {
+    for await (const event of client.start({ message: 'hello' }, { signal })) length += lengthOf(event);
+  } catch (error) {
+    if (!(error instanceof HeadraceError && error.retryable)) throw error;
+  }
+  return length;
+}
+
+function Status() {
+  const { messages, isStreaming, sendMessage, stopStream } = useStreamingChat({ client });
+  const last: ChatMessage | undefined = messages.at(-1);
+  const act = () => void (isStreaming ? stopStream() : sendMessage('hello'));
+  return <button onClick={act}>{last?.state ?? 'new'}</button>;
+}
+
+createRoot(document.body).render(
+  <StrictMode>
+    <Status />
+    <StreamingChat client={client} renderMessage={({ content }) => <p>{content}</p>} />
+    <button onClick={() => void count(new AbortController().signal)}>count</button>
+  </StrictMode>,
+);
+"""
+
+#: A call that its types forbid: without it, types that are all `any` would pass.
+_MISUSE = """
+import { HeadraceClient } from 'headrace';
+// @ts-expect-error
+new HeadraceClient({ baseUrl: 5 });
+// @ts-expect-error
+new HeadraceClient().start({ text: 'hello' });
+"""
+
+_TSCONFIG: dict[str, Any] = {
+    "compilerOptions": {
+        "target": "ES2022",
+        "lib": ["ES2022", "DOM", "DOM.Iterable"],
+        "module": "NodeNext",
+        "moduleResolution": "NodeNext",
+        "jsx": "react-jsx",
+        "strict": True,
+        "exactOptionalPropertyTypes": True,
+        "noEmit": True,
+        "types": [],
+    },
+    "include": ["src"],
+}
+
+
+def npm(folder: Path, *arguments: str) -> str:
+    """What npm says."""
+    done = node.npm(folder, *arguments, timeout_s=_TIMEOUT_S)
+    node.check(done, " ".join(("npm", *arguments)))
+    return done.stdout
+
+
+def run(folder: Path, script: str) -> Any:
+    """What a module in *folder* prints, as JSON."""
+    command = [str(node.executable()), "--input-type=module", "--eval", script]
+    done = subprocess.run(
+        command, cwd=folder, env=node.environment(), capture_output=True, text=True, timeout=_TIMEOUT_S
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, as it would be published."""
+    node.install(WEB)
+    folder = tmp_path_factory.mktemp("packed")
+    npm(WEB, "pack", "--pack-destination", str(folder))
+    (packed,) = folder.glob("headrace-*.tgz")
+    return packed
+
+
+@pytest.fixture(scope="module")
+def app(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh Vite application that depends on it, with our own versions of everything else."""
+    folder = tmp_path_factory.mktemp("app")
+    ours = json.loads((WEB / "package-lock.json").read_bytes())["packages"]
+    names = ("react", "react-dom", "vite", "typescript", "@vitejs/plugin-react")
+    types = ("@types/react", "@types/react-dom")
+    packages = {name: ours[f"node_modules/{name}"]["version"] for name in names + types}
+    manifest = {
+        "name": "app",
+        "private": True,
+        "type": "module",
+        "scripts": {"check": "tsc", "build": "vite build"},
+        "dependencies": {"headrace": f"file:{tarball}", **packages},
+    }
+    (folder / "package.json").write_text(json.dumps(manifest))
+    (folder / "tsconfig.json").write_text(json.dumps(_TSCONFIG))
+    (folder / "vite.config.js").write_text(
+        "import react from '@vitejs/plugin-react';\nexport default { plugins: [react()] };\n"
+    )
+    (folder / "index.html").write_text('<body><script type="module" src="/src/main.tsx"></script></body>')
+    (folder / "src").mkdir()
+    (folder / "src" / "main.tsx").write_text(_APP)
+    (folder / "src" / "misuse.ts").write_text(_MISUSE)
+    npm(folder, "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--loglevel=error")
+    return folder
+
+
+def test_its_own_tests() -> None:
+    """vitest: the client, the session, the hook."""
+    node.install(WEB)
+    told = json.loads(npm(WEB, "test", "--silent", "--", "--reporter=json", "client", "react"))
+    assert told["success"]
+    assert told["numPassedTests"] == told["numTotalTests"] > 140
+
+
+def test_holds_what_it_should(tarball: Path) -> None:
+    """Code, types and readme; no tests, no page."""
+    with tarfile.open(tarball) as packed:
+        listed = set(packed.getnames())
+    assert {"package/README.md", "package/package.json", "package/dist/lib/client/index.d.ts"} <= listed
+    assert not [name for name in listed if "test" in name or "page" in name]
+
+
+def test_a_fresh_application(app: Path) -> None:
+    """It type-checks strictly, misuse is an error, and it builds with one React."""
+    npm(app, "run", "check")
+    npm(app, "run", "build")
+    (script,) = (app / "dist" / "assets").glob("*.js")
+    assert "/api/chat/stream" in script.read_text()
+    reacts = [path for path in app.glob("node_modules/**/react/package.json") if "@types" not in path.parts]
+    assert len(reacts) == 1
+
+
+def test_node_without_react(app: Path, tmp_path: Path) -> None:
+    """In Node the client needs nothing but its parser."""
+    folder = tmp_path / "node_modules"
+    folder.mkdir()
+    for name in ("headrace", "eventsource-parser"):
+        (folder / name).symlink_to(app / "node_modules" / name)
+    script = """
+        import * as headrace from 'headrace';
+        const error = await new headrace.HeadraceClient({ baseUrl: 'http://127.0.0.1:9', callMs: 0 })
+          .models().catch((error) => error);
+        console.log(JSON.stringify([Object.keys(headrace).sort(), error.name, error.code]));
+    """
+    names, kind, code = run(tmp_path, script)
+    assert {"ChatSession", "HeadraceClient", "HeadraceError"} <= set(names)
+    assert (kind, code) == ("HeadraceError", "unreachable")
