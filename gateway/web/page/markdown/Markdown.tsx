@@ -1,5 +1,5 @@
 /** A reply's text, drawn as it arrives. */
-import { memo, useState } from 'react';
+import { memo, useMemo, useState } from 'react';
 import { BlockSplitter } from './blocks.ts';
 import { CodeBlock } from './CodeBlock.tsx';
 import { Prose } from './Prose.tsx';
@@ -13,7 +13,7 @@ interface MarkdownProps {
 export const Markdown = memo(function Markdown({ text, isLive }: MarkdownProps) {
   const [splitter] = useState(() => new BlockSplitter());
   const paced = usePaced(text, isLive, splitter.openLength);
-  const blocks = splitter.split(paced);
+  const blocks = useMemo(() => splitter.split(paced), [splitter, paced]);
   return (
     <div className="markdown" dir="auto">
       {blocks.map((block, index) => {
