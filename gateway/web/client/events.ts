@@ -161,8 +161,10 @@ function toolCall(piece: Record<string, unknown>): ToolCall {
   return { index: number(piece.index), id: text(piece.id), name: text(piece.name), arguments: text(piece.arguments) };
 }
 
-function usage(value: unknown): Usage | null {
-  return typeof value === 'object' && value !== null ? (value as Usage) : null;
+/** The server leaves out what is zero. */
+export function usage(value: unknown): Usage | null {
+  if (typeof value !== 'object' || value === null) return null;
+  return { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, ...value };
 }
 
 function record(value: unknown): Record<string, unknown> {

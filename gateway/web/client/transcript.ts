@@ -1,4 +1,5 @@
 import type { StoredMessage } from './api.js';
+import { usage } from './events.js';
 import type { ChatMessage } from './messages.js';
 
 /**
@@ -57,6 +58,7 @@ function withUnsent(
 }
 
 function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefined): ChatMessage {
+  const used = usage(stored.usage);
   const now: ChatMessage = {
     ...(before?.reasoning && { reasoning: before.reasoning }),
     ...(before?.toolCalls && { toolCalls: before.toolCalls }),
@@ -69,7 +71,7 @@ function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefine
     state: stored.state ?? 'done',
     ...(stored.generation_id && { generationId: stored.generation_id }),
     ...(stored.model && { model: stored.model }),
-    ...(stored.usage && { usage: stored.usage }),
+    ...(used && { usage: used }),
     ...(stored.error && { error: before?.error ?? { ...stored.error, retryable: true } }),
   };
   return before && same(before, now) ? before : now;

@@ -1,4 +1,4 @@
-import { isTerminal, type StreamEvent, type ToolCall, type Usage } from './events.js';
+import { isTerminal, type StreamEvent, type ToolCall, type Usage, usage } from './events.js';
 import type { ChatError, ChatMessage, MessageState } from './messages.js';
 import { Rate } from './rate.js';
 
@@ -71,12 +71,12 @@ export class Turn {
   }
 
   /** How it ended, from another source than its stream. */
-  settle(state: MessageState, text?: string, usage?: Usage | null): void {
+  settle(state: MessageState, text?: string, used?: Usage | null): void {
     this.#message = null;
     this.state = state;
     this.queuePlace = null;
     if (text !== undefined) this.text = text;
-    if (usage) this.usage = usage;
+    this.usage = usage(used) ?? this.usage;
   }
 
   fail(error: ChatError): void {
