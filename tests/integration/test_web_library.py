@@ -134,10 +134,12 @@ def app(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_its_own_tests() -> None:
+def test_its_own_tests(tmp_path: Path) -> None:
     """vitest: the client, the session, the hook."""
     node.install(WEB)
-    told = json.loads(npm(WEB, "test", "--silent", "--", "--reporter=json", "client", "react"))
+    report = tmp_path / "report.json"
+    npm(WEB, "test", "--silent", "--", "client", "react", "--reporter=json", f"--outputFile={report}")
+    told = json.loads(report.read_bytes())
     assert told["success"]
     assert told["numPassedTests"] == told["numTotalTests"] > 140
 
