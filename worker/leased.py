@@ -93,15 +93,18 @@ class LeasedWorker(Worker):
             return True
         asked = min(room, _CLAIM_AT_MOST)
         registry = self.tools.registry
-        claims = await self._leases.claim(
-            self._queue,
-            asked,
-            self._nonce,
-            queued_within_s=registry.queued_within_s,
-            suspects=0 if registry.has_suspect() else 1,
-        )
-        for claim in claims:
-            self._start(claim)
+        with registry.room_for_suspect() as suspects:
+            claims = await self._leases.claim(
+                self._queue,
+                asked,
+                self._nonce,
+                queued_within_s=registry.queued_within_s,
+                suspects=suspects,
+            )
+            for claim in claims:
+                self._start(claim)
+            # Each is registered with its first step, which the next look must take into account.
+            await asyncio.sleep(0)
         return len(claims) == asked
 
     def _start(self, claim: Claim) -> None:

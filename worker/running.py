@@ -8,7 +8,8 @@ where there is one and at the latest with the next renewal.
 import asyncio
 import math
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import structlog
@@ -118,6 +119,7 @@ class Registry:
         #: to their workers: everybody's have lapsed, and those alive must have the chance to renew.
         self._failed_at = -math.inf
         self._look = asyncio.Event()
+        self._claiming_suspect = False
         #: A cancel may overtake the answer to the claim of its generation.
         self._unclaimed_cancels: deque[tuple[str, str]] = deque(maxlen=1000)
 
@@ -139,10 +141,22 @@ class Registry:
         # They hold each other, and the whole log: without this only the garbage collector would let go.
         running.writer = None
 
-    def has_suspect(self) -> bool:
-        """Whether one runs here that must not be lost again: it is kept from others that may be why."""
+    @contextmanager
+    def room_for_suspect(self) -> Iterator[int]:
+        """
+        How many may be claimed that must not be lost again: one, and only where no other runs or is being
+        claimed, because that may be what kills workers.
+        """
         last = self._settings.max_attempts - 1
-        return any(0 < it.claim.generation.lost >= last for it in self._running.values())
+        free = not self._claiming_suspect and not any(
+            0 < it.claim.generation.lost >= last for it in self._running.values()
+        )
+        self._claiming_suspect |= free
+        try:
+            yield int(free)
+        finally:
+            if free:
+                self._claiming_suspect = False
 
     def broker_failed(self) -> None:
         """The broker was away just now."""
