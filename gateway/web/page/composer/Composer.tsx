@@ -24,6 +24,16 @@ export function Composer({ field, isStreaming, onSend, onStop, children }: Compo
     if (!canSend) return;
     onSend(text.trim());
     setText('');
+    goOnWriting();
+  };
+  const stop = () => {
+    onStop();
+    goOnWriting();
+  };
+  // The button pressed goes away with its purpose, and would take the focus with it. On a phone the keyboard
+  // would come up over the reply.
+  const goOnWriting = () => {
+    if (!matchMedia('(pointer: coarse)').matches) field.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
     // Enter also ends the choice of a Chinese character; on a phone it is the only key for a new line.
@@ -54,7 +64,7 @@ export function Composer({ field, isStreaming, onSend, onStop, children }: Compo
             className="round-button stop"
             aria-label={words.stop}
             title={words.stop}
-            onClick={onStop}
+            onClick={stop}
           >
             <StopIcon />
           </button>
