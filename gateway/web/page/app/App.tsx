@@ -68,6 +68,7 @@ export function App() {
             searchField={searchField}
             onOpen={openAndClose}
             onHide={sidebar.toggle}
+            onUnauthorized={askKey}
           />
         )}
         {sidebar.isDrawer && sidebar.isShown && (

@@ -23,6 +23,8 @@ export function Header({ title, isSidebarShown, onSidebar, onNewChat, onShortcut
             className="icon-button"
             aria-label={words.openSidebar}
             title={words.openSidebar}
+            aria-controls="sidebar"
+            aria-expanded="false"
             onClick={onSidebar}
           >
             <SidebarIcon />

@@ -25,7 +25,11 @@ export function useSidebar(): SidebarState {
   const [isBeside, setBeside] = useState(true);
   const isShown = isDrawer ? isDrawerOpen : isBeside;
   const set = isDrawer ? setDrawerOpen : setBeside;
-  const toggle = useCallback(() => set((shown) => !shown), [set]);
+  const toggle = useCallback(() => {
+    flushSync(() => set((shown) => !shown));
+    // The button that was pressed is gone; its counterpart is there now.
+    document.querySelector<HTMLElement>('[aria-controls="sidebar"]')?.focus();
+  }, [set]);
   const show = (next: () => void) => {
     flushSync(() => set(true));
     next();

@@ -59,13 +59,7 @@ export function Composer({ field, isStreaming, onSend, onStop, children }: Compo
         {children}
         <span className="keys-hint">{words.keysHint}</span>
         {isStreaming ? (
-          <button
-            type="button"
-            className="round-button stop"
-            aria-label={words.stop}
-            title={words.stop}
-            onClick={stop}
-          >
+          <button type="button" className="round-button stop" aria-label={words.stop} title={words.stop} onClick={stop}>
             <StopIcon />
           </button>
         ) : (

@@ -1,4 +1,4 @@
-import { lazy, Suspense } from 'react';
+import { Component, lazy, type ReactNode, Suspense } from 'react';
 
 // Asked for at once, but not waited for: the page is there before the parser is.
 const loading = import('./Markdown.tsx');
@@ -9,11 +9,26 @@ interface TextProps {
   isLive: boolean;
 }
 
-/** A reply's text; as it was written until it can be drawn as markdown. */
+/** A reply's text; as it was written until, or where, it cannot be drawn as markdown. */
 export function Text({ text, isLive }: TextProps) {
+  const unparsed = <div className="unparsed">{text}</div>;
   return (
-    <Suspense fallback={<div className="unparsed">{text}</div>}>
-      <Markdown text={text} isLive={isLive} />
-    </Suspense>
+    <Fallback to={unparsed}>
+      <Suspense fallback={unparsed}>
+        <Markdown text={text} isLive={isLive} />
+      </Suspense>
+    </Fallback>
   );
+}
+
+class Fallback extends Component<{ to: ReactNode; children: ReactNode }, { isBroken: boolean }> {
+  override state = { isBroken: false };
+
+  static getDerivedStateFromError() {
+    return { isBroken: true };
+  }
+
+  override render() {
+    return this.state.isBroken ? this.props.to : this.props.children;
+  }
 }

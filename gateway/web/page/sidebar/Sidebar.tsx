@@ -1,5 +1,5 @@
-import { memo, type RefObject, useState } from 'react';
-import type { Conversation, HeadraceClient } from '../../client/index.js';
+import { memo, type RefObject, useEffect, useState } from 'react';
+import { type Conversation, type HeadraceClient, HeadraceError } from '../../client/index.js';
 import { BrandIcon, PlusIcon, SearchIcon, SidebarIcon } from '../app/icons.tsx';
 import { RemoveDialog } from '../dialogs/RemoveDialog.tsx';
 import { useWords } from '../words/words.ts';
@@ -15,14 +15,19 @@ interface SidebarProps {
   searchField: RefObject<HTMLInputElement | null>;
   onOpen(id: string | null): void;
   onHide(): void;
+  onUnauthorized(): void;
 }
 
 export const Sidebar = memo(function Sidebar(props: SidebarProps) {
-  const { client, currentId, revision, searchField, onOpen, onHide } = props;
+  const { client, currentId, revision, searchField, onOpen, onHide, onUnauthorized } = props;
   const words = useWords();
   const [query, setQuery] = useState('');
   const conversations = useConversations(client, query.trim(), revision);
   const [removing, setRemoving] = useState<Conversation | null>(null);
+  const { error } = conversations;
+  useEffect(() => {
+    if (error instanceof HeadraceError && error.status === 401) onUnauthorized();
+  }, [error, onUnauthorized]);
   const remove = () => {
     if (!removing) return;
     void conversations.remove(removing.id);
@@ -36,7 +41,15 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
           <BrandIcon />
           {words.name}
         </span>
-        <button type="button" className="icon-button" aria-label={words.closeSidebar} onClick={onHide}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={words.closeSidebar}
+          title={words.closeSidebar}
+          aria-controls="sidebar"
+          aria-expanded="true"
+          onClick={onHide}
+        >
           <SidebarIcon />
         </button>
       </header>
@@ -57,7 +70,7 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
       </label>
       <div className="list">
         {conversations.list?.length === 0 && <p className="hint">{query ? words.noneFound : words.noConversations}</p>}
-        {conversations.error !== null && (
+        {error !== null && (
           <p className="hint" role="alert">
             {words.listFailed}{' '}
             <button type="button" className="link-button" onClick={conversations.refresh}>

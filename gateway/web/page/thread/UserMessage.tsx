@@ -10,9 +10,7 @@ export function UserMessage({ message, isEditing, canAct, actions }: MessageProp
   return (
     <article className="message user" aria-label={words.you} data-state={message.state}>
       <h2 className="visually-hidden">{words.you}</h2>
-      <div className="bubble" dir="auto">
-        {message.content}
-      </div>
+      <Bubble text={message.content} />
       <footer className="message-actions">
         {canAct && (
           <button
@@ -28,6 +26,26 @@ export function UserMessage({ message, isEditing, canAct, actions }: MessageProp
         <CopyButton text={message.content} label={words.copyMessage} />
       </footer>
     </article>
+  );
+}
+
+/** More than this is folded away: what was pasted stands between the reader and the reply. */
+const LONG_LENGTH = 1500;
+const LONG_LINES = 20;
+
+function Bubble({ text }: { text: string }) {
+  const words = useWords();
+  const [isWhole, setWhole] = useState(false);
+  const isLong = text.length > LONG_LENGTH || text.split('\n', LONG_LINES + 1).length > LONG_LINES;
+  return (
+    <div className="bubble" dir="auto">
+      <div className={isLong && !isWhole ? 'folded' : undefined}>{text}</div>
+      {isLong && (
+        <button type="button" className="link-button" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
+          {isWhole ? words.showLess : words.showAll}
+        </button>
+      )}
+    </div>
   );
 }
 

@@ -60,6 +60,8 @@ export const en = {
   copyCode: 'Copy code',
   copyTable: 'Copy table',
   regenerate: 'Regenerate',
+  showAll: 'Show all',
+  showLess: 'Show less',
   edit: 'Edit message',
   editLabel: 'Edit your message',
   editNote: 'The conversation goes on from here; what came after is replaced.',

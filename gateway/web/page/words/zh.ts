@@ -59,6 +59,8 @@ export const zh: Words = {
   copyCode: '复制代码',
   copyTable: '复制表格',
   regenerate: '重新生成',
+  showAll: '显示全部',
+  showLess: '收起',
   edit: '编辑消息',
   editLabel: '编辑你的消息',
   editNote: '对话将从这里继续，之后的内容会被替换。',
