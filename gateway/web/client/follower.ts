@@ -1,7 +1,7 @@
 import type { ConversationDetail } from './api.js';
 import type { HeadraceClient } from './client.js';
 import { HeadraceError } from './error.js';
-import { chatError } from './messages.js';
+import { type ChatError, chatError } from './messages.js';
 import { Presence } from './presence.js';
 import type { Store } from './store.js';
 import { isUnsent, merge } from './transcript.js';
@@ -20,14 +20,16 @@ export class Follower {
   #open: AbortController | null = null;
   #looking: Promise<void> | null = null;
   #lookAgain = false;
+  /** The server does not let us see it: nothing changes that but the user. */
+  #refused = false;
 
   /** *attach* reads a generation that somebody else has started. */
-  constructor(client: HeadraceClient, store: Store, attach: (generationId: string) => Promise<void>) {
+  constructor(client: HeadraceClient, store: Store, everyMs: number, attach: (generationId: string) => Promise<void>) {
     this.#client = client;
     this.#store = store;
     this.#attach = attach;
-    this.#presence = new Presence(store.conversationId, (why) => {
-      if (why === 'event' || this.exists) void this.look();
+    this.#presence = new Presence(store.conversationId, everyMs, (why) => {
+      if (why === 'event' || this.exists || !(store.loaded || this.#refused)) void this.look();
     });
   }
 
@@ -74,15 +76,20 @@ export class Follower {
       // An action of the user has overtaken it.
       if (this.#store.turn || this.#store.messages !== before) return;
       this.exists = this.#store.loaded = true;
+      this.#store.heard();
       if (seen.changed) this.#take(seen.detail, seen.etag);
       if (this.#active && this.#active !== this.#unreadable) return void this.#attach(this.#active);
-      if (!seen.changed) return;
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof HeadraceError && error.status === 404) this.#missing();
-      else if (!this.#store.loaded) this.#store.fail(chatError(error), () => this.look());
+      else if (!this.#store.loaded) this.#fail(chatError(error));
     }
     this.#store.publish();
+  }
+
+  #fail(error: ChatError): void {
+    this.#refused = !error.retryable;
+    this.#store.fail(error, () => this.look(), { passes: true });
   }
 
   #take({ conversation, messages }: ConversationDetail, etag: string | null): void {

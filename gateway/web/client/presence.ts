@@ -5,26 +5,26 @@ export interface Announcement {
   conversationId: string;
 }
 
-const LOOK_MS = 2_500;
-
 /**
  * Says when to look at a conversation again: now and then while the page is seen, at once when the page or
  * the network comes back, and when another page of this browser says that something has changed.
  */
 export class Presence {
   readonly #conversationId: string;
+  readonly #everyMs: number;
   readonly #look: (why: 'timer' | 'event') => void;
   #channel: BroadcastChannel | null = null;
   #timer: ReturnType<typeof setInterval> | null = null;
 
-  constructor(conversationId: string, look: (why: 'timer' | 'event') => void) {
+  constructor(conversationId: string, everyMs: number, look: (why: 'timer' | 'event') => void) {
     this.#conversationId = conversationId;
+    this.#everyMs = everyMs;
     this.#look = look;
   }
 
   open(): void {
     if (this.#timer !== null) return;
-    this.#timer = setInterval(() => this.#seen() && this.#look('timer'), LOOK_MS);
+    this.#timer = setInterval(() => this.#seen() && this.#look('timer'), this.#everyMs);
     if (typeof window === 'undefined') return;
     for (const event of ['focus', 'online', 'pageshow'] as const) window.addEventListener(event, this.#wake);
     document.addEventListener('visibilitychange', this.#wake);

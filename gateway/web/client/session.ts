@@ -14,6 +14,8 @@ export interface SessionOptions {
   model?: string | undefined;
   /** Told once a new conversation has its first message. */
   onConversation?: ((id: string) => void) | undefined;
+  /** How often to look, in ms, whether somebody else has written in it; 2,500 by default. */
+  followMs?: number | undefined;
 }
 
 export interface SendOptions {
@@ -32,8 +34,7 @@ interface Question extends SendOptions {
 }
 
 const LEFT: ChatError = { code: 'closed', message: 'The page was left before this was sent.', retryable: true };
-/** Errors after which a reply may go on without us. */
-const LOST = new Set(['unreachable', 'cut', 'silent', 'gap', 'unavailable', 'too_busy', 'http_error']);
+const FOLLOW_MS = 2_500;
 /** How long to wait for what a stop should bring at once. */
 const STOP_MS = 3_000;
 
@@ -57,7 +58,8 @@ export class ChatSession {
     this.#client = options.client ?? new HeadraceClient();
     this.conversationId = options.conversationId ?? `conv_${crypto.randomUUID().replaceAll('-', '')}`;
     this.#store = new Store(this.conversationId, options.conversationId === undefined);
-    this.#follower = new Follower(this.#client, this.#store, (generationId) => this.#attach(generationId));
+    const { followMs = FOLLOW_MS } = options;
+    this.#follower = new Follower(this.#client, this.#store, followMs, (generationId) => this.#attach(generationId));
     this.subscribe = this.#store.subscribe;
   }
 
@@ -138,6 +140,11 @@ export class ChatSession {
     this.#store.publish();
   };
 
+  async #askAnew(generationId: string): Promise<void> {
+    const asked = this.#store.messages.find((one) => one.role === 'user' && one.generationId === generationId);
+    if (asked) await this.#askInPlaceOf(asked, asked.content);
+  }
+
   async #askInPlaceOf(asked: ChatMessage, text: string): Promise<void> {
     const kept = this.#store.messages.slice(0, this.#store.messages.indexOf(asked));
     await this.#ask({ text, replaces: asked.generationId, kept, idempotencyKey: crypto.randomUUID() });
@@ -192,7 +199,6 @@ export class ChatSession {
   async #attach(generationId: string): Promise<void> {
     const shown = this.#store.messages.find((one) => one.role === 'assistant' && one.generationId === generationId);
     if (shown) this.#store.messages = this.#store.messages.filter((message) => message !== shown);
-    if (this.#store.error && LOST.has(this.#store.error.code)) this.#store.forgive();
     const turn = new Turn(generationId, shown?.id);
     await this.#read(turn, this.#client.attach(generationId, this.#streamOptions(turn)));
     this.#finish(turn);
@@ -212,7 +218,7 @@ export class ChatSession {
       if (turn.reading.signal.aborted) turn.settle('cancelled');
       else if (error instanceof HeadraceError && (error.code === 'gone' || error.code === 'not_found')) {
         await this.#settle(turn).catch((failure: unknown) => turn.fail(chatError(failure)));
-      } else turn.fail(chatError(error));
+      } else turn.lose(chatError(error));
     }
   }
 
@@ -229,10 +235,11 @@ export class ChatSession {
     if (this.#store.turn !== turn) return;
     this.#store.keep(turn);
     const { error, generationId } = turn;
-    if (error) {
-      const isReadable = LOST.has(error.code) && generationId !== null;
-      if (!isReadable) this.#follower.avoid(generationId);
-      this.#store.fail(error, isReadable ? () => this.#attach(generationId) : () => this.regenerate(turn.id));
+    if (error && generationId !== null) {
+      const { isLost } = turn;
+      if (!isLost) this.#follower.avoid(generationId);
+      const again = isLost ? () => this.#attach(generationId) : () => this.#askAnew(generationId);
+      this.#store.fail(error, again, { passes: isLost });
     }
     this.#store.publish();
     this.#follower.announce();

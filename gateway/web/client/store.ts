@@ -12,6 +12,7 @@ export class Store {
   #turn: Turn | null = null;
   #error: ChatError | null = null;
   #again: (() => Promise<void>) | null = null;
+  #passes = false;
   #last: Pick<ChatSnapshot, 'usage' | 'tokensPerSecond'> = { usage: null, tokensPerSecond: null };
   #snapshot: ChatSnapshot;
   readonly #listeners = new Set<() => void>();
@@ -35,10 +36,6 @@ export class Store {
   /** The reply on its way. */
   get turn(): Turn | null {
     return this.#turn;
-  }
-
-  get error(): ChatError | null {
-    return this.#error;
   }
 
   /** What to do to try again what failed. */
@@ -84,13 +81,21 @@ export class Store {
     this.messages = this.messages.map((message) => (message.id === id ? { ...message, ...change } : message));
   }
 
-  fail(error: ChatError, again: () => Promise<void>): void {
+  /** *passes*: the error is over once the server has been heard again. */
+  fail(error: ChatError, again: () => Promise<void>, { passes = false } = {}): void {
     this.#error = error;
     this.#again = again;
+    this.#passes = passes;
     this.publish();
   }
 
+  /** The server has been heard. */
+  heard(): void {
+    if (this.#passes) this.forgive();
+  }
+
   forgive(): void {
+    this.#passes = false;
     this.#error = null;
     this.#again = null;
   }

@@ -14,6 +14,8 @@ export class Turn {
   queuePlace: number | null = null;
   usage: Usage | null = null;
   error: ChatError | null = null;
+  /** It may go on: we have only lost sight of it. */
+  isLost = false;
   #model: string | null = null;
   #reasoning = '';
   #toolCalls: readonly ToolCall[] = [];
@@ -82,6 +84,11 @@ export class Turn {
   fail(error: ChatError): void {
     this.settle('failed');
     this.error = error;
+  }
+
+  lose(error: ChatError): void {
+    this.fail(error);
+    this.isLost = error.retryable;
   }
 
   /** The same object until something changes. */

@@ -49,6 +49,7 @@ export class ChatServer {
   /** What a new message makes. */
   answer: (generation: Generation) => void = () => {};
   down = false;
+  locked = false;
   retryMs = 5;
   readonly #sockets = new Map<string, ServerResponse['socket'][]>();
   readonly #keys = new Map<string, string>();
@@ -113,6 +114,7 @@ export class ChatServer {
     const body = sent ? (JSON.parse(sent) as Record<string, unknown>) : {};
     this.asked.push({ method, path, headers: request.headers, body });
     if (this.down) return request.socket.destroy();
+    if (this.locked) return refuse(response, 401, 'unauthorized');
     const [, , kind, id = '', call] = path.split('/');
     if (method === 'POST' && id === 'stream') return this.#create(request, response, body);
     if (kind === 'conversations') return this.#conversation(request, response, id);

@@ -18,7 +18,11 @@ afterEach(async () => {
 });
 
 function begin(options: SessionOptions = {}): ChatSession {
-  const session = new ChatSession({ client: new HeadraceClient({ baseUrl: server.url, ...FAST }), ...options });
+  const session = new ChatSession({
+    client: new HeadraceClient({ baseUrl: server.url, ...FAST }),
+    followMs: 50,
+    ...options,
+  });
   sessions.push(session);
   session.open();
   return session;
@@ -205,6 +209,29 @@ describe('an existing conversation', () => {
     await shown(session, ({ error }) => error?.code === 'unreachable', 'it fails');
     expect(session.snapshot.isLoading).toBe(false);
     server.down = false;
+    await session.retry();
+    expect(session.snapshot).toMatchObject({ error: null, messages: { length: 2 } });
+  });
+
+  test('that cannot be loaded yet is loaded as soon as it can', async () => {
+    conversation();
+    server.down = true;
+    const client = new HeadraceClient({ baseUrl: server.url, ...FAST, callMs: 20 });
+    const session = begin({ conversationId: 'c1', client });
+    await shown(session, ({ error }) => error !== null, 'it fails');
+    server.down = false;
+    await shown(session, ({ messages, error }) => messages.length === 2 && error === null, 'it is loaded');
+  });
+
+  test('that may not be seen is not asked for again and again', async () => {
+    conversation();
+    server.locked = true;
+    const session = begin({ conversationId: 'c1', followMs: 5 });
+    await shown(session, ({ error }) => error?.code === 'unauthorized', 'it is refused');
+    const before = server.asked.length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(server.asked.length).toBe(before);
+    server.locked = false;
     await session.retry();
     expect(session.snapshot).toMatchObject({ error: null, messages: { length: 2 } });
   });
@@ -414,10 +441,24 @@ describe('what goes wrong', () => {
     await sent;
     expect(brief(session)[1]).toEqual(['assistant', 'failed', 'Once']);
     expect(session.snapshot.error).toMatchObject({ code: 'unreachable', retryable: true });
-    server.down = false;
     generation.chunk(' upon').end();
-    await session.retry();
+    server.down = false;
     await shown(session, ({ isStreaming, error }) => !isStreaming && error === null, 'it has ended');
+    expect(brief(session)[1]).toEqual(['assistant', 'done', 'Once upon']);
+  });
+
+  test('for too long can be retried at once', async () => {
+    const session = begin({ followMs: 60_000 });
+    const sent = session.sendMessage('hello');
+    const generation = await answering(session);
+    server.down = true;
+    server.cut(generation);
+    await sent;
+    server.down = false;
+    const again = session.retry();
+    generation.chunk(' upon').end();
+    await again;
+    expect(session.snapshot.error).toBeNull();
     expect(brief(session)[1]).toEqual(['assistant', 'done', 'Once upon']);
   });
 

@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest';
+import { retryAfterMs } from '../error.js';
+import type { ChatMessage } from '../messages.js';
+import { type Position, parsePosition, relation } from '../position.js';
+import { Rate } from '../rate.js';
+import { inPlace, merge } from '../transcript.js';
+
+test.each([
+  [null, undefined],
+  ['0', 0],
+  [' 12 ', 12_000],
+  ['Sun, 22 Nov 2026 16:00:30 GMT', 30_000],
+  ['Sun, 22 Nov 2026 15:00:00 GMT', 0],
+  ['soon', undefined],
+])('Retry-After %s is %s ms', (header, ms) => {
+  expect(retryAfterMs(header, Date.UTC(2026, 10, 22, 16))).toBe(ms);
+});
+
+describe('positions', () => {
+  test.each(['', '1', '1-', '-1', '01-0', '1-01', '1-0 ', 'a-b', '1-0-0'])('%s is none', (text) => {
+    expect(parsePosition(text)).toBeNull();
+  });
+
+  test.each([
+    [null, '1-0', 'follows'],
+    [null, '3-0', 'follows'],
+    [null, '1-1', 'gap'],
+    ['1-4', '1-5', 'follows'],
+    ['1-4', '1-4', 'known'],
+    ['1-4', '1-0', 'known'],
+    ['1-4', '1-6', 'gap'],
+    ['1-4', '2-0', 'follows'],
+    ['1-4', '2-1', 'gap'],
+    ['2-0', '1-9', 'known'],
+  ])('behind %s, %s %s', (last, next, wanted) => {
+    expect(relation(last === null ? null : parsePosition(last), parsePosition(next) as Position)).toBe(wanted);
+  });
+});
+
+describe('tokens a second', () => {
+  test('are counted by the clock of who wrote them', () => {
+    const rate = new Rate();
+    for (let ts = 0; ts <= 2_000; ts += 25) rate.add(ts, 1);
+    expect(rate.recent).toBeCloseTo(40, -1);
+    for (let ts = 2_010; ts <= 7_000; ts += 10) rate.add(ts, 1);
+    expect(rate.recent).toBeCloseTo(100, -1);
+    expect(rate.overall).toBeCloseTo(83, -1);
+  });
+
+  test('are not known from one moment', () => {
+    const rate = new Rate();
+    rate.add(0, 50);
+    rate.add(3, 50);
+    expect([rate.recent, rate.overall]).toEqual([null, null]);
+  });
+});
+
+describe('messages', () => {
+  const at = { createdAt: 1, state: 'done' } as const;
+  const user: ChatMessage = { ...at, id: 'u', role: 'user', content: 'hello', generationId: 'g1' };
+  const reply: ChatMessage = { ...at, id: 'a', role: 'assistant', content: 'Hi', generationId: 'g1', reasoning: 'Hm.' };
+  const unsent: ChatMessage = { ...at, id: 'x', role: 'user', content: 'lost', state: 'failed' };
+  const stored = [
+    { role: 'user', content: 'hello', ts: 5, generation_id: 'g1' },
+    { role: 'assistant', content: 'Hi', ts: 6, state: 'done', generation_id: 'g1' },
+  ] as const;
+
+  test('that have not changed are the same list', () => {
+    const ours = [user, reply];
+    expect(merge(ours, stored)).toBe(ours);
+  });
+
+  test('keep their ids, and what only we know of them', () => {
+    const merged = merge([user, { ...reply, content: 'H', state: 'failed' }], stored);
+    expect(merged[0]).toBe(user);
+    expect(merged[1]).toEqual(reply);
+  });
+
+  test('that never arrived stay where they were', () => {
+    const next = { role: 'user', content: 'next', ts: 7, generation_id: 'g2' } as const;
+    const ids = merge([user, reply, unsent], [...stored, next]).map(({ id }) => id);
+    expect(ids).toEqual(['u', 'a', 'x', 'g2:user']);
+  });
+
+  test('that arrived after all are shown once', () => {
+    const arrived = { role: 'user', content: 'lost', ts: 7, generation_id: 'g2' } as const;
+    expect(merge([user, reply, unsent], [...stored, arrived]).map(({ id }) => id)).toEqual(['u', 'a', 'g2:user']);
+  });
+
+  test('of a time without generations are told apart', () => {
+    const old = { role: 'user', content: 'same', ts: 1 } as const;
+    const merged = merge([], [old, old]);
+    expect(new Set(merged.map(({ id }) => id)).size).toBe(2);
+    expect(merge(merged, [old, old])).toBe(merged);
+  });
+
+  test('that the server has no more are gone', () => {
+    expect(merge([user, reply], [])).toEqual([]);
+  });
+
+  test('have a reply behind what it answers', () => {
+    expect(inPlace([user, unsent], reply)).toEqual([user, reply, unsent]);
+    expect(inPlace([unsent], reply)).toEqual([unsent, reply]);
+  });
+});
