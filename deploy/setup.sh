@@ -28,27 +28,7 @@ find_python() {
 }
 
 # Whether PACKAGE is there now; with root's rights it is installed, without them the user is told how.
-install_package() {
-    command -v apt-get >/dev/null || return 1
-    if [ "$(id -u)" = 0 ]; then
-        root=
-    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        root="sudo -n"
-    else
-        say "to go on, run: sudo apt-get install $1" >&2
-        return 1
-    fi
-    say "installing $1"
-    log=$(mktemp)
-    if { $root apt-get update && $root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "$1"; } >"$log" 2>&1; then
-        rm -f "$log"
-    else
-        tail -n 5 "$log" >&2
-        rm -f "$log"
-        return 1
-    fi
-}
+install_package() { sh deploy/package.sh "$1"; }
 
 # Debian leaves ensurepip out of its python3; the package that brings it is named after the version.
 complete_python() {

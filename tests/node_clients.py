@@ -1,5 +1,6 @@
 """
-JavaScript clients as published: packages of `tests/node/package-lock.json` on the Node of our own wheel.
+JavaScript clients as published, and axe for the browser: packages of `tests/node/package-lock.json` on the
+Node of our own wheel.
 
 `python -m tests.node_clients` installs them, and so does a test that finds the lock or Node changed.
 """

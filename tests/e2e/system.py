@@ -1,4 +1,4 @@
-"""A whole `headrace up`, for all tests of one process that need no other: two gateways, one worker."""
+"""A whole `headrace up` with two gateways, for all tests of one process that need no other."""
 
 import asyncio
 import shutil
@@ -43,7 +43,7 @@ class System:
         #: The gateways' addresses.
         self.url = self.elsewhere = ""
 
-    def start(self) -> None:
+    def start(self, workers: int = 1, **settings: object) -> None:
         """Returns once all of it is ready. For where no event loop runs."""
         models, base_url = self._folder / "models.toml", f"{self.upstream.url}/v1"
         models.write_text(
@@ -53,10 +53,8 @@ class System:
         )
         self.upstream.start()
         self._up.start(
-            *("--gateways", "2", "--models", str(models)),
-            abandon_grace_s=ABANDON_GRACE_S,
-            lease_s=LEASE_S,
-            max_queued=MAX_QUEUED,
+            *("--gateways", "2", "--workers", str(workers), "--models", str(models)),
+            **{"abandon_grace_s": ABANDON_GRACE_S, "lease_s": LEASE_S, "max_queued": MAX_QUEUED, **settings},
         )
         self.url, self.elsewhere = _run(self._up.ready())
         _run(eventually(self._upstream_answers, lambda: f"the model server answers: {self.upstream.log}"))
@@ -83,6 +81,13 @@ class System:
         """`kill -9`; `headrace up` starts another."""
         [pid] = self._up.children("-m worker")
         kill(pid)
+
+    def kill_all(self, module: str) -> None:
+        """`kill -9` to every process of *module*; `headrace up` starts others."""
+        pids = self._up.children(f"-m {module}")
+        assert pids, self._up.said
+        for pid in pids:
+            kill(pid)
 
     async def settle(self, session: ClientSession) -> None:
         """Stop what still runs, and check that all of it came to its one end."""

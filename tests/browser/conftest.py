@@ -1,0 +1,128 @@
+"""A running `headrace up` and a browser for all tests of this process, and visitors for each of them."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession, ClientTimeout
+from playwright.async_api import Browser, async_playwright
+
+from deploy import node, web
+from tests.browser import chromium
+from tests.browser.chat_page import ChatPage
+from tests.browser.visitor import Visitor
+from tests.chat_client import ChatClient
+from tests.e2e.system import System
+
+RESULTS = Path(__file__).parents[2] / "test-results"
+_FOLDER = Path(__file__).parent
+_HEARTBEAT_S = 1
+_OUTCOME = pytest.StashKey[bool]()
+
+Arrive = Callable[..., Awaitable[Visitor]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One event loop for all: the browser lives in it."""
+    for item in items:
+        if item.path.is_relative_to(_FOLDER) and asyncio.iscoroutinefunction(getattr(item, "function", None)):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Remembers for the fixtures whether the test has failed."""
+    report = yield
+    if report.when == "call":
+        item.stash[_OUTCOME] = report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def built_page() -> None:
+    """The page as its sources are now."""
+    try:
+        web.build(print)
+    except web.Unsafe as known:
+        print(known)
+    except node.NodeFailed as failed:
+        raise AssertionError(str(failed)) from failed
+
+
+@pytest.fixture(scope="session")
+def shared_system(built_page: None) -> Iterator[System]:
+    """Started once for all tests of this process: two gateways, two workers."""
+    system = System()
+    try:
+        system.start(workers=2, heartbeat_s=_HEARTBEAT_S)
+        yield system
+    finally:
+        system.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Without a window."""
+    executable = chromium.executable()
+    assert executable is not None, "no Chromium: python -m tests.browser.chromium"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=chromium.arguments())
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def http() -> AsyncIterator[ClientSession]:
+    """For what a test asks the API itself."""
+    async with ClientSession(timeout=ClientTimeout(total=30)) as http:
+        yield http
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def system(shared_system: System, http: ClientSession) -> AsyncIterator[System]:
+    """After the test all its generations must have come to their one end; nothing of it is left."""
+    yield shared_system
+    await shared_system.settle(http)
+
+
+@pytest.fixture
+def api(system: System, http: ClientSession) -> ChatClient:
+    """The native API, at the first gateway."""
+    return ChatClient(http, system.url)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def arrive(request: pytest.FixtureRequest, system: System, browser: Browser) -> AsyncIterator[Arrive]:
+    """
+    Gives visitors. None may have seen an error that the test did not expect; of a failed test `test-results/`
+    shows what they saw.
+    """
+    visitors: list[Visitor] = []
+
+    async def arrive(url: str = "", **options: Any) -> Visitor:
+        visitors.append(await Visitor.arrive(browser, url or system.url, **options))
+        return visitors[-1]
+
+    yield arrive
+    complaints = [complaint for visitor in visitors for complaint in visitor.complaints]
+    has_failed = bool(complaints) or request.node.stash.get(_OUTCOME, True)
+    name = re.sub(r"\W+", "-", request.node.name)
+    for number, visitor in enumerate(visitors):
+        await visitor.leave(RESULTS / f"{name}-{number}" if has_failed else None)
+    assert not complaints, complaints
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(arrive: Arrive) -> Visitor:
+    """One, with a screen of 1280 by 720."""
+    return await arrive()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chat(visitor: Visitor) -> ChatPage:
+    """The page, opened by one visitor."""
+    return await visitor.open()

@@ -1,0 +1,56 @@
+"""Conversations that were not asked for one by one: written to the broker as the server keeps them."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.auth import ANONYMOUS
+from shared import keys, messages
+from shared.events import Usage
+from shared.messages import Message
+
+_TTL_S = 3600
+_TURN_MS = 60_000
+
+
+def write(
+    broker: Any, conversation_id: str, title: str, turns: Sequence[tuple[str, str]], ago_s: float = 0
+) -> None:
+    """A conversation of *turns*, each a question and its whole reply; the last one was *ago_s* ago."""
+    now = int((time.time() - ago_s) * 1000)
+    began = now - len(turns) * _TURN_MS
+    said: list[bytes] = []
+    for number, (question, reply) in enumerate(turns):
+        ts, generation_id = began + number * _TURN_MS, f"gen_{conversation_id}_{number}"
+        words = len(reply.split())
+        said.append(
+            messages.encode(Message(role="user", generation_id=generation_id, content=question, ts=ts))
+        )
+        said.append(
+            messages.encode(
+                Message(
+                    role="assistant",
+                    generation_id=generation_id,
+                    content=reply,
+                    ts=ts + 1000,
+                    state="done",
+                    model="local",
+                    usage=Usage(words, words, 2 * words),
+                )
+            )
+        )
+    scope = f"{ANONYMOUS}:{conversation_id}"
+    headline = {
+        "title": title,
+        "created_ms": began,
+        "updated_ms": now,
+        "revision": 1,
+        "bytes": sum(map(len, said)),
+    }
+    with broker.pipeline() as pipe:
+        pipe.hset(keys.CONVERSATION + scope, mapping=headline)
+        pipe.rpush(keys.MESSAGES + scope, *said)
+        pipe.zadd(keys.CONVERSATIONS + ANONYMOUS, {conversation_id: now})
+        for key in (keys.CONVERSATION + scope, keys.MESSAGES + scope, keys.CONVERSATIONS + ANONYMOUS):
+            pipe.expire(key, _TTL_S)
+        pipe.execute()

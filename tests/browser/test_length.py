@@ -1,0 +1,127 @@
+"""Long conversations, and where the view stands in them."""
+
+from typing import Any
+
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser import history
+from tests.browser.chat_page import ChatPage
+from tests.browser.visitor import Visitor
+from tests.chat_client import script
+from tests.e2e.system import System
+from worker.backends.script import generated_words
+
+_TURNS = 1000
+#: Of two thousand messages only those near the view may be in the page.
+_MOST_MESSAGES = 60
+#: From the view's end to the end of the text, in pixels, for it to be at the end.
+_NEAR_PX = 30
+
+_DISTANCE = "view => view.scrollHeight - view.clientHeight - view.scrollTop"
+#: Scrolls through everything, a view each frame, as a violent fling does. Gives the longest time between two
+#: frames in ms, how many elements there were at most, and the frames that were drawn empty.
+_SCROLL_THROUGH = """async view => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const isEmpty = () => {
+    const {top, bottom} = view.getBoundingClientRect();
+    return ![...view.querySelectorAll('article')].some(article => {
+      const box = article.getBoundingClientRect();
+      return box.bottom > top && box.top < bottom;
+    });
+  };
+  view.scrollTop = 0;
+  for (let i = 0; i < 10; i++) await frame();
+  let longest = 0, most = 0, empty = 0, frames = 0, before = await frame();
+  while (view.scrollTop + view.clientHeight < view.scrollHeight - 2 && frames < 5000) {
+    view.scrollTop += view.clientHeight;
+    const now = await frame();
+    longest = Math.max(longest, now - before);
+    before = now;
+    frames += 1;
+    most = Math.max(most, view.querySelectorAll('article').length);
+    if (isEmpty()) empty += 1;
+  }
+  return {longest, most, empty, frames};
+}"""
+
+
+def turns(count: int) -> list[tuple[str, str]]:
+    """Questions and replies of many lengths."""
+    return [
+        (f"Question {n}", f"Reply {n}." + "".join(generated_words(n, 5 + n * 37 % 180))) for n in range(count)
+    ]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def long_chat(visitor: Visitor, system: System) -> ChatPage:
+    """Two thousand messages."""
+    history.write(system.redis, "conv_long", "A long one", turns(_TURNS))
+    return await visitor.open("/c/conv_long")
+
+
+async def is_at_end(chat: ChatPage) -> None:
+    """The view shows the newest text."""
+    await expect(chat.reply).to_be_in_viewport()
+    distance: Any = await chat.thread.evaluate(_DISTANCE)
+    assert distance <= _NEAR_PX
+
+
+async def test_opens_at_the_end(long_chat: ChatPage) -> None:
+    """Two thousand messages open at the last one."""
+    await expect(long_chat.thread.get_by_text(f"Reply {_TURNS - 1}.")).to_be_in_viewport()
+    await is_at_end(long_chat)
+
+
+async def test_scrolls(long_chat: ChatPage) -> None:
+    """From the first message to the last: text in every frame, and never much of it in the page."""
+    await expect(long_chat.thread.get_by_text(f"Reply {_TURNS - 1}.")).to_be_in_viewport()
+    found: Any = await long_chat.thread.evaluate(_SCROLL_THROUGH)
+    assert found["frames"] > _TURNS / 10, found
+    assert found["most"] < _MOST_MESSAGES
+    assert found["empty"] == 0, found
+    # Even on a busy machine no frame may hang.
+    assert found["longest"] < 1000
+
+
+async def test_top(long_chat: ChatPage) -> None:
+    """The way to the beginning, and back by the button that offers it."""
+    await expect(long_chat.thread.get_by_text(f"Reply {_TURNS - 1}.")).to_be_in_viewport()
+    await long_chat.thread.hover()
+    await long_chat.page.mouse.wheel(0, -500)
+    await expect(long_chat.to_end).to_be_visible()
+    await long_chat.thread.evaluate("view => { view.scrollTop = 0 }")
+    await expect(long_chat.thread.get_by_text("Question 0", exact=True)).to_be_in_viewport()
+    await long_chat.to_end.click()
+    await expect(long_chat.thread.get_by_text(f"Reply {_TURNS - 1}.")).to_be_in_viewport()
+    await expect(long_chat.to_end).to_have_count(0)
+
+
+async def test_goes_on(long_chat: ChatPage) -> None:
+    """A turn behind two thousand messages is as any other."""
+    await long_chat.send(script(length=5))
+    await expect(long_chat.text.get_by_text("Water weir carry")).to_be_in_viewport()
+    await long_chat.whole()
+    await is_at_end(long_chat)
+
+
+async def test_sticks_to_the_end(chat: ChatPage) -> None:
+    """While text arrives the view follows it; one who scrolls up is left alone and offered the way back."""
+    await chat.send(script(rate=300, length=9000))
+    await chat.begun(600)
+    await is_at_end(chat)
+    await chat.thread.hover()
+    await chat.page.mouse.wheel(0, -250)
+    await expect(chat.to_end).to_be_visible()
+    await chat.evaluate("new Promise(requestAnimationFrame)")
+    top = await chat.thread.evaluate("view => view.scrollTop")
+    known = len(await chat.said())
+    await expect(chat.text).not_to_have_text(await chat.text.inner_text())
+    await chat.begun(1000)
+    assert len(await chat.said()) > known
+    assert await chat.thread.evaluate("view => view.scrollTop") == top
+    await chat.to_end.click()
+    await expect(chat.to_end).to_have_count(0)
+    await is_at_end(chat)
+    await chat.stop_button.click()
+    await chat.whole()

@@ -1,0 +1,72 @@
+"""The list of conversations: find, rename, delete."""
+
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.chat_page import ChatPage
+from tests.chat_client import ChatClient
+
+MILL = "How does a mill work?"
+BOAT = "How does a boat float?"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def filled(chat: ChatPage) -> ChatPage:
+    """A page with two conversations, the second of them open."""
+    for question in (MILL, BOAT):
+        await chat.goto()
+        await chat.ask(question)
+        await expect(chat.conversation(question)).to_be_visible()
+    return chat
+
+
+async def test_order(filled: ChatPage) -> None:
+    """The last used is first; the open one is marked."""
+    await expect(filled.sidebar.get_by_role("listitem")).to_have_text([BOAT, MILL])
+    await expect(filled.sidebar.locator("[aria-current=page]")).to_have_text(BOAT)
+
+
+async def test_open(filled: ChatPage) -> None:
+    """A conversation is opened by a click, with its messages and its title."""
+    await filled.conversation(MILL).get_by_role("link").click()
+    await expect(filled.questions).to_contain_text([MILL])
+    await expect(filled.page).to_have_title(f"{MILL} · Headrace")
+
+
+async def test_search(filled: ChatPage) -> None:
+    """What is typed is looked for; without a hit the page says so."""
+    search = filled.sidebar.get_by_role("searchbox")
+    await search.fill("boat")
+    await expect(filled.sidebar.get_by_role("listitem")).to_have_text([BOAT])
+    await search.fill("no such thing")
+    await expect(filled.sidebar.get_by_text("No conversation matches.")).to_be_visible()
+    await search.fill("")
+    await expect(filled.sidebar.get_by_role("listitem")).to_have_count(2)
+
+
+async def test_rename(filled: ChatPage, api: ChatClient) -> None:
+    """A new title is shown at once, and kept by the server."""
+    await filled.conversation(BOAT).hover()
+    await filled.page.get_by_role("button", name=f"Rename “{BOAT}”").click()
+    await filled.page.get_by_role("textbox", name="Title").fill("Boats")
+    await filled.page.keyboard.press("Enter")
+    await expect(filled.conversation("Boats")).to_be_visible()
+    await expect(filled.page.get_by_role("heading", level=1)).to_have_text("Boats")
+    conversation = await api.conversation(filled.conversation_id)
+    assert conversation["conversation"]["title"] == "Boats"
+
+
+async def test_delete(filled: ChatPage, api: ChatClient) -> None:
+    """Asked first; then it is gone, on the server too, and a new chat is open."""
+    gone = filled.conversation_id
+    await filled.conversation(BOAT).hover()
+    await filled.page.get_by_role("button", name=f"Delete “{BOAT}”").click()
+    dialog = filled.page.get_by_role("dialog", name="Delete this conversation?")
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(filled.conversation(BOAT)).to_be_visible()
+    await filled.page.get_by_role("button", name=f"Delete “{BOAT}”").click()
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(filled.conversation(BOAT)).to_have_count(0)
+    await expect(filled.questions).to_have_count(0)
+    await expect(filled.conversation(MILL)).to_be_visible()
+    assert (await api.call("GET", f"/api/conversations/{gone}")).status == 404
