@@ -1,7 +1,7 @@
 /** One conversation: its messages and where the next one is written. */
 import { type KeyboardEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react';
 import type { VirtualizerHandle } from 'virtua';
-import type { HeadraceClient, Model } from '../../client/index.js';
+import type { ChatMessage, HeadraceClient, Model } from '../../client/index.js';
 import { useStreamingChat } from '../../react/index.js';
 import { ArrowDownIcon } from '../app/icons.tsx';
 import { useShortcuts } from '../app/shortcuts.ts';
@@ -97,7 +97,7 @@ export function Thread(props: ThreadProps) {
           {messages.length > 0 && (
             <MessageList chat={chat} list={list} scroller={scroller} editing={editing} actions={actions} />
           )}
-          {error && !last?.error && (
+          {error && !saysItself(last) && (
             <div className="column">
               <Failure error={error} onRetry={actions.retry} onKey={onUnauthorized} onDismiss={chat.dismissError} />
             </div>
@@ -119,6 +119,11 @@ export function Thread(props: ThreadProps) {
       <Announcer message={last} />
     </>
   );
+}
+
+/** A reply that failed shows why; a message that was not taken does not. */
+function saysItself(message: ChatMessage | undefined): boolean {
+  return message?.role === 'assistant' && message.state === 'failed' && message.error !== undefined;
 }
 
 /** What a conversation is called until the server has named it. */
