@@ -2,6 +2,7 @@ import type { ConversationDetail } from './api.js';
 import type { HeadraceClient } from './client.js';
 import { HeadraceError } from './error.js';
 import { type ChatError, chatError } from './messages.js';
+import { onLoss } from './network.js';
 import { Presence } from './presence.js';
 import type { Store } from './store.js';
 import { isUnsent, merge } from './transcript.js';
@@ -18,6 +19,7 @@ export class Follower {
   #active: string | null = null;
   #unreadable: string | null = null;
   #open: AbortController | null = null;
+  #forget: () => void = () => {};
   #looking: Promise<void> | null = null;
   #lookAgain = false;
   /** The server does not let us see it: nothing changes that but the user. */
@@ -37,6 +39,7 @@ export class Follower {
     if (this.#open) return;
     this.#open = new AbortController();
     this.#presence.open();
+    this.#forget = onLoss(() => this.#store.publish());
     if (this.exists || !this.#store.loaded) void this.look();
   }
 
@@ -44,6 +47,7 @@ export class Follower {
     this.#open?.abort();
     this.#open = null;
     this.#presence.close();
+    this.#forget();
     // The stream of an open reply is read from its beginning next time.
     this.#etag = null;
   }

@@ -7,11 +7,20 @@ export function isOffline(): boolean {
   return typeof navigator !== 'undefined' && navigator.onLine === false;
 }
 
-/** Calls *listener* when the network comes back or the page wakes up, until the function it gives is called. */
+/** Calls *listener* when the network comes back, until the function it gives is called. */
 export function onReturn(listener: () => void): () => void {
+  return on('online', listener);
+}
+
+/** Calls *listener* when the network goes away, until the function it gives is called. */
+export function onLoss(listener: () => void): () => void {
+  return on('offline', listener);
+}
+
+function on(event: 'online' | 'offline', listener: () => void): () => void {
   if (typeof window === 'undefined') return () => {};
-  window.addEventListener('online', listener);
-  return () => window.removeEventListener('online', listener);
+  window.addEventListener(event, listener);
+  return () => window.removeEventListener(event, listener);
 }
 
 /** Waits *ms*; ends sooner when the network comes back, later while it is away. Rejects with the signal's reason. */

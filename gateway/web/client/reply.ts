@@ -3,7 +3,7 @@ import { Backoff } from './backoff.js';
 import { HeadraceError, refusal } from './error.js';
 import { isTerminal, parseEvent, type StreamEvent } from './events.js';
 import { FrameReader } from './frames.js';
-import { isOffline } from './network.js';
+import { isOffline, onLoss } from './network.js';
 import { type Position, parsePosition, relation } from './position.js';
 import type { Server } from './server.js';
 import { Watch } from './watch.js';
@@ -52,6 +52,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
   readonly #backoff: Backoff;
   readonly #close = new AbortController();
   readonly #signal: AbortSignal;
+  #told: Connection = 'idle';
   #last: Position | null = null;
   #accept!: (generationId: string) => void;
   #refuse!: (reason: unknown) => void;
@@ -112,6 +113,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
   /** What one connection brings that is new. Ends where nothing follows; throws when it broke. */
   async *#connection(): AsyncGenerator<StreamEvent, void, void> {
     const watch = new Watch(this.#silenceMs, this.#signal);
+    const forget = onLoss(() => this.#tell('offline'));
     try {
       const response = await watch.guard(this.#request(watch.signal));
       if (response.status >= 400) throw await watch.guard(refusal(response));
@@ -125,6 +127,8 @@ export class Reply implements AsyncIterable<StreamEvent> {
         const { done, value } = await watch.guard(body.read());
         if (done) break;
         watch.alive();
+        // The browser may be wrong, as it is about a server on this machine.
+        if (this.#told === 'offline') this.#tell('open');
         const read = frames.feed(value);
         if (frames.retryMs !== null) this.#backoff.baseMs = frames.retryMs;
         for (const frame of read) {
@@ -133,6 +137,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
         }
       }
     } finally {
+      forget();
       watch.close();
     }
     throw new HeadraceError('The connection ended before the reply did.', { code: 'cut', retryable: true });
@@ -189,6 +194,8 @@ export class Reply implements AsyncIterable<StreamEvent> {
   }
 
   #tell(connection: Connection): void {
+    if (connection === this.#told) return;
+    this.#told = connection;
     this.#options.onConnection?.(connection);
   }
 }

@@ -1,4 +1,5 @@
 import type { ChatError, ChatMessage, ChatSnapshot } from './messages.js';
+import { isOffline } from './network.js';
 import { Publisher } from './publisher.js';
 import type { Connection } from './reply.js';
 import { inPlace } from './transcript.js';
@@ -17,7 +18,9 @@ export class Store {
   #snapshot: ChatSnapshot;
   readonly #listeners = new Set<() => void>();
   readonly #publisher = new Publisher(() => {
-    this.#snapshot = this.#build();
+    const now = this.#build();
+    if (same(now, this.#snapshot)) return;
+    this.#snapshot = now;
     for (const listener of [...this.#listeners]) listener();
   });
 
@@ -131,8 +134,12 @@ export class Store {
       queuePlace: turn?.queuePlace ?? null,
       usage: turn ? turn.usage : this.#last.usage,
       tokensPerSecond: turn ? turn.rate.recent : this.#last.tokensPerSecond,
-      connection: this.connection,
+      connection: turn || !isOffline() ? this.connection : 'offline',
       title: this.title,
     };
   }
+}
+
+function same(a: ChatSnapshot, b: ChatSnapshot): boolean {
+  return (Object.keys(a) as (keyof ChatSnapshot)[]).every((name) => a[name] === b[name]);
 }

@@ -121,7 +121,7 @@ test('a page that gets the focus looks at once', async () => {
   await shown(() => texts(one).length === 2, 'it is loaded');
   server.submit({ conversation_id: 'c1', message: 'more' }).start().chunk('Yes').end();
   const began = Date.now();
-  window.dispatchEvent(new Event('focus'));
+  await act(async () => void window.dispatchEvent(new Event('focus')));
   await shown(() => texts(one).at(-1) === 'Yes', 'it has looked');
   expect(Date.now() - began).toBeLessThan(2_000);
 });
@@ -133,11 +133,11 @@ test('a page that is not seen asks for nothing', async () => {
   await shown(() => texts(one).length === 2, 'it is loaded');
   const state = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden');
   const before = server.asked.length;
-  window.dispatchEvent(new Event('focus'));
+  await act(async () => void window.dispatchEvent(new Event('focus')));
   await act(() => new Promise((resolve) => setTimeout(resolve, 2_700)));
   expect(server.asked.length).toBe(before);
   state.mockReturnValue('visible');
-  document.dispatchEvent(new Event('visibilitychange'));
+  await act(async () => void document.dispatchEvent(new Event('visibilitychange')));
   await shown(() => server.asked.length > before, 'it looks when it is seen again');
 });
 
@@ -154,17 +154,50 @@ test('the network comes back: the reply goes on at once', async () => {
   server.down = false;
   online.mockReturnValue(true);
   const began = Date.now();
-  window.dispatchEvent(new Event('online'));
+  await act(async () => void window.dispatchEvent(new Event('online')));
   await shown(() => one.chat.streamingText === 'Once upon', 'it goes on');
   expect(Date.now() - began).toBeLessThan(1_000);
   // What was open before belongs to the old network.
   const before = server.asked.length;
-  window.dispatchEvent(new Event('online'));
+  await act(async () => void window.dispatchEvent(new Event('online')));
   await shown(() => server.asked.length > before, 'it connects anew');
   expect(server.asked.at(-1)?.headers['last-event-id']).toBe('1-2');
   generation.end();
   await shown(() => !one.chat.isStreaming, 'it ends');
   expect(texts(one)).toEqual(['hello', 'Once upon']);
+});
+
+test('without a network it says so, and is believed only as long as nothing arrives', async () => {
+  const one = page();
+  const generation = server.submit({ conversation_id: 'c1', message: 'hello' }).start().chunk('Once');
+  await one.show({ conversationId: 'c1' });
+  await shown(() => one.chat.connection === 'open', 'it is read');
+  const online = vi.spyOn(navigator, 'onLine', 'get').mockReturnValue(false);
+  await act(async () => void window.dispatchEvent(new Event('offline')));
+  await shown(() => one.chat.connection === 'offline', 'it says so');
+  generation.chunk(' upon');
+  await shown(
+    () => one.chat.connection === 'open' && one.chat.streamingText === 'Once upon',
+    'it is read all the same',
+  );
+  generation.end();
+  await shown(() => !one.chat.isStreaming && one.chat.connection === 'offline', 'it says so with nothing to read');
+  online.mockReturnValue(true);
+  await act(async () => void window.dispatchEvent(new Event('online')));
+  await shown(() => one.chat.connection === 'idle', 'it is back');
+});
+
+test('a page where nothing happens is not rendered again', async () => {
+  server.submit({ conversation_id: 'c1', message: 'hello' }).start().chunk('Hi').end();
+  const one = page();
+  await one.show({ conversationId: 'c1' });
+  await shown(() => texts(one).length === 2, 'it is loaded');
+  const { renders } = one;
+  const looks = server.asked.length;
+  await act(async () => void window.dispatchEvent(new Event('focus')));
+  await shown(() => server.asked.length > looks, 'it has looked');
+  await one.chat.retry();
+  expect(one.renders).toBe(renders);
 });
 
 test('unmounted, nothing is read or asked for any more', async () => {
