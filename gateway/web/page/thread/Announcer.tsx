@@ -49,6 +49,8 @@ export function Announcer({ message }: { message: ChatMessage | undefined }) {
 function spoken(markdown: string): string {
   return markdown
     .replace(/```[\s\S]*?(?:```|$)/g, ' ')
+    .replace(/^[\s|:-]+$/gm, ' ')
+    .replace(/<[^>]*>/g, '')
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(/[*_`#>|]+/g, '')
     .replace(/\s+/g, ' ')

@@ -23,7 +23,7 @@ export function Pulse({ message, queuePlace, tokensPerSecond }: PulseProps) {
             <i />
             <i />
           </span>
-          {isQueued ? (queuePlace === null ? words.queued : words.queuedAt(queuePlace)) : words.thinking}
+          {isQueued ? (queuePlace ? words.queuedAt(queuePlace) : words.queued) : words.thinking}
         </span>
       )}
       {seconds > 0 && <span>{words.seconds(seconds)}</span>}
