@@ -7,6 +7,7 @@ the memory of each process grows meanwhile. It is run by hand.
 
 import argparse
 import asyncio
+import os
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from tests.bench.targets import Target
 from tests.bench.workload import Workload
 
 _SAMPLE_S = 5.0
+#: What has ended is kept for a tenth of the time that settling takes, or the broker would grow all the while.
+_RETENTION_S = 60
 #: Caches and allocators fill up first; the slope is taken of what follows.
 _SETTLED_AFTER = 0.4
 
@@ -77,6 +80,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     chosen = parser.parse_args()
     raise_file_limit()
+    for kept in ("LOG", "RECORD"):
+        os.environ.setdefault(f"HEADRACE_{kept}_RETENTION_S", str(_RETENTION_S))
     show(uvloop.run(soak(chosen.streams, chosen.minutes)))
 
 
