@@ -31,7 +31,8 @@ export class Follower {
     this.#store = store;
     this.#attach = attach;
     this.#presence = new Presence(store.conversationId, everyMs, (why) => {
-      if (why === 'event' || this.exists || !(store.loaded || this.#refused)) void this.look();
+      const isDue = this.exists || !(store.loaded || this.#refused);
+      if (why === 'event' || (isDue && this.#looking === null)) void this.look();
     });
   }
 
