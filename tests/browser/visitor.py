@@ -23,6 +23,8 @@ class Visitor:
         self.log: list[str] = []
         #: Requests to other origins than the gateways', `data:` and `blob:` left out.
         self.foreign: list[str] = []
+        #: All requests.
+        self.asked: list[str] = []
         self._complaints: list[str] = []
         self._expected: list[re.Pattern[str]] = []
 
@@ -72,6 +74,7 @@ class Visitor:
         self._complaints.append(said)
 
     def _on_request(self, request: Request) -> None:
+        self.asked.append(request.url)
         address = urlsplit(request.url)
         ours = {"127.0.0.1", "localhost"}
         if address.scheme not in {"data", "blob", "about"} and address.hostname not in ours:
