@@ -1,0 +1,22 @@
+"""axe-core, which looks for what a reader with other senses would miss."""
+
+from pathlib import Path
+from typing import Any
+
+from tests import node_clients
+from tests.browser.chat_page import ChatPage
+
+_SOURCE = Path(node_clients.FOLDER) / "node_modules" / "axe-core" / "axe.min.js"
+
+
+async def violations(chat: ChatPage) -> list[str]:
+    """What is wrong with the page as it is now: rule, why, and where."""
+    # Colours on their way from one to another have no contrast of their own.
+    await chat.evaluate("Promise.allSettled(document.getAnimations().map(({finished}) => finished))")
+    if not await chat.evaluate("'axe' in window"):
+        await chat.evaluate(_SOURCE.read_text())
+    found: Any = await chat.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {violation['help']}: {[node['html'][:200] for node in violation['nodes'][:3]]}"
+        for violation in found["violations"]
+    ]

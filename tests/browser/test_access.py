@@ -1,0 +1,163 @@
+"""Nobody is left out: axe finds nothing in any state, and the keyboard does everything."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests import node_clients
+from tests.browser import axe, history
+from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import Arrive
+from tests.browser.showcase import TURNS
+from tests.chat_client import script
+from tests.e2e.system import System
+from worker.backends.script import expected_text
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=["light", "dark"])
+async def themed(arrive: Arrive, request: pytest.FixtureRequest) -> AsyncIterator[ChatPage]:
+    """The page in either theme, without animations that would be caught in mid-way."""
+    node_clients.install()
+    visitor = await arrive(color_scheme=request.param, reduced_motion="reduce")
+    yield await visitor.open()
+
+
+async def test_empty(themed: ChatPage) -> None:
+    """A new chat."""
+    assert await axe.violations(themed) == []
+
+
+async def test_conversation(themed: ChatPage, system: System) -> None:
+    """Replies with everything that markdown has: code, tables, formulas, pictures, lists."""
+    history.write(system.redis, "conv_show", "Water mills", TURNS)
+    await themed.goto("/c/conv_show")
+    await expect(themed.replies.last).to_be_in_viewport()
+    await expect(themed.page.locator(".unparsed")).to_have_count(0)
+    assert await axe.violations(themed) == []
+
+
+async def test_streaming(themed: ChatPage) -> None:
+    """A reply on its way, and one before its first word."""
+    await themed.send(script(rate=20, length=2000, reasoning=20, first_token_delay_s=1))
+    await expect(themed.reply).to_contain_text("Thinking")
+    assert await axe.violations(themed) == []
+    await themed.begun(5)
+    assert await axe.violations(themed) == []
+    await themed.stop_button.click()
+    await themed.whole()
+    assert await axe.violations(themed) == []
+
+
+async def test_failure(themed: ChatPage) -> None:
+    """A reply that failed."""
+    await themed.send(script(length=20, fail_after=9, fail_code="upstream_invalid"))
+    await expect(themed.failure).to_be_visible()
+    assert await axe.violations(themed) == []
+
+
+async def test_dialogs(themed: ChatPage) -> None:
+    """Each one that is open."""
+    await themed.ask("To be deleted")
+    await themed.page.get_by_role("button", name="Keyboard shortcuts").click()
+    await expect(themed.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    assert await axe.violations(themed) == []
+    await themed.page.keyboard.press("Escape")
+    await themed.conversation("To be deleted").hover()
+    await themed.page.get_by_role("button", name="Delete “To be deleted”").click()
+    await expect(themed.page.get_by_role("dialog", name="Delete this conversation?")).to_be_visible()
+    assert await axe.violations(themed) == []
+
+
+async def test_editing(themed: ChatPage) -> None:
+    """A message being edited, and a title."""
+    await themed.ask("To be edited")
+    await themed.questions.first.hover()
+    await themed.questions.first.get_by_role("button", name="Edit message").click()
+    assert await axe.violations(themed) == []
+    await themed.page.keyboard.press("Escape")
+    await themed.conversation("To be edited").hover()
+    await themed.page.get_by_role("button", name="Rename “To be edited”").click()
+    assert await axe.violations(themed) == []
+
+
+async def test_drawer(arrive: Arrive) -> None:
+    """A phone, with the list of conversations over the thread and without."""
+    node_clients.install()
+    visitor = await arrive(**PHONE, reduced_motion="reduce")
+    chat = await visitor.open()
+    assert await axe.violations(chat) == []
+    await chat.page.get_by_role("button", name="Show conversations").click()
+    await expect(chat.sidebar).to_be_visible()
+    assert await axe.violations(chat) == []
+
+
+async def test_keyboard_alone(chat: ChatPage) -> None:
+    """Without a mouse: write, send, stop, copy, find another conversation, open it, delete it."""
+    keys = chat.page.keyboard
+    await keys.press("Shift+Escape")
+    await expect(chat.box).to_be_focused()
+    await keys.type("A first chat")
+    await keys.press("Enter")
+    await chat.whole()
+    await keys.press("Control+Shift+O")
+    await expect(chat.questions).to_have_count(0)
+    await expect(chat.box).to_be_focused()
+    await keys.type(script(rate=20, length=2000))
+    await keys.press("Enter")
+    await chat.begun(3)
+    await expect(chat.box).to_be_focused()
+    await keys.press("Escape")
+    await chat.whole()
+    await expect(chat.reply).to_contain_text("You stopped this reply.")
+    await keys.press("Control+K")
+    await expect(chat.sidebar.get_by_role("searchbox")).to_be_focused()
+    await keys.type("first")
+    await expect(chat.sidebar.get_by_role("listitem")).to_have_count(1)
+    await keys.press("Tab")
+    await expect(chat.sidebar.get_by_role("link")).to_be_focused()
+    await keys.press("Enter")
+    await expect(chat.questions).to_contain_text(["A first chat"])
+    await chat.page.get_by_role("button", name="Delete “A first chat”").focus()
+    await keys.press("Enter")
+    await expect(chat.page.get_by_role("dialog")).to_be_visible()
+    await keys.press("Escape")
+    await expect(chat.page.get_by_role("dialog")).to_have_count(0)
+    await expect(chat.page.get_by_role("button", name="Delete “A first chat”")).to_be_focused()
+
+
+async def test_tab_order(chat: ChatPage) -> None:
+    """Everything that a mouse can reach can be reached with Tab, and shows that it has the focus."""
+    await chat.ask("Hello")
+    await expect(chat.conversation("Hello")).to_be_visible()
+    names: list[str] = []
+    for _ in range(40):
+        await chat.page.keyboard.press("Tab")
+        seen = await chat.evaluate("""() => {
+          const {activeElement: element} = document;
+          const {outlineStyle, outlineWidth, boxShadow} = getComputedStyle(element);
+          const isShown = outlineStyle !== 'none' && outlineWidth !== '0px' || boxShadow !== 'none';
+          const name = element.getAttribute('aria-label') ?? element.textContent.trim();
+          return [name || element.tagName, isShown || element.matches('body, textarea, input')];
+        }""")
+        names.append(seen[0])
+        assert seen[1], f"{seen[0]} does not show that it has the focus"
+    reached = " ".join(names)
+    for name in ("New chat", "Rename “Hello”", "Delete “Hello”", "Copy", "Regenerate", "Edit", "Message"):
+        assert name in reached
+
+
+async def test_announcements(chat: ChatPage) -> None:
+    """A reply is told politely and in whole sentences; the text itself is in no live region."""
+    await chat.send(script(rate=15, length=45))
+    status = chat.page.locator("[role=status][aria-live=polite]")
+    await expect(status).to_contain_text("Reply started")
+    sentences = expected_text({"length": 45})
+    await expect(status).to_contain_text(sentences.split(".")[0] + ".", timeout=10_000)
+    await chat.whole()
+    await expect(status).to_contain_text("Reply finished")
+    loud = "ancestor-or-self::*[@aria-live or @role='status' or @role='log']"
+    assert await chat.text.locator(f"xpath={loud}").count() == 0

@@ -1,0 +1,94 @@
+"""Pictures of what readers see, in `test-results/screenshots/`, for those who look."""
+
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import Locator, expect
+
+from tests.browser import history
+from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import RESULTS, Arrive
+from tests.browser.showcase import OTHERS, TURNS
+from tests.chat_client import script
+from tests.e2e.system import System
+
+FOLDER = RESULTS / "screenshots"
+_DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+_PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+_LEAST_BYTES = 10_000
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def shown(system: System) -> None:
+    """A conversation worth looking at, and others beside it."""
+    for number, (title, hours_ago) in enumerate(OTHERS):
+        history.write(system.redis, f"conv_{number}", title, [(title, "…")], ago_s=3600 * hours_ago)
+    history.write(system.redis, "conv_show", "Power of a water mill", TURNS)
+
+
+async def taken(chat: ChatPage, name: str, shows: Locator) -> Path:
+    """A picture of the page, once *shows* can be seen on it and every letter has its font and colour."""
+    await expect(shows).to_be_in_viewport()
+    await expect(chat.page.locator(".unparsed")).to_have_count(0)
+    await chat.evaluate("document.fonts.ready")
+    path = FOLDER / f"{name}.png"
+    await chat.page.screenshot(path=path, animations="disabled", caret="initial")
+    assert path.stat().st_size > _LEAST_BYTES
+    return path
+
+
+async def coloured(chat: ChatPage) -> None:
+    """Returns once code is highlighted and formulas are set."""
+    await expect(chat.page.locator("figure.code .line span").first).to_be_attached()
+    await expect(chat.page.locator(".katex").first).to_be_attached()
+
+
+async def test_desktop(arrive: Arrive) -> None:
+    """Light, with conversations at the side."""
+    chat = await (await arrive(**_DESKTOP, color_scheme="light")).open("/c/conv_show")
+    await coloured(chat)
+    await taken(chat, "desktop", chat.reply.get_by_text("About ten kilowatts"))
+
+
+async def test_dark(arrive: Arrive) -> None:
+    """The same in the dark."""
+    chat = await (await arrive(**_DESKTOP, color_scheme="dark")).open("/c/conv_show")
+    await coloured(chat)
+    await taken(chat, "dark", chat.reply.get_by_text("About ten kilowatts"))
+
+
+async def test_phone(arrive: Arrive) -> None:
+    """In mid-reply."""
+    chat = await (await arrive(**_PHONE)).open("/c/conv_show")
+    await coloured(chat)
+    await taken(chat, "phone", chat.reply.get_by_text("About ten kilowatts"))
+    await chat.page.get_by_role("button", name="Show conversations").tap()
+    await taken(chat, "phone-drawer", chat.conversation("Letter to the landlord"))
+
+
+async def test_chinese(arrive: Arrive) -> None:
+    """A new chat, in Chinese."""
+    chat = await (await arrive(**_DESKTOP, locale="zh-CN")).open()
+    await taken(chat, "chinese", chat.page.locator(".welcome h2"))
+
+
+async def test_failure(arrive: Arrive) -> None:
+    """A reply that broke off."""
+    chat = await (await arrive(**_DESKTOP)).open("/c/conv_show")
+    await chat.send(script(text="It leaves by the tailrace.", fail_after=4, fail_code="upstream_invalid"))
+    await taken(chat, "error", chat.failure)
+
+
+async def test_streaming(arrive: Arrive) -> None:
+    """A reply on its way."""
+    chat = await (await arrive(**_DESKTOP)).open()
+    await chat.send(script(rate=20, length=2000))
+    await chat.begun(20)
+    await taken(chat, "streaming", chat.stop_button)
+    await chat.stop_button.click()
+    await chat.whole()

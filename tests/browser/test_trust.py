@@ -1,0 +1,88 @@
+"""What guards the page: its content policy, and what becomes of an API key."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from playwright.async_api import Browser, expect
+
+from tests.browser.chat_page import ChatPage
+from tests.browser.visitor import Visitor
+from tests.e2e.system import System
+
+KEY = "sk-headrace-7f3a91c2"
+
+#: Everything a browser keeps of a page beyond its life.
+_STORED = """async () => {
+  const databases = await indexedDB.databases();
+  return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, databases,
+    await caches.keys(), location.href, history.state]);
+}"""
+
+
+@pytest.fixture(scope="module")
+def locked_system(built_page: None) -> Iterator[System]:
+    """One that asks for an API key."""
+    system = System()
+    try:
+        system.start(api_keys=KEY)
+        yield system
+    finally:
+        system.stop()
+
+
+async def test_policy(system: System, http: ClientSession) -> None:
+    """Scripts are the page's own files and nothing else, and nobody may frame it."""
+    async with http.get(system.url) as response:
+        rules = response.headers["Content-Security-Policy"].split(";")
+        page = await response.text()
+    policy = dict(rule.strip().split(" ", 1) for rule in rules)
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert not any("unsafe" in sources for sources in policy.values())
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert "<style" not in page and " style=" not in page and "<script>" not in page
+
+
+async def test_policy_is_in_force(visitor: Visitor, chat: ChatPage) -> None:
+    """A script that is written into the page does not run, and one from elsewhere is not fetched."""
+    visitor.expect("Content Security Policy")
+    await chat.evaluate("""() => {
+      document.body.insertAdjacentHTML('beforeend', '<img src="data:," onerror="window.ran = true">');
+      for (const given of [{textContent: 'window.ran = true'}, {src: 'https://evil.example/x.js'}]) {
+        document.body.append(Object.assign(document.createElement('script'), given));
+      }
+    }""")
+    await expect(chat.page.locator("body > img")).to_have_count(1)
+    await chat.ask("Hello")
+    assert not await chat.evaluate("window.ran")
+    assert any("Content Security Policy" in line for line in visitor.log)
+
+
+async def test_key(locked_system: System, browser: Browser) -> None:
+    """A page without a key asks for it, refuses a wrong one, works with the right one, and stores none."""
+    visitor = await Visitor.arrive(browser, locked_system.url)
+    visitor.expect("401")
+    try:
+        chat = await visitor.open()
+        dialog = chat.page.get_by_role("dialog", name="This server asks for an API key")
+        field = dialog.get_by_label("API key")
+        await field.fill("sk-wrong")
+        await dialog.get_by_role("button", name="Use this key").click()
+        await expect(dialog.get_by_role("alert")).to_contain_text("The server did not accept this key.")
+        await field.fill(KEY)
+        await dialog.get_by_role("button", name="Use this key").click()
+        await expect(dialog).to_have_count(0)
+        await chat.ask("Hello")
+        await expect(chat.conversation("Hello")).to_be_visible()
+        stored: Any = await chat.evaluate(_STORED)
+        assert KEY not in stored
+        assert await visitor.context.cookies() == []
+        assert KEY not in str(await visitor.context.storage_state(indexed_db=True))
+        assert not [asked for asked in visitor.asked if KEY in asked]
+        await chat.reload()
+        await expect(dialog).to_be_visible()
+        assert visitor.complaints == []
+    finally:
+        await visitor.leave(None)
