@@ -22,7 +22,7 @@ from shared.models import Models
 from shared.settings import Settings
 
 _EXPOSED = (
-    *("X-Generation-Id", "X-Conversation-Id", "Location", "Idempotent-Replayed"),
+    *("X-Generation-Id", "X-Conversation-Id", "X-Heartbeat-Ms", "Location", "Idempotent-Replayed"),
     *("X-Request-Id", "Retry-After", "X-Should-Retry", "ETag"),
 )
 

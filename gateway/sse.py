@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
 from gateway.relay import reconnect_ms
-from gateway.state import ACCEPTED_AT
+from gateway.state import ACCEPTED_AT, STATE
 from gateway.subscriber import Subscriber
 from shared import metrics
 from shared.errors import BrokerRefused, Draining, Gone
@@ -28,7 +28,8 @@ async def stream(
     request: web.Request, subscriber: Subscriber, headers: dict[str, str], *, model: str, retry_ms: int
 ) -> web.StreamResponse:
     """Write everything *subscriber* reads, until its terminal event or until the client leaves."""
-    response = web.StreamResponse(headers={**HEADERS, **headers})
+    heartbeat_ms = round(request.app[STATE].settings.heartbeat_s * 1000)
+    response = web.StreamResponse(headers={**HEADERS, "X-Heartbeat-Ms": str(heartbeat_ms), **headers})
     dialect = subscriber.dialect
     began: float | None = request.get(ACCEPTED_AT)
     try:

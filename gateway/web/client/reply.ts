@@ -18,7 +18,7 @@ export interface StreamOptions {
 
 /** Times of a client, in ms. */
 export interface Timing {
-  /** The server's heartbeat; two and a half of silence are a dead connection. */
+  /** The server's heartbeat, unless the server names its own; two and a half of silence are a dead connection. */
   heartbeatMs: number;
   /** Longest time without progress of a reply that the server has accepted … */
   giveUpMs: number;
@@ -52,6 +52,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
   readonly #backoff: Backoff;
   readonly #close = new AbortController();
   readonly #signal: AbortSignal;
+  #heartbeatMs: number;
   #told: Connection = 'idle';
   #last: Position | null = null;
   #accept!: (generationId: string) => void;
@@ -62,6 +63,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
     this.#subject = subject;
     this.#options = options;
     this.#timing = timing;
+    this.#heartbeatMs = timing.heartbeatMs;
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#close.signal]) : this.#close.signal;
     this.#backoff = new Backoff(timing.retryMs, timing.giveUpStartMs);
     this.accepted = new Promise((resolve, reject) => {
@@ -118,6 +120,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
       const response = await watch.guard(this.#request(watch.signal));
       if (response.status >= 400) throw await watch.guard(refusal(response));
       this.#answered(response);
+      watch.silenceMs = this.#silenceMs;
       if (response.status === 204 || response.body === null) return;
       this.#tell('open');
       // A heartbeat is progress: the server is there, and has nothing to say.
@@ -160,6 +163,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
     this.conversationId = response.headers.get('X-Conversation-Id') ?? this.conversationId;
     const generationId = response.headers.get('X-Generation-Id');
     if (generationId !== null) this.#known(generationId);
+    this.#heartbeatMs = Number(response.headers.get('X-Heartbeat-Ms')) || this.#heartbeatMs;
   }
 
   #known(generationId: string): void {
@@ -190,7 +194,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
   }
 
   get #silenceMs(): number {
-    return this.#timing.heartbeatMs * 2.5;
+    return this.#heartbeatMs * 2.5;
   }
 
   #tell(connection: Connection): void {

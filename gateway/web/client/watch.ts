@@ -1,7 +1,7 @@
 import { HeadraceError } from './error.js';
 import { onReturn } from './network.js';
 
-const LONGEST_TICK_MS = 5_000;
+const LONGEST_TICK_MS = 1_000;
 
 /**
  * Watches over one connection: cuts it when nothing was heard for too long, when the network has come back
@@ -12,14 +12,17 @@ export class Watch {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #forget: () => void;
   readonly #owner: AbortSignal;
+  /** This much silence is too long. */
+  silenceMs: number;
   #heardAt = Date.now();
 
   constructor(silenceMs: number, owner: AbortSignal) {
+    this.silenceMs = silenceMs;
     this.#owner = owner;
     // The clock, not one long timer: timers stand still while a laptop is closed.
     this.#timer = setInterval(
       () => {
-        if (Date.now() - this.#heardAt > silenceMs) this.#end('silent', 'The server is silent.');
+        if (Date.now() - this.#heardAt > this.silenceMs) this.#end('silent', 'The server is silent.');
       },
       Math.min(silenceMs / 4, LONGEST_TICK_MS),
     );

@@ -51,6 +51,7 @@ export class ChatServer {
   down = false;
   locked = false;
   retryMs = 5;
+  heartbeatMs = 15_000;
   readonly #sockets = new Map<string, ServerResponse['socket'][]>();
   readonly #keys = new Map<string, string>();
   readonly #server: Server;
@@ -156,6 +157,7 @@ export class ChatServer {
   #follow(response: ServerResponse, generation: Generation, after: string, fault: Fault): void {
     response.writeHead(200, {
       'Content-Type': 'text/event-stream',
+      'X-Heartbeat-Ms': `${this.heartbeatMs}`,
       'X-Generation-Id': generation.id,
       'X-Conversation-Id': generation.conversation,
     });

@@ -86,8 +86,8 @@ describe('a recorded stream', () => {
     ['before the first frame', [{ stallAfter: 0 }]],
     ['in the middle, twice', [{ stallAfter: 20 }, { stallAfter: 20 }]],
   ] satisfies [string, Fault[]][])('outlives silence %s', async (_, faults) => {
-    const watchful = new HeadraceClient({ baseUrl: server.url, ...FAST, heartbeatMs: 40 });
-    expect(await read(watchful.attach(recorded('silent', ...faults)))).toEqual(whole);
+    server.heartbeatMs = 40;
+    expect(await read(client.attach(recorded('silent', ...faults)))).toEqual(whole);
     expect(server.faults.get('silent')).toEqual([]);
   });
 
