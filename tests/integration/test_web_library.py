@@ -1,4 +1,4 @@
-"""The npm package as others use it: its own tests, and an application that installs it as it is packed."""
+"""The npm package as others use it: an application that installs it as it is packed."""
 
 import json
 import subprocess
@@ -132,16 +132,6 @@ def app(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "src" / "misuse.ts").write_text(_MISUSE)
     npm(folder, "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--loglevel=error")
     return folder
-
-
-def test_its_own_tests(tmp_path: Path) -> None:
-    """vitest: the client, the session, the hook."""
-    node.install(WEB)
-    report = tmp_path / "report.json"
-    npm(WEB, "test", "--silent", "--", "client", "react", "--reporter=json", f"--outputFile={report}")
-    told = json.loads(report.read_bytes())
-    assert told["success"]
-    assert told["numPassedTests"] == told["numTotalTests"] > 140
 
 
 def test_holds_what_it_should(tarball: Path) -> None:
