@@ -7,12 +7,13 @@ NPM = $(BIN)/python -m deploy.node
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
-.PHONY: help setup up web test bench chaos format lock
+.PHONY: help setup up web test bench figures chaos format lock
 
 help:
 	@echo "make up      install what is missing and run Headrace on this machine"
 	@echo "make test    install what is missing, check the code and run every test"
 	@echo "make bench   measure Headrace beside its peers"
+	@echo "make figures measure the chat page in Chromium"
 	@echo "make chaos   break each part on purpose, then everything at random for ten minutes"
 	@echo "make web     install what is missing and build the chat page, where it has changed"
 	@echo "make setup   only install, into .venv"
@@ -44,6 +45,11 @@ test: setup
 bench: setup
 	@sh deploy/setup.sh bench.lock
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+figures: setup
+	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/headrace build
+	@$(BIN)/python -m tests.browser.measure $(ARGS)
 
 chaos: setup
 	@$(BIN)/python -m pytest tests/chaos -m "long or not long"

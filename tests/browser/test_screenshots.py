@@ -63,8 +63,8 @@ async def test_dark(arrive: Arrive) -> None:
 
 
 async def test_phone(arrive: Arrive) -> None:
-    """In mid-reply."""
-    chat = await (await arrive(**_PHONE)).open("/c/conv_show")
+    """In the dark, and with the list of conversations."""
+    chat = await (await arrive(**_PHONE, color_scheme="dark")).open("/c/conv_show")
     await coloured(chat)
     await taken(chat, "phone", chat.reply.get_by_text("About ten kilowatts"))
     await chat.page.get_by_role("button", name="Show conversations").tap()

@@ -43,13 +43,14 @@ class System:
         #: The gateways' addresses.
         self.url = self.elsewhere = ""
 
-    def start(self, workers: int = 1, **settings: object) -> None:
+    def start(self, workers: int = 1, further_models: str = "", **settings: object) -> None:
         """Returns once all of it is ready. For where no event loop runs."""
         models, base_url = self._folder / "models.toml", f"{self.upstream.url}/v1"
         models.write_text(
             MODELS
             + upstream_model(base_url, can_continue=True)
             + upstream_model(base_url, "brief", max_context_tokens=60)
+            + further_models
         )
         self.upstream.start()
         self._up.start(
