@@ -17,7 +17,7 @@ WEB = Path(__file__).parents[1] / "gateway" / "web"
 _BUILD_TIMEOUT_S = 300.0
 _AUDIT_TIMEOUT_S = 60.0
 #: What no build reads.
-_NOT_SOURCES = frozenset({"node_modules", "dist", "coverage", "corpus"})
+_NOT_SOURCES = frozenset({"node_modules", "dist", "coverage", "corpus", "screenshots"})
 _GRAVE = ("high", "critical")
 
 

@@ -77,7 +77,7 @@ def _streaming(seen: Streaming) -> list[str]:
         f"| frames a second, {at} | {seen.frames_per_s:.1f} | {LEAST_FRAMES_PER_S} "
         f"| {_verdict(seen.frames_per_s >= LEAST_FRAMES_PER_S)} |",
         f"| in the worst second | {seen.worst_frames_per_s} | | |",
-        f"| frames drawn a second, by Chromium's trace | {seen.drawn_per_s:.1f} | | |",
+        f"| frames drawn a second, in the last five | {seen.drawn_per_s:.1f} | | |",
         f"| longest frame | {seen.longest_frame_ms:.0f} ms | | |",
         f"| tasks over 50 ms in {seen.seconds:.0f} s | {seen.long_tasks} | | |",
         f"| JavaScript heap at the start and at each quarter, MB | {heap} | | |",
