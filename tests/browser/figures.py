@@ -80,12 +80,22 @@ class Streaming:
     long_tasks: int
     #: JavaScript heap after a garbage collection: tokens so far, and bytes.
     heap: tuple[tuple[int, float], ...]
-    #: The same for elements and texts of the document.
+    #: The same once another chat has been opened: what a reply leaves behind for good.
+    heap_after: float
+    #: Elements and texts of the document, at the same moments as `heap`.
     nodes: tuple[tuple[int, float], ...]
+    #: CPU time of the page's own thread, likewise, in seconds.
+    cpu_s: tuple[tuple[int, float], ...]
+
+    @property
+    def shares(self) -> list[float]:
+        """Of a core's time, what the page's own thread took from one of those moments to the next."""
+        moments = pairwise(self.cpu_s)
+        return [(after - before) / (last - first) * RATE for (first, before), (last, after) in moments]
 
     @property
     def heap_kb_per_1000_tokens(self) -> float:
-        """What a thousand further tokens cost, from the first quarter on."""
+        """What a thousand further tokens cost while they are shown, from the first quarter on."""
         (first, before), *_, (last, after) = self.heap[1:]
         return (after - before) / 1024 / max(1, last - first) * 1000
 
@@ -168,7 +178,7 @@ async def streaming(browser: Browser, url: str, tokens: int, samples: int = 4) -
     await visitor.context.add_init_script(_WATCH)
     chat = await visitor.open()
     devtools = await visitor.context.new_cdp_session(chat.page)
-    await devtools.send("Performance.enable")
+    await devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
     measured = [(0, await _metrics(devtools))]
     await chat.choose_model(MODEL)
     await chat.send("Tell me a long story.")
@@ -181,13 +191,17 @@ async def streaming(browser: Browser, url: str, tokens: int, samples: int = 4) -
     await _reached(chat, tokens - _TRACED_S * RATE)
     await browser.start_tracing(categories=["disabled-by-default-devtools.timeline.frame"])
     await _reached(chat, tokens)
-    trace = json.loads(await browser.stop_tracing())["traceEvents"]
-    measured.append((tokens, await _metrics(devtools)))
     frames: list[float] = await chat.evaluate("cancelAnimationFrame(window.counting), window.frames_")
     long_tasks = await chat.evaluate("window.tasks.length")
+    trace = json.loads(await browser.stop_tracing())["traceEvents"]
+    measured.append((tokens, await _metrics(devtools)))
+    drawn = sorted(event["ts"] for event in trace if event["name"] == "DrawFrame")
     if await chat.stop_button.count():
         await chat.stop_button.click()
     await chat.whole()
+    await chat.page.get_by_role("button", name="New chat").click()
+    await expect(chat.replies).to_have_count(0)
+    left = await _metrics(devtools)
     await visitor.leave(None)
     seconds = (frames[-1] - frames[0]) / 1000
     return Streaming(
@@ -196,10 +210,12 @@ async def streaming(browser: Browser, url: str, tokens: int, samples: int = 4) -
         frames_per_s=(len(frames) - 1) / seconds,
         worst_frames_per_s=_worst_second(frames),
         longest_frame_ms=max(after - before for before, after in pairwise(frames)),
-        drawn_per_s=sum(event["name"] == "DrawFrame" for event in trace) / _TRACED_S,
+        drawn_per_s=(len(drawn) - 1) / (drawn[-1] - drawn[0]) * 1e6,
         long_tasks=long_tasks,
         heap=tuple((at, metrics["JSHeapUsedSize"]) for at, metrics in measured),
+        heap_after=left["JSHeapUsedSize"],
         nodes=tuple((at, metrics["Nodes"]) for at, metrics in measured),
+        cpu_s=tuple((at, metrics["TaskDuration"]) for at, metrics in measured),
     )
 
 
