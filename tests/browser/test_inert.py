@@ -77,10 +77,10 @@ async def is_inert(visitor: Visitor, chat: ChatPage, address: str) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def trapped(arrive: Arrive) -> Any:
-    """Gives visitors in whose pages all that a vector could call is a trap, with a screen of great height."""
+    """Gives visitors in whose pages all that a vector could call is a trap."""
 
     async def come(**options: Any) -> Visitor:
-        visitor: Visitor = await arrive(viewport={"width": 1000, "height": 24_000}, **options)
+        visitor: Visitor = await arrive(**options)
         await visitor.context.add_init_script(_TRAPS)
         return visitor
 
@@ -92,7 +92,8 @@ async def test_stored(trapped: Any, system: System, has_policy: bool) -> None:
     """Replies, questions and titles of a loaded conversation, also when no content policy stands behind."""
     turns = [(vector, vector) for vector in VECTORS.values()]
     history.write(system.redis, "conv_bad", _PIXEL, turns)
-    visitor = await trapped(bypass_csp=not has_policy)
+    # So high that every message is in the page.
+    visitor = await trapped(bypass_csp=not has_policy, viewport={"width": 1000, "height": 24_000})
     chat = await visitor.open("/c/conv_bad")
     await expect(chat.replies).to_have_count(len(turns), timeout=15_000)
     await expect(chat.thread.get_by_text("Loading")).to_have_count(0)

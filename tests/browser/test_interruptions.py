@@ -13,13 +13,13 @@ from tests.chat_client import ChatClient, script
 from tests.e2e.system import System
 from worker.backends.script import expected_text
 
-_LENGTH = 120
+_LENGTH = 80
 _RATE = 20
 TEXT = expected_text({"length": _LENGTH})
 
 
 async def begin(chat: ChatPage) -> None:
-    """A reply of six seconds, a few words of which have been seen."""
+    """A reply of four seconds, a few words of which have been seen."""
     await chat.send(script(rate=_RATE, length=_LENGTH))
     await chat.begun(6)
 

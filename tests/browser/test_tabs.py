@@ -11,8 +11,8 @@ from tests.chat_client import script
 from tests.e2e.system import System
 from worker.backends.script import expected_text
 
-LONG = script(rate=25, length=100)
-TEXT = expected_text({"length": 100})
+LONG = script(rate=25, length=75)
+TEXT = expected_text({"length": 75})
 
 
 async def follows(other: ChatPage) -> None:
