@@ -49,7 +49,7 @@ _SCROLL_THROUGH = """async view => {
 def turns(count: int) -> list[tuple[str, str]]:
     """Questions and replies of many lengths."""
     return [
-        (f"Question {n}", f"Reply {n}." + "".join(generated_words(n, 5 + n * 37 % 180))) for n in range(count)
+        (f"Question {n}", f"Reply {n}." + "".join(generated_words(n, 5 + n * 37 % 90))) for n in range(count)
     ]
 
 
