@@ -3,7 +3,8 @@ Systems beside each other, for how much CPU one needs of another's.
 
 The speed of a machine drifts, a shared one's by far more than what is to be told apart. So all contenders
 stay up, each plays the whole workload once a round, every round begins with the next of them, and only
-what was measured in the same round is compared.
+what was measured in the same round is compared: at equal speed, as the upstream tells it, whose work is
+the same for all.
 """
 
 import statistics
@@ -55,8 +56,13 @@ def figure(rounds: Sequence[Round], system: str, value: Callable[[Run], float]) 
 
 
 def share(rounds: Sequence[Round], system: str, other: str) -> Range:
-    """The CPU per delta of *system*, as a share of what *other* needed in the same round."""
-    return _range([played[system].cpu / played[other].cpu for played in rounds])
+    """The CPU per delta of *system*, as a share of what *other* needed in the same round, at equal speed."""
+    return _range([_work(played[system]) / _work(played[other]) for played in rounds])
+
+
+def _work(run: Run) -> float:
+    """CPU in units of what the upstream spent beside it."""
+    return run.cpu / run.upstream_us_per_delta
 
 
 def _range(values: Sequence[float]) -> Range:
