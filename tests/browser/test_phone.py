@@ -22,7 +22,7 @@ _SMALL_TARGETS = """least => [...document.querySelectorAll('button, a[href], sel
   .filter(element => element.checkVisibility({opacityProperty: true, visibilityProperty: true}))
   .filter(element => !element.closest('[inert]') && !element.closest('.skip, p a, li p a'))
   .map(element => [element, (element.closest('label') ?? element).getBoundingClientRect()])
-  .filter(([, box]) => box.width > 0 && (box.width < least || box.height < least))
+  .filter(([, box]) => box.width > 0 && Math.round(Math.min(box.width, box.height)) < least)
   .map(([element, box]) => `${element.outerHTML.slice(0, 90)} ${box.width}x${box.height}`)"""
 
 
