@@ -10,6 +10,7 @@ from tests.browser.chat_page import ChatPage
 from tests.browser.visitor import Visitor
 from tests.chat_client import script
 from tests.e2e.system import System
+from tests.eventually import eventually
 from worker.backends.script import generated_words
 
 _TURNS = 1000
@@ -43,6 +44,16 @@ _SCROLL_THROUGH = """async view => {
     if (isEmpty()) empty += 1;
   }
   return {longest, most, empty, frames};
+}"""
+
+#: Characters of one reply that may be in the page.
+_MOST_SHOWN = 30_000
+_NO_GAP = """view => {
+  const {top, bottom} = view.getBoundingClientRect();
+  return ![...view.querySelectorAll('.sheet, .stretch')].some(part => {
+    const box = part.getBoundingClientRect();
+    return box.bottom > top && box.top < bottom && !part.hasChildNodes();
+  });
 }"""
 
 
@@ -125,3 +136,21 @@ async def test_sticks_to_the_end(chat: ChatPage) -> None:
     await is_at_end(chat)
     await chat.stop_button.click()
     await chat.whole()
+
+
+async def test_a_long_reply(chat: ChatPage) -> None:
+    """Of a reply of many screens only what is near the view is in the page, wherever the reader goes."""
+    await chat.send(script(rate=0, length=9000))
+    await chat.whole()
+    last = (await chat.said()).split()[-1]
+    assert last in generated_words(0, 9000)[-1]
+    for top in ("0", "view.scrollHeight / 2", "view.scrollHeight"):
+        await chat.thread.evaluate(f"view => {{ view.scrollTop = {top} }}")
+        await eventually(lambda: shown(chat), "the view is full of text", 10)
+        assert len(await chat.said()) < _MOST_SHOWN
+    await is_at_end(chat)
+
+
+async def shown(chat: ChatPage) -> bool:
+    """Whether no empty part of the newest reply is in the view."""
+    return bool(await chat.thread.evaluate(_NO_GAP))

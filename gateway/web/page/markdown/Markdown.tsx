@@ -1,8 +1,10 @@
 /** A reply's text, drawn as it arrives. */
 import { memo, useMemo, useState } from 'react';
-import { BlockSplitter } from './blocks.ts';
+import { type Block, BlockSplitter } from './blocks.ts';
 import { CodeBlock } from './CodeBlock.tsx';
 import { Prose } from './Prose.tsx';
+import { Sheet } from './Sheet.tsx';
+import { sheetsOf } from './sheets.ts';
 import { usePaced } from './usePaced.ts';
 
 interface MarkdownProps {
@@ -13,19 +15,46 @@ interface MarkdownProps {
 export const Markdown = memo(function Markdown({ text, isLive }: MarkdownProps) {
   const [splitter] = useState(() => new BlockSplitter());
   const paced = usePaced(text, isLive, splitter.openLength);
-  const blocks = useMemo(() => splitter.split(paced), [splitter, paced]);
+  const sheets = useMemo(() => sheetsOf(splitter.split(paced)), [splitter, paced]);
   return (
     <div className="markdown" dir="auto">
-      {blocks.map((block, index) => {
-        const isOpen = isLive && index === blocks.length - 1;
-        return block.kind === 'code' ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only ever added at the end
-          <CodeBlock key={index} code={block.code} language={block.language} isLive={isOpen && !block.isClosed} />
-        ) : (
-          // biome-ignore lint/suspicious/noArrayIndexKey: as above
-          <Prose key={index} pieces={block.pieces} isLive={isOpen} />
-        );
+      {sheets.map((blocks, index) => {
+        const isLast = index === sheets.length - 1;
+        // A lone sheet is a reply of usual length. Behind the last but one nothing changes any more.
+        const isSettled = sheets.length > 1 && (!isLive || index < sheets.length - 2);
+        // biome-ignore lint/suspicious/noArrayIndexKey: sheets are only ever added at the end
+        return <Blocks key={index} blocks={blocks} isLive={isLive && isLast} isSettled={isSettled} />;
       })}
     </div>
   );
 });
+
+interface BlocksProps {
+  blocks: readonly Block[];
+  isLive: boolean;
+  isSettled: boolean;
+}
+
+const Blocks = memo(
+  function Blocks({ blocks, isLive, isSettled }: BlocksProps) {
+    return (
+      <Sheet className="sheet" isSettled={isSettled}>
+        {blocks.map((block, index) => {
+          const isOpen = isLive && index === blocks.length - 1;
+          return block.kind === 'code' ? (
+            // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only ever added at the end
+            <CodeBlock key={index} code={block.code} language={block.language} isLive={isOpen && !block.isClosed} />
+          ) : (
+            // biome-ignore lint/suspicious/noArrayIndexKey: as above
+            <Prose key={index} pieces={block.pieces} isLive={isOpen} />
+          );
+        })}
+      </Sheet>
+    );
+  },
+  (before, after) =>
+    before.isLive === after.isLive &&
+    before.isSettled === after.isSettled &&
+    before.blocks.length === after.blocks.length &&
+    before.blocks.every((block, index) => block === after.blocks[index]),
+);

@@ -5,6 +5,7 @@ import { elements, elementsOfPiece } from './elements.tsx';
 import { Extension, useExtension } from './extension.ts';
 import { withFormulas } from './formulas.ts';
 import { rehypePlugins } from './plugins.ts';
+import { Sheet } from './Sheet.tsx';
 
 const mathematics = new Extension(async () => (await import('./mathematics.ts')).default);
 const eastAsian = new Extension(async () => (await import('./east_asian.ts')).default);
@@ -32,7 +33,7 @@ export const Prose = memo(
       // biome-ignore lint/a11y/useSemanticElements: a `p` may not hold the elements that the pieces come in
       <div className="paragraph" role="paragraph">
         {starts.map((start) => (
-          <div className="stretch" key={start}>
+          <Sheet className="stretch" isSettled={!isLive || start + 2 * STRETCH < pieces.length} key={start}>
             {pieces.slice(start, start + STRETCH).map((piece, index) => (
               <Piece
                 // biome-ignore lint/suspicious/noArrayIndexKey: pieces are only ever added at the end
@@ -42,7 +43,7 @@ export const Prose = memo(
                 isPart
               />
             ))}
-          </div>
+          </Sheet>
         ))}
       </div>
     );
