@@ -12,6 +12,7 @@ import { useShortcuts } from './shortcuts.ts';
 import { useModels } from './useModels.ts';
 import { useSidebar } from './useSidebar.ts';
 
+/** The whole page: which conversation is shown, what stands beside it, and the dialogs above it. */
 export function App() {
   const words = useWords();
   const route = useRoute();

@@ -10,6 +10,7 @@ interface HeaderProps {
   onShortcuts(): void;
 }
 
+/** The conversation's title, and the buttons that belong to the page. */
 export function Header({ title, isSidebarShown, onSidebar, onNewChat, onShortcuts }: HeaderProps) {
   const words = useWords();
   const [theme, nextTheme] = useTheme();

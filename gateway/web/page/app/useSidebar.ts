@@ -19,6 +19,7 @@ interface SidebarState {
   hideDrawer(): boolean;
 }
 
+/** Whether the conversations are shown: beside the thread where there is room, as a drawer above it elsewhere. */
 export function useSidebar(): SidebarState {
   const isDrawer = useSyncExternalStore(subscribe, () => narrow.matches);
   const [isDrawerOpen, setDrawerOpen] = useState(false);

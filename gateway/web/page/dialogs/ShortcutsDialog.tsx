@@ -2,6 +2,7 @@ import { KEYS } from '../app/shortcuts.ts';
 import { useWords } from '../words/words.ts';
 import { Dialog } from './Dialog.tsx';
 
+/** What can be done with the keyboard alone. */
 export function ShortcutsDialog({ onClose }: { onClose(): void }) {
   const words = useWords();
   return (

@@ -20,7 +20,7 @@ export const Markdown = memo(function Markdown({ text, isLive }: MarkdownProps) 
     <div className="markdown" dir="auto">
       {sheets.map((blocks, index) => {
         const isLast = index === sheets.length - 1;
-        // A lone sheet is a reply of usual length. Behind the last but one nothing changes any more.
+        // A lone sheet is a reply of usual length, and stays. Of several, only the last two may still change.
         const isSettled = sheets.length > 1 && (!isLive || index < sheets.length - 2);
         // biome-ignore lint/suspicious/noArrayIndexKey: sheets are only ever added at the end
         return <Blocks key={index} blocks={blocks} isLive={isLive && isLast} isSettled={isSettled} />;

@@ -12,6 +12,7 @@ interface ConversationItemProps {
   onRemove(conversation: Conversation): void;
 }
 
+/** One conversation in the list: opened by a click, renamed in its place, deleted after a question. */
 export const ConversationItem = memo(function ConversationItem(props: ConversationItemProps) {
   const { conversation, isCurrent, onOpen, onRename, onRemove } = props;
   const words = useWords();

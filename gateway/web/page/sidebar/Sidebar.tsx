@@ -18,6 +18,7 @@ interface SidebarProps {
   onUnauthorized(): void;
 }
 
+/** The conversations: a new one, a search, and all of them by the day they were last used. */
 export const Sidebar = memo(function Sidebar(props: SidebarProps) {
   const { client, currentId, revision, searchField, onOpen, onHide, onUnauthorized } = props;
   const words = useWords();

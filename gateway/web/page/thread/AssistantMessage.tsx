@@ -8,6 +8,7 @@ import type { MessageProps } from './Message.tsx';
 import { Pulse } from './Pulse.tsx';
 import { Reasoning } from './Reasoning.tsx';
 
+/** A reply: on its way, as it ended, or why it failed; and what can be done with it. */
 export function AssistantMessage({ message, isLast, live, canAct, actions }: MessageProps) {
   const words = useWords();
   const { content, reasoning, state, error, toolCalls } = message;

@@ -4,6 +4,7 @@ import { PencilIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
 import type { MessageProps } from './Message.tsx';
 
+/** A user's message, which can be copied, and edited in its place. */
 export function UserMessage({ message, isEditing, canAct, actions }: MessageProps) {
   const words = useWords();
   if (isEditing) return <EditForm message={message} actions={actions} />;
