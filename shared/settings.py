@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     max_attempts: int = Field(5, gt=0)
     #: Seconds nobody may be watching before a generation with `on_disconnect=cancel` stops.
     abandon_grace_s: float = Field(5, ge=0)
-    #: Least time between two appends of one worker; what gathers meanwhile shares a round trip.
+    #: Time between two appends of one worker; what gathers meanwhile shares a round trip. First words and
+    #: ends do not wait for it.
     append_interval_s: float = Field(0.002, ge=0)
     #: Events of one generation that may wait for the broker before its upstream is paused.
     max_unacknowledged_events: int = Field(2_000, gt=0)

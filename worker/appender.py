@@ -6,7 +6,6 @@ again from here. While the broker is away, writers fill up to their bound and th
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from itertools import islice
 
@@ -16,7 +15,7 @@ from arq.connections import ArqRedis
 from shared import events, metrics
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.event_log import Appended, Batch, Entry, EventLog
-from shared.events import Event
+from shared.events import Event, Start
 from shared.position import Position
 from shared.queue import Claim
 from shared.settings import Settings
@@ -52,6 +51,7 @@ class LogWriter:
         self._on_fenced = on_fenced
         self._on_missing = on_missing
         self._settled = asyncio.Event()
+        self._answered = bool(prefix)
         self.fenced = False
         self.bytes = sum(len(entry.event) for entry in prefix)
 
@@ -76,6 +76,9 @@ class LogWriter:
         self._closing = closing
         self._settled.clear()
         self._appender.wake(self)
+        if closing or not (self._answered or isinstance(event, Start)):
+            self._answered = True
+            self._appender.hurry()
 
     async def durable(self, at_most: int = 0) -> None:
         """Wait until no more than *at_most* events are unacknowledged, or the writer is fenced."""
@@ -110,7 +113,6 @@ class LogWriter:
         """Take in what became of *sent*."""
         match answer.status:
             case "ok":
-                metrics.events_appended.inc(len(sent.entries))
                 self._acked = sent.start + len(sent.entries)
             case "short":
                 self._acked = min(answer.length, self._acked)
@@ -135,6 +137,8 @@ class Appender:
         self._interval_s = settings.append_interval_s
         self._dirty: dict[LogWriter, None] = {}
         self._wake = asyncio.Event()
+        self._pause: asyncio.Future[None] | None = None
+        self._hurried = False
         #: Appends to come that carry one writer each, to find the one that the broker refuses.
         self._alone = 0
 
@@ -142,6 +146,11 @@ class Appender:
         """*writer* has something to append."""
         self._dirty[writer] = None
         self._wake.set()
+
+    def hurry(self) -> None:
+        """A first word or an end is waited for: no pause before the next append."""
+        self._hurried = True
+        self._end_pause()
 
     async def run(self) -> None:
         """Append for ever, one batch after another; every failure takes a new connection."""
@@ -158,7 +167,7 @@ class Appender:
 
     async def _append_next(self, connection: ArqRedis) -> None:
         await self._wake.wait()
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
         writers = self._take()
         batches = [writer.batch() for writer in writers]
         if not batches:
@@ -173,11 +182,30 @@ class Appender:
             self._refused(writers)
             return
         metrics.append_batch.observe(sum(len(batch.entries) for batch in batches))
+        written = 0
         for writer, batch, answer in zip(writers, batches, answers, strict=True):
             writer.settle(batch, answer)
+            written += len(batch.entries) if answer.status == "ok" else 0
+        metrics.events_appended.inc(written)
         # What is made meanwhile shares the next round trip; a full batch must not wait.
         if len(batches) < _MAX_BATCHES:
-            await asyncio.sleep(max(0.0, began + self._interval_s - time.monotonic()))
+            await self._paused(began + self._interval_s)
+
+    async def _paused(self, until: float) -> None:
+        if self._hurried:
+            return
+        loop = asyncio.get_running_loop()
+        self._pause = loop.create_future()
+        timer = loop.call_at(until, self._end_pause)
+        try:
+            await self._pause
+        finally:
+            timer.cancel()
+            self._pause = None
+
+    def _end_pause(self) -> None:
+        if self._pause is not None and not self._pause.done():
+            self._pause.set_result(None)
 
     def _refused(self, writers: list[LogWriter]) -> None:
         """One of *writers* cannot be served: it gives up, the others must not suffer."""
@@ -196,4 +224,5 @@ class Appender:
             del self._dirty[writer]
         if not self._dirty:
             self._wake.clear()
+            self._hurried = False
         return [writer for writer in writers if not writer.fenced]
