@@ -21,7 +21,8 @@ class ChatPage:
         self.questions = page.locator("article.message.user")
         #: The newest reply, and its text.
         self.reply = self.replies.last
-        self.text = self.reply.locator(".text")
+        # KaTeX has spans of that name.
+        self.text = self.reply.locator("div.text")
         self.to_end = page.get_by_role("button", name="Back to the end")
         self.failure = page.get_by_role("alert")
 

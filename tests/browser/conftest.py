@@ -14,6 +14,7 @@ from playwright.async_api import Browser, async_playwright
 from deploy import node, web
 from tests.browser import chromium
 from tests.browser.chat_page import ChatPage
+from tests.browser.devices import Device, Devices
 from tests.browser.visitor import Visitor
 from tests.chat_client import ChatClient
 from tests.e2e.system import System
@@ -75,6 +76,12 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest.fixture(scope="session")
+def devices(browser: Browser) -> Devices:
+    """Those that visitors come with."""
+    return Devices(browser)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def http() -> AsyncIterator[ClientSession]:
     """For what a test asks the API itself."""
@@ -96,23 +103,29 @@ def api(system: System, http: ClientSession) -> ChatClient:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def arrive(request: pytest.FixtureRequest, system: System, browser: Browser) -> AsyncIterator[Arrive]:
+async def arrive(request: pytest.FixtureRequest, system: System, devices: Devices) -> AsyncIterator[Arrive]:
     """
-    Gives visitors. None may have seen an error that the test did not expect; of a failed test `test-results/`
-    shows what they saw.
+    Gives visitors: `devices.new` has the options. None may have seen an error that the test did not expect;
+    of a failed test `test-results/` shows what they saw.
     """
-    visitors: list[Visitor] = []
+    arrived: list[tuple[Visitor, Device]] = []
 
     async def arrive(url: str = "", **options: Any) -> Visitor:
-        visitors.append(await Visitor.arrive(browser, url or system.url, **options))
-        return visitors[-1]
+        device = await devices.take(**options)
+        visitor = Visitor(device.context, url or system.url, device.tab)
+        arrived.append((visitor, device))
+        return visitor
 
     yield arrive
-    complaints = [complaint for visitor in visitors for complaint in visitor.complaints]
+    complaints = [complaint for visitor, _ in arrived for complaint in visitor.complaints]
     has_failed = bool(complaints) or request.node.stash.get(_OUTCOME, True)
     name = re.sub(r"\W+", "-", request.node.name)
-    for number, visitor in enumerate(visitors):
-        await visitor.leave(RESULTS / f"{name}-{number}" if has_failed else None)
+    for number, (visitor, device) in enumerate(arrived):
+        if has_failed:
+            await visitor.leave(RESULTS / f"{name}-{number}")
+        else:
+            visitor.forget()
+            await devices.give_back(device, visitor.asked)
     assert not complaints, complaints
 
 

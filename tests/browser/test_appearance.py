@@ -8,12 +8,18 @@ from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
-from tests.browser.visitor import Visitor
 from tests.chat_client import script
 
 _PAPER = "getComputedStyle(document.documentElement).backgroundColor"
 #: As the Chinese words have it.
 _WELCOME = "想聊点什么\uff1f"
+_SEEN = "addEventListener('DOMContentLoaded', () => { window.seen = document.documentElement.dataset.theme })"
+_SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver(list => {
+  for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifts += shift.value;
+}).observe({type: 'layout-shift', buffered: true});
+"""
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -52,16 +58,16 @@ async def test_colours_of_the_system(arrive: Arrive) -> None:
     assert papers[0] > 220 and papers[1] < 60
 
 
-async def test_colours_chosen(visitor: Visitor, chat: ChatPage) -> None:
+async def test_colours_chosen(arrive: Arrive) -> None:
     """What the reader chooses holds after a reload, from the first paint on."""
+    visitor = await arrive(script=_SEEN)
+    chat: ChatPage = await visitor.open()
     light = brightness(await chat.evaluate(_PAPER))
     button = chat.page.get_by_role("button", name="Colours")
     await button.click()
     await button.click()
     await expect(button).to_have_accessible_name("Colours: dark")
     assert brightness(await chat.evaluate(_PAPER)) < light
-    await visitor.context.add_init_script("""
-      addEventListener('DOMContentLoaded', () => { window.seen = document.documentElement.dataset.theme })""")
     await chat.reload()
     assert await chat.evaluate("window.seen") == "dark"
     await expect(button).to_have_accessible_name("Colours: dark")
@@ -83,14 +89,10 @@ async def test_reduced_motion(arrive: Arrive) -> None:
     await chat.whole()
 
 
-async def test_nothing_moves_while_it_loads(visitor: Visitor) -> None:
+async def test_nothing_moves_while_it_loads(arrive: Arrive) -> None:
     """What has been painted stays where it is."""
-    await visitor.context.add_init_script("""
-      window.shifts = 0;
-      new PerformanceObserver(list => {
-        for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifts += shift.value;
-      }).observe({type: 'layout-shift', buffered: true});""")
-    chat = await visitor.open()
+    visitor = await arrive(script=_SHIFTS)
+    chat: ChatPage = await visitor.open()
     await expect(chat.page.get_by_role("heading", name="What shall we talk about?")).to_be_visible()
     await expect(chat.sidebar.get_by_text("Your conversations will be listed here.")).to_be_visible()
     assert await chat.evaluate("window.shifts") < 0.02

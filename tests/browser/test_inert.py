@@ -80,9 +80,7 @@ async def trapped(arrive: Arrive) -> Any:
     """Gives visitors in whose pages all that a vector could call is a trap."""
 
     async def come(**options: Any) -> Visitor:
-        visitor: Visitor = await arrive(**options)
-        await visitor.context.add_init_script(_TRAPS)
-        return visitor
+        return await arrive(script=_TRAPS, **options)
 
     return come
 

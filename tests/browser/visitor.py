@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Request
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
 
+from tests.browser import devices
 from tests.browser.chat_page import ChatPage
 
 #: What the browser itself logs while a server or the network is away.
@@ -14,11 +15,16 @@ GONE = r"net::ERR_(CONNECTION_|INTERNET_DISCONNECTED|NETWORK_|EMPTY_RESPONSE|INC
 
 
 class Visitor:
-    """One context of the browser, which is one device; its pages share cookies, storage and channels."""
+    """
+    One context of the browser, which is one device; its pages share cookies, storage and channels.
 
-    def __init__(self, context: BrowserContext, url: str) -> None:
+    A *tab* that is there already is the first that is opened.
+    """
+
+    def __init__(self, context: BrowserContext, url: str, tab: Page | None = None) -> None:
         self.context = context
         self.url = url
+        self._tab = tab
         #: Everything its consoles said, in order.
         self.log: list[str] = []
         #: Requests to other origins than the gateways', `data:` and `blob:` left out.
@@ -27,21 +33,19 @@ class Visitor:
         self.asked: list[str] = []
         self._complaints: list[str] = []
         self._expected: list[re.Pattern[str]] = []
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_error)
+        context.on("request", self._on_request)
 
     @classmethod
     async def arrive(cls, browser: Browser, url: str, **options: Any) -> Self:
         """With a new device; *options* are Playwright's for a context."""
-        context = await browser.new_context(**{"locale": "en-GB", **options})
-        context.set_default_timeout(10_000)
-        visitor = cls(context, url)
-        context.on("console", visitor._on_console)
-        context.on("weberror", lambda error: visitor._complain(f"uncaught: {error.error}"))
-        context.on("request", visitor._on_request)
-        return visitor
+        return cls(await devices.new(browser, **options), url)
 
     async def open(self, path: str = "/", url: str | None = None) -> ChatPage:
         """A new tab with the chat page, or with a conversation of it, ready to be used."""
-        chat = ChatPage(await self.context.new_page(), url or self.url)
+        tab, self._tab = self._tab, None
+        chat = ChatPage(tab or await self.context.new_page(), url or self.url)
         await chat.goto(path)
         return chat
 
@@ -53,6 +57,12 @@ class Visitor:
     def complaints(self) -> list[str]:
         """Errors of the console and uncaught ones that nobody expected."""
         return [said for said in self._complaints if not any(known.search(said) for known in self._expected)]
+
+    def forget(self) -> None:
+        """The device is somebody else's from now on."""
+        self.context.remove_listener("console", self._on_console)
+        self.context.remove_listener("weberror", self._on_error)
+        self.context.remove_listener("request", self._on_request)
 
     async def leave(self, results: Path | None) -> None:
         """Close everything. With a folder for *results*, first put there what the pages look like."""
@@ -68,6 +78,9 @@ class Visitor:
         self.log.append(said)
         if message.type == "error":
             self._complain(said)
+
+    def _on_error(self, error: WebError) -> None:
+        self._complain(f"uncaught: {error.error}")
 
     def _complain(self, said: str) -> None:
         self.log.append(said)
