@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from aiohttp.pytest_plugin import AiohttpServer
+from hypothesis import HealthCheck, settings
 from openai import AsyncOpenAI
 
 from tests import invariants
@@ -18,6 +19,10 @@ from tests.local import Local
 from tests.stack import Stack
 
 _SHARED, _LOCAL, _OWN = 0, 1, 2
+
+# How long an example takes tells of the machine: beside other tests it may wait for its turn.
+settings.register_profile("headrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("headrace")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -38,7 +38,6 @@ _CHECKS = [
 _SETTINGS = settings(
     max_examples=72,
     derandomize=True,
-    deadline=None,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),

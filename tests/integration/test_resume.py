@@ -82,9 +82,7 @@ async def test_a_cut_anywhere_in_a_live_stream_loses_nothing(chat: ChatClient, e
         assert text_of(frames) == expected_text({"length": LENGTH})
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
 @given(cuts=st.lists(st.integers(0, LENGTH), max_size=8), rate=st.sampled_from([0, 300, 1000]))
 async def test_any_number_of_cuts_loses_nothing(
     chat: ChatClient, elsewhere: ChatClient, cuts: list[int], rate: int

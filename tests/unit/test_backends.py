@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import (
@@ -473,7 +473,6 @@ _JSON = st.recursive(
 
 
 @given(st.lists(_JSON.map(msgspec.json.encode) | st.binary(max_size=30), max_size=5))
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_arbitrary_payloads_raise_nothing_but_upstream_errors(payloads: list[bytes]) -> None:
     """No chunk, however odd, is an error of ours."""
     try:
