@@ -2,9 +2,9 @@
 Devices that one test passes on to the next.
 
 A new one costs a second of a processor: a process, a profile, and the page's scripts compiled anew. An
-emptied one costs a fifth of that, and a test cannot tell the difference: storage, permissions, network, tabs
-and history are those of a new one. What cannot be taken back, options and scripts that run in every page, is
-what it is chosen by.
+emptied one costs a fifth of that. Storage, permissions, network, tabs and history are those of a new one; its
+HTTP cache is warm, and a tab's `sessionStorage` stays, which the page does not use. What cannot be taken
+back, options and scripts that run in every page, is what it is chosen by.
 """
 
 from typing import Any
