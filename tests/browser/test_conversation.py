@@ -89,6 +89,7 @@ async def test_edit(chat: ChatPage, api: ChatClient) -> None:
     await chat.page.get_by_role("button", name="Send again").click()
     await expect(chat.questions).to_have_count(1)
     await expect(chat.text).to_have_text(expected_text({"length": 5, "seed": 3}))
+    await chat.whole()
     conversation = await api.conversation(chat.conversation_id)
     assert [message["content"] for message in conversation["messages"]] == [
         script(length=5, seed=3),

@@ -5,6 +5,7 @@ from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage
 from tests.chat_client import ChatClient
+from tests.eventually import eventually
 
 MILL = "How does a mill work?"
 BOAT = "How does a boat float?"
@@ -52,8 +53,12 @@ async def test_rename(filled: ChatPage, api: ChatClient) -> None:
     await filled.page.keyboard.press("Enter")
     await expect(filled.conversation("Boats")).to_be_visible()
     await expect(filled.page.get_by_role("heading", level=1)).to_have_text("Boats")
-    conversation = await api.conversation(filled.conversation_id)
-    assert conversation["conversation"]["title"] == "Boats"
+
+    async def is_kept() -> bool:
+        conversation = await api.conversation(filled.conversation_id)
+        return bool(conversation["conversation"]["title"] == "Boats")
+
+    await eventually(is_kept, "the server has the new title")
 
 
 async def test_delete(filled: ChatPage, api: ChatClient) -> None:
@@ -69,4 +74,8 @@ async def test_delete(filled: ChatPage, api: ChatClient) -> None:
     await expect(filled.conversation(BOAT)).to_have_count(0)
     await expect(filled.questions).to_have_count(0)
     await expect(filled.conversation(MILL)).to_be_visible()
-    assert (await api.call("GET", f"/api/conversations/{gone}")).status == 404
+
+    async def is_gone() -> bool:
+        return (await api.call("GET", f"/api/conversations/{gone}")).status == 404
+
+    await eventually(is_gone, "the server has deleted it")
