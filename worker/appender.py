@@ -2,7 +2,8 @@
 The one writer of a worker process: batches the events of all its generations into one round trip.
 
 Every event is held until its generation's end is durable, so whatever the broker loses is written
-again from here. While the broker is away, writers fill up to their bound and then wait.
+again from here. While the broker is away, writers fill up to their bound and then wait. Events wait a
+moment for others to share their round trip with; first words and ends do not.
 """
 
 import asyncio
@@ -138,6 +139,7 @@ class Appender:
         self._dirty: dict[LogWriter, None] = {}
         self._wake = asyncio.Event()
         self._pause: asyncio.Future[None] | None = None
+        #: Among the dirty is one with a first word or an end.
         self._hurried = False
         #: Appends to come that carry one writer each, to find the one that the broker refuses.
         self._alone = 0
