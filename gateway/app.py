@@ -7,13 +7,13 @@ from importlib.metadata import version
 import aiohttp_cors
 from aiohttp import web
 
-from gateway.auth import Keyring
-from gateway.middleware import MIDDLEWARES, tell_request_id
+from gateway.edge.auth import Keyring
+from gateway.edge.middleware import MIDDLEWARES, tell_request_id
+from gateway.edge.state import STATE, State
 from gateway.openapi import document
 from gateway.pages import Pages
-from gateway.relay import Relay
+from gateway.relay.relay import Relay
 from gateway.routes import ROUTES
-from gateway.state import STATE, State
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from gateway.refusal import ErrorAnswer, OpenAIErrorAnswer, answer_type
-from gateway.state import STATE
+from gateway.edge.answers import ErrorAnswer, OpenAIErrorAnswer, answer_type
+from gateway.edge.state import STATE
 
 if TYPE_CHECKING:
     from gateway.routes import Route

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from gateway.app import make_app
-from gateway.state import STATE
+from gateway.edge.state import STATE
 from shared import models
 from shared.logs import configure
 from shared.settings import Settings

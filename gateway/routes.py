@@ -5,9 +5,15 @@ from typing import Any, NamedTuple
 
 from aiohttp.typedefs import Handler
 
-from gateway import chat, completions, health, history, model_list, openapi, responses, ui_chat
-from gateway.dialects.response_output import ResponseObject
-from gateway.response_request import ResponseRequest
+from gateway import health, openapi
+from gateway.dialects.ai_sdk import chat as ui_chat
+from gateway.dialects.native import chat
+from gateway.dialects.native import conversations as history
+from gateway.dialects.openai import chat as completions
+from gateway.dialects.openai import models as model_list
+from gateway.dialects.openai import responses
+from gateway.dialects.openai.response_object import ResponseObject
+from gateway.dialects.openai.response_request import ResponseRequest
 from shared.conversations import Conversation
 
 _STRING: Mapping[str, Any] = {"type": "string"}

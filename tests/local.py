@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp.pytest_plugin import AiohttpServer
 
 from gateway.app import make_app
-from gateway.state import STATE, State
+from gateway.edge.state import STATE, State
 from shared import models
 from shared.settings import Settings
 from tests import invariants

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.auth import ANONYMOUS
+from gateway.edge.auth import ANONYMOUS
 from shared import keys, messages
 from shared.events import Usage
 from shared.messages import Message

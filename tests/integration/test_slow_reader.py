@@ -2,7 +2,7 @@
 
 from aiohttp import ClientSession
 
-from gateway.dialects import native
+from gateway.dialects.native import frames as native
 from shared.position import ORIGIN
 from tests.chat_client import ChatClient, script
 from tests.eventually import eventually

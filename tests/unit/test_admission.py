@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission import checked_id, clean_text, decode_body, digest
-from gateway.chat import ChatRequest
+from gateway.dialects.native.chat import ChatRequest
+from gateway.edge.body import checked_id, clean_text, decode_body, digest
 from shared.errors import InvalidRequest
 
 json_values = st.recursive(

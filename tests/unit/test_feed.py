@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
-from gateway.dialects import native
-from gateway.feed import Feed
-from gateway.subscriber import Subscriber
-from gateway.turns import Turns
+from gateway.dialects.native import frames as native
+from gateway.relay.feed import Feed
+from gateway.relay.replay_gate import Turns
+from gateway.relay.subscriber import Subscriber
 from shared import events
 from shared.event_log import Entry
 from shared.events import Start, Text

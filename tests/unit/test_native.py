@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects import native
+from gateway.dialects.native import frames as native
 from shared import events
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generations import Generation

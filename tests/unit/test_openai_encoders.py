@@ -7,9 +7,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects import openai_chat, openai_responses
-from gateway.dialects.openai_responses import Behind
-from gateway.dialects.response_output import ResponseObject
+from gateway.dialects.openai import chat_frames as openai_chat
+from gateway.dialects.openai import response_frames as openai_responses
+from gateway.dialects.openai.response_frames import Behind
+from gateway.dialects.openai.response_object import ResponseObject
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generations import Generation
 from shared.position import Position

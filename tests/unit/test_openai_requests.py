@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.admission import decode_body
-from gateway.completions import CompletionRequest, check_messages
-from gateway.response_items import FunctionTool, chat_messages, chat_tools, items_of
-from gateway.response_request import ResponseRequest
+from gateway.dialects.openai.chat import CompletionRequest, check_messages
+from gateway.dialects.openai.response_items import FunctionTool, chat_messages, chat_tools, items_of
+from gateway.dialects.openai.response_request import ResponseRequest
+from gateway.edge.body import decode_body
 from shared.errors import InvalidRequest
 
 _BODIES = (CompletionRequest, ResponseRequest)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission import decode_body
-from gateway.ui_chat import UIChatRequest
-from gateway.ui_messages import UIMessage, chat_messages, last_said
+from gateway.dialects.ai_sdk.chat import UIChatRequest
+from gateway.dialects.ai_sdk.messages import UIMessage, chat_messages, last_said
+from gateway.edge.body import decode_body
 from shared.errors import InvalidRequest
 
 TEXT = {"type": "text", "text": "look"}

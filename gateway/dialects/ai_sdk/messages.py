@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gateway.admission import clean_text
+from gateway.edge.body import clean_text
 from shared.errors import InvalidRequest
 
 _Part = dict[str, Any]

@@ -4,10 +4,11 @@ import msgspec
 from aiohttp import web
 from aiohttp.helpers import ETAG_ANY
 
-from gateway import admission, search
-from gateway.answering import answer_json, owned, room_for_stream, stream_headers, stream_known
-from gateway.dialects import native
-from gateway.state import OWNER, STATE
+from gateway.dialects.native import frames as native
+from gateway.dialects.native import search
+from gateway.edge import body as admission
+from gateway.edge.state import OWNER, STATE
+from gateway.edge.streams import answer_json, owned, room_for_stream, stream_headers, stream_known
 from shared.conversations import Conversation
 from shared.errors import InvalidRequest, NotFound
 from shared.messages import Message

@@ -19,7 +19,7 @@ from shared import keys, metrics
 from shared.broker import BROKEN, Broker
 from shared.errors import BrokerUnavailable
 
-logger = structlog.get_logger("gateway.live")
+logger = structlog.get_logger("gateway.relay.live")
 
 #: A connection that is silent for this long is asked for a sign of life; twice that, and it is dead.
 _PING_S = 1.5

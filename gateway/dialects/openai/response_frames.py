@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.response_output import Item, Output, ResponseObject, failed_with, usage_of
+from gateway.dialects.openai.response_object import Item, Output, ResponseObject, failed_with, usage_of
 from shared.errors import WorkerLost
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall
 from shared.generations import Generation

@@ -9,9 +9,11 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
-from gateway import admission, sse
-from gateway.dialects import Dialect, ending
-from gateway.state import OWNER, STATE, State
+from gateway.edge import body as admission
+from gateway.edge import sse
+from gateway.edge.state import OWNER, STATE, State
+from gateway.relay import ending
+from gateway.relay.dialect import Dialect
 from shared import metrics
 from shared.errors import BrokerUnavailable, NotFound, TooBusy, UnknownModel
 from shared.generations import Generation, Submission

@@ -8,10 +8,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway import admission, answering
-from gateway.answering import answer_json, known_model, owned, stream_headers
-from gateway.dialects import ending, native
-from gateway.state import OWNER, STATE, State
+from gateway.dialects.native import frames as native
+from gateway.edge import body as admission
+from gateway.edge import streams as answering
+from gateway.edge.state import OWNER, STATE, State
+from gateway.edge.streams import answer_json, known_model, owned, stream_headers
+from gateway.relay import ending
 from shared import events
 from shared.errors import InvalidRequest
 from shared.generations import Generation, OnBusy, OnDisconnect, Request, Submission

@@ -8,13 +8,14 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway import admission, response_items
-from gateway.answering import owned
-from gateway.completions import checked_model
-from gateway.dialects import openai_responses
-from gateway.dialects.response_output import ResponseObject
-from gateway.response_items import FunctionTool
-from gateway.state import OWNER, STATE
+from gateway.dialects.openai import response_frames as openai_responses
+from gateway.dialects.openai import response_items
+from gateway.dialects.openai.chat import checked_model
+from gateway.dialects.openai.response_items import FunctionTool
+from gateway.dialects.openai.response_object import ResponseObject
+from gateway.edge import body as admission
+from gateway.edge.state import OWNER, STATE
+from gateway.edge.streams import owned
 from shared.errors import InvalidRequest, NotFound
 from shared.generations import Generation, Request, Submission
 from shared.outcome import MadeCall

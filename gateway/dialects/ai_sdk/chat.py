@@ -13,12 +13,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway import admission, answering
-from gateway.answering import answer_json, known_model, room_for_stream, stream_headers
-from gateway.chat import Receipt, stop
-from gateway.dialects import ui_message
-from gateway.state import OWNER, STATE, State
-from gateway.ui_messages import UIMessage, chat_messages, last_said
+from gateway.dialects.ai_sdk import frames as ui_message
+from gateway.dialects.ai_sdk.messages import UIMessage, chat_messages, last_said
+from gateway.dialects.native.chat import Receipt, stop
+from gateway.edge import body as admission
+from gateway.edge import streams as answering
+from gateway.edge.state import OWNER, STATE, State
+from gateway.edge.streams import answer_json, known_model, room_for_stream, stream_headers
 from shared import metrics
 from shared.errors import InvalidRequest, NotFound
 from shared.generations import Generation, Request, Submission

@@ -13,10 +13,11 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway import admission, answering
-from gateway.answering import answer_json, known_model
-from gateway.dialects import openai_chat
-from gateway.state import OWNER, STATE, State
+from gateway.dialects.openai import chat_frames as openai_chat
+from gateway.edge import body as admission
+from gateway.edge import streams as answering
+from gateway.edge.state import OWNER, STATE, State
+from gateway.edge.streams import answer_json, known_model
 from shared.errors import InvalidRequest, ModelNotFound, UnknownModel, failure
 from shared.events import Usage
 from shared.generations import Generation, OnDisconnect, Request, Submission

@@ -7,12 +7,12 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.refusal import render
-from gateway.state import ACCEPTED_AT, OWNER, REQUEST_ID, STATE
+from gateway.edge.answers import render
+from gateway.edge.state import ACCEPTED_AT, OWNER, REQUEST_ID, STATE
 from shared import errors, metrics
 from shared.errors import Draining, HeadraceError
 
-logger = structlog.get_logger("gateway.middleware")
+logger = structlog.get_logger("gateway.edge.middleware")
 
 _OF_STATUS: dict[int, type[HeadraceError]] = {
     400: errors.InvalidRequest,

@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from gateway.answering import answer_json
-from gateway.completions import checked_model
-from gateway.state import STATE
+from gateway.dialects.openai.chat import checked_model
+from gateway.edge.state import STATE
+from gateway.edge.streams import answer_json
 
 
 class ModelEntry(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ encoded once a dialect. An event that does not follow the last one sends its rea
 
 import time
 
-from gateway.dialects import Dialect, Encoder
-from gateway.subscriber import Subscriber
-from gateway.turns import Turns
+from gateway.relay.dialect import Dialect, Encoder
+from gateway.relay.replay_gate import Turns
+from gateway.relay.subscriber import Subscriber
 from shared import events, metrics
 from shared.event_log import Entry, EventLog
 from shared.generations import Generation

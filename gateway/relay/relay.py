@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from gateway.dialects import Dialect
-from gateway.feed import Feed
-from gateway.live import Live
-from gateway.subscriber import Subscriber
-from gateway.turns import Turns
-from gateway.vitals import Vitals, read_vitals
+from gateway.relay.dialect import Dialect
+from gateway.relay.feed import Feed
+from gateway.relay.live import Live
+from gateway.relay.replay_gate import Turns
+from gateway.relay.subscriber import Subscriber
+from gateway.relay.vitals import Vitals, read_vitals
 from shared import metrics
 from shared.broker import Broker
 from shared.errors import (
@@ -36,7 +36,7 @@ from shared.generations import TERMINAL_STATES, Generation, Generations
 from shared.position import ORIGIN, Position
 from shared.settings import Settings
 
-logger = structlog.get_logger("gateway.relay")
+logger = structlog.get_logger("gateway.relay.relay")
 
 #: How often feeds are looked at: the resolution of heartbeats and of places in the queue.
 _TICK_S = 0.5

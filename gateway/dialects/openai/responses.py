@@ -6,14 +6,15 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from gateway import admission, answering
-from gateway.answering import answer_json, room_for_stream, stream_known
-from gateway.chat import stop
-from gateway.dialects import openai_responses
-from gateway.dialects.openai_responses import Behind
-from gateway.dialects.response_output import ResponseObject
-from gateway.response_request import ResponseRequest, stored, submission_of
-from gateway.state import STATE
+from gateway.dialects.native.chat import stop
+from gateway.dialects.openai import response_frames as openai_responses
+from gateway.dialects.openai.response_frames import Behind
+from gateway.dialects.openai.response_object import ResponseObject
+from gateway.dialects.openai.response_request import ResponseRequest, stored, submission_of
+from gateway.edge import body as admission
+from gateway.edge import streams as answering
+from gateway.edge.state import STATE
+from gateway.edge.streams import answer_json, room_for_stream, stream_known
 from shared import events
 from shared.errors import InvalidRequest, Unavailable, failure
 from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from gateway.auth import Keyring
-from gateway.relay import Relay
+from gateway.edge.auth import Keyring
+from gateway.relay.relay import Relay
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.refusal import openai_body
+from gateway.edge.answers import openai_body
 from shared.errors import HeadraceError, WorkerLost, failure
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generations import Generation

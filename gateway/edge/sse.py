@@ -9,9 +9,9 @@ import time
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
-from gateway.relay import reconnect_ms
-from gateway.state import ACCEPTED_AT, STATE
-from gateway.subscriber import Subscriber
+from gateway.edge.state import ACCEPTED_AT, STATE
+from gateway.relay.relay import reconnect_ms
+from gateway.relay.subscriber import Subscriber
 from shared import metrics
 from shared.errors import BrokerRefused, Draining, Gone
 from shared.events import now_ms

@@ -8,7 +8,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from gateway.dialects import Dialect, Encoder
+from gateway.relay.dialect import Dialect, Encoder
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
 from shared.event_log import Entry
@@ -16,7 +16,7 @@ from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall
 from shared.position import ORIGIN, Position
 
 if TYPE_CHECKING:
-    from gateway.feed import Feed
+    from gateway.relay.feed import Feed
 
 #: Entries read from a log at a time.
 _PAGE = 500
