@@ -21,9 +21,9 @@ from shared.settings import Settings
 from shared.startup import prepare_process
 from worker.appender import Appender
 from worker.backends.choice import open_backend
-from worker.leased import LeasedWorker
+from worker.leased_worker import LeasedWorker
 from worker.running import Registry
-from worker.tools import Tools
+from worker.state import Tools
 
 logger = structlog.get_logger("worker.process")
 

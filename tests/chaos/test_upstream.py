@@ -9,7 +9,7 @@ from tests.chat_client import ChatClient, script
 from tests.local import Local
 from tests.stack import MODELS, upstream_model
 from tests.upstream import FakeUpstream
-from worker import produce
+from worker import producer as produce
 
 LENGTH = 10
 

@@ -26,8 +26,8 @@ from shared.models import Model
 from tests.upstream import FakeUpstream
 from worker.backends import Delta, Finished, Prompt
 from worker.backends.completion import Completion
+from worker.backends.errors import refusal
 from worker.backends.openai_compatible import OpenAICompatible
-from worker.backends.refusal import refusal
 from worker.backends.script import expected_text
 
 _TEN_WORDS = expected_text({"length": 10})

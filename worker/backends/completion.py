@@ -11,7 +11,7 @@ import msgspec
 from shared.errors import UpstreamFailed, UpstreamInvalid
 from shared.events import Reasoning, Text, ToolCall, Usage, now_ms
 from worker.backends import Delta, Finished
-from worker.backends.refusal import stated_message
+from worker.backends.errors import stated_message
 
 
 class _Function(msgspec.Struct):

@@ -19,7 +19,7 @@ from shared.models import Model
 from worker.backends import Delta, Prompt
 from worker.backends.completion import Completion
 from worker.backends.connections import Connections, cut
-from worker.backends.refusal import refusal
+from worker.backends.errors import refusal
 from worker.backends.sse import SSEParser
 
 #: After its finish_reason an upstream may still send usage and `[DONE]`; some then never close.

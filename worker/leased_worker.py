@@ -19,10 +19,10 @@ from shared.broker import BROKEN, Broker, pack, unpack
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.generations import JOB_FUNCTION
 from shared.queue import Claim, Queue
-from worker.generate import generate
-from worker.tools import Tools
+from worker.attempt import generate
+from worker.state import Tools
 
-logger = structlog.get_logger("worker.leased")
+logger = structlog.get_logger("worker.leased_worker")
 
 #: Jobs claimed at a time: few, so that a burst spreads over idle workers.
 _CLAIM_AT_MOST = 8

@@ -17,11 +17,11 @@ from shared.generations import TERMINAL_STATES, Generation
 from shared.queue import Claim
 from shared.replication import replicated
 from worker.appender import LogWriter
-from worker.produce import Producer
+from worker.producer import Producer
 from worker.running import Fenced, Running, Stopped
-from worker.tools import Tools
+from worker.state import Tools
 
-logger = structlog.get_logger("worker.generate")
+logger = structlog.get_logger("worker.attempt")
 
 _BROKER_RETRY_S = 0.5
 

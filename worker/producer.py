@@ -29,9 +29,9 @@ from worker.backends import Finished, Prompt
 from worker.deadline import Deadline
 from worker.prompt import prompt_of, prompt_tokens
 from worker.running import Running
-from worker.tools import Tools
+from worker.state import Tools
 
-logger = structlog.get_logger("worker.produce")
+logger = structlog.get_logger("worker.producer")
 
 #: Upstream requests for one attempt, and the pause before the next: doubled, with full jitter.
 _MAX_UPSTREAM_TRIES = 3
