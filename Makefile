@@ -3,7 +3,7 @@
 
 BIN = .venv/bin
 UV = uv==0.13.9
-NPM = $(BIN)/python -m deploy.node
+NPM = $(BIN)/python -m deploy.page.node
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 

@@ -68,11 +68,12 @@ def up(
     page
         Build the chat page first where its sources have changed.
     """
-    from deploy import local, web
-    from deploy.child import StartFailed
-    from deploy.data_directory import DataDirectoryInUse
-    from deploy.options import CannotStart, Options
-    from deploy.ports import PortTaken
+    from deploy.page import page as web
+    from deploy.up import up as local
+    from deploy.up.child import StartFailed
+    from deploy.up.data_directory import DataDirectoryInUse
+    from deploy.up.options import CannotStart, Options
+    from deploy.up.ports import PortTaken
 
     settings = _settings(host=host, port=port)
     try:
@@ -103,7 +104,7 @@ def up(
 @app.command
 def build() -> None:
     """Build the chat page where its sources have changed; `headrace up` does so by itself."""
-    from deploy import web
+    from deploy.page import page as web
 
     try:
         web.build(partial(print, flush=True))
@@ -165,7 +166,7 @@ def chat(
     api_key_env
         The environment variable that holds the API key, if the gateway wants one.
     """
-    from deploy.chat import Chat
+    from deploy.client.terminal import Chat
 
     if not url.startswith(("http://", "https://")):
         _fail(f"--url must be an http:// or https:// address, not {url!r}")

@@ -11,7 +11,7 @@ from signal import Signals
 
 import redis
 
-from deploy import valkey
+from deploy.up import valkey
 
 _START_TIMEOUT_S = 10.0
 

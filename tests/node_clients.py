@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from deploy import node
+from deploy.page import node
 
 FOLDER = Path(__file__).parent / "node"
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy import ports
+from deploy.up import ports
 from tests.eventually import eventually
 
 _START_TIMEOUT_S = 20.0

@@ -11,7 +11,8 @@ import pytest_asyncio
 from aiohttp import ClientSession, ClientTimeout
 from playwright.async_api import Browser, async_playwright
 
-from deploy import node, web
+from deploy.page import node
+from deploy.page import page as web
 from tests.browser import chromium
 from tests.browser.chat_page import ChatPage
 from tests.browser.devices import Device, Devices

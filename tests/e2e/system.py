@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import redis
 from aiohttp import ClientSession
 
-from deploy import valkey
+from deploy.up import valkey
 from tests import invariants
 from tests.e2e.up import Up, kill
 from tests.eventually import eventually

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from deploy.client import HeadraceClient, Reply
-from deploy.replies import Chunk, Ended, Event, Reset
+from deploy.client.client import HeadraceClient, Reply
+from deploy.client.events import Chunk, Ended, Event, Reset
 from tests.e2e.up import Up, kill
 from tests.eventually import eventually
 from tests.program import environment

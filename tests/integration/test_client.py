@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from deploy.client import HeadraceClient, HeadraceError
-from deploy.replies import Chunk, Ended, Event, Failed, Interrupted, Reasoning, Reset, Started, ToolCall
+from deploy.client.client import HeadraceClient, HeadraceError
+from deploy.client.events import Chunk, Ended, Event, Failed, Interrupted, Reasoning, Reset, Started, ToolCall
 from tests.chat_client import script
 from tests.conftest import StartStack
 from tests.local import Local

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from deploy import node
-from deploy.web import WEB
+from deploy.page import node
+from deploy.page.page import WEB
 
 #: Packages may have to be fetched first.
 pytestmark = pytest.mark.timeout(300)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import catalogue, llama
-from deploy.options import CannotStart, Options
+from deploy.up import llama
+from deploy.up import models_file as catalogue
+from deploy.up.options import CannotStart, Options
 from shared import models
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import valkey
-from deploy.data_directory import DataDirectory, DataDirectoryInUse
+from deploy.up import valkey
+from deploy.up.data_directory import DataDirectory, DataDirectoryInUse
 
 
 def test_private(tmp_path: Path) -> None:

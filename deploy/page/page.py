@@ -9,10 +9,10 @@ import json
 import os
 from pathlib import Path
 
-from deploy import node
-from deploy.child import Say
+from deploy.page import node
+from deploy.up.child import Say
 
-WEB = Path(__file__).parents[1] / "gateway" / "web"
+WEB = Path(__file__).parents[2] / "gateway" / "web"
 
 _BUILD_TIMEOUT_S = 300.0
 _AUDIT_TIMEOUT_S = 60.0

@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import catalogue, llama, valkey
+from deploy.up import llama, valkey
+from deploy.up import models_file as catalogue
 from shared import models
 
 

@@ -31,7 +31,7 @@ class StartFailed(Exception):
 
 
 class Leash:
-    """The process that ends our children if we are killed; see `deploy/leash.py`."""
+    """The process that ends our children if we are killed; see `deploy/up/leash.py`."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(

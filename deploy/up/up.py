@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import aiohttp
 
-from deploy.child import Leash
-from deploy.data_directory import DataDirectory
-from deploy.options import Options
-from deploy.stack import Stack
+from deploy.up.child import Leash
+from deploy.up.data_directory import DataDirectory
+from deploy.up.options import Options
+from deploy.up.stack import Stack
 from shared.settings import Settings
 
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from deploy import replies
-from deploy.refusal import HeadraceError, refusal
-from deploy.replies import Chunk, Ended, Event, Failed, Interrupted, Reset, Started
-from deploy.sse import FrameTooLarge, SSEParser
+from deploy.client import events as replies
+from deploy.client.errors import HeadraceError, refusal
+from deploy.client.events import Chunk, Ended, Event, Failed, Interrupted, Reset, Started
+from deploy.client.sse import FrameTooLarge, SSEParser
 
 if TYPE_CHECKING:
-    from deploy.client import HeadraceClient
+    from deploy.client.client import HeadraceClient
 
 #: Connections that may fail in a row before a reply is given up that the server has accepted …
 _MAX_FAILURES = 10

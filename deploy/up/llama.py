@@ -173,8 +173,8 @@ def serve(model: Path, port: int) -> None:
 
 
 def main() -> None:
-    """`python -m deploy.llama --port 8081`"""
-    parser = argparse.ArgumentParser(prog="python -m deploy.llama", description=__doc__)
+    """`python -m deploy.up.llama --port 8081`"""
+    parser = argparse.ArgumentParser(prog="python -m deploy.up.llama", description=__doc__)
     parser.add_argument("--port", type=int, default=8081)
     arguments = parser.parse_args()
     try:

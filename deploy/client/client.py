@@ -6,7 +6,7 @@ A client of the native API, in asyncio:
             if isinstance(event, Chunk):
                 print(event.text, end="")
 
-A `Reply` comes back by itself when its connection breaks; its events are in `deploy/replies.py`.
+A `Reply` comes back by itself when its connection breaks; its events are in `deploy/client/events.py`.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from typing import Any, Literal, Self
 import aiohttp
 import msgspec
 
-from deploy.refusal import HeadraceError, refusal
-from deploy.reply import Reply
+from deploy.client.errors import HeadraceError, refusal
+from deploy.client.reply import Reply
 
 __all__ = ["HeadraceClient", "HeadraceError", "Reply"]
 
