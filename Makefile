@@ -37,7 +37,7 @@ test: setup
 	@$(NPM) gateway/web run --silent check
 	@$(NPM) gateway/web run --silent test
 	@$(NPM) gateway/web run --silent build:lib
-	@$(BIN)/python -m tests.node_clients
+	@$(BIN)/python -m tests.kit.node_clients
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not timing and not long"
 	@$(BIN)/python -m pytest -m "timing and not long"

@@ -12,11 +12,11 @@ from aiohttp.pytest_plugin import AiohttpServer
 from hypothesis import HealthCheck, settings
 from openai import AsyncOpenAI
 
-from tests import invariants
-from tests.broker import EmbeddedBroker
-from tests.chat_client import ChatClient
-from tests.local import Local
-from tests.stack import Stack
+from tests.kit import invariants
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.chat_client import ChatClient
+from tests.kit.local import Local
+from tests.kit.stack import Stack
 
 _SHARED, _LOCAL, _OWN = 0, 1, 2
 

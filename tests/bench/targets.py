@@ -36,7 +36,7 @@ class Target:
 async def upstream() -> AsyncIterator[Target]:
     """The fake model server, asked directly."""
     port = free_port()
-    command = python("tests.upstream", "--port", str(port))
+    command = python("tests.kit.upstream", "--port", str(port))
     async with running(command, [port], lambda _: "upstream") as child:
         yield Target(child, [port], _completion)
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tests import node_clients
 from tests.browser.chat_page import ChatPage
+from tests.kit import node_clients
 
 _SOURCE = Path(node_clients.FOLDER) / "node_modules" / "axe-core" / "axe.min.js"
 

@@ -17,8 +17,8 @@ from tests.browser import chromium
 from tests.browser.chat_page import ChatPage
 from tests.browser.devices import Device, Devices
 from tests.browser.visitor import Visitor
-from tests.chat_client import ChatClient
 from tests.e2e.system import System
+from tests.kit.chat_client import ChatClient
 
 RESULTS = Path(__file__).parents[2] / "test-results"
 _FOLDER = Path(__file__).parent

@@ -6,13 +6,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests import node_clients
 from tests.browser import axe, history
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
 from tests.browser.showcase import TURNS
-from tests.chat_client import script
 from tests.e2e.system import System
+from tests.kit import node_clients
+from tests.kit.chat_client import script
 from worker.backends.script import expected_text
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
-from tests.chat_client import script
+from tests.kit.chat_client import script
 
 _PAPER = "getComputedStyle(document.documentElement).backgroundColor"
 #: As the Chinese words have it.

@@ -7,9 +7,9 @@ from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.visitor import Visitor
-from tests.chat_client import ChatClient, script
 from tests.e2e.system import System
-from tests.eventually import eventually
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
 from worker.backends.script import expected_text
 
 

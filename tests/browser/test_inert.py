@@ -13,8 +13,8 @@ from tests.browser import history
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
 from tests.browser.visitor import Visitor
-from tests.chat_client import script
 from tests.e2e.system import System
+from tests.kit.chat_client import script
 
 VECTORS: dict[str, str] = json.loads(Path(__file__).with_name("vectors.json").read_text())
 #: Vectors that are streamed in one reply.

@@ -8,9 +8,9 @@ from playwright.async_api import expect
 from tests.browser import history
 from tests.browser.chat_page import ChatPage
 from tests.browser.visitor import Visitor
-from tests.chat_client import script
 from tests.e2e.system import System
-from tests.eventually import eventually
+from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
 from worker.backends.script import generated_words
 
 _TURNS = 1000

@@ -9,8 +9,8 @@ from tests.browser import history
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
 from tests.browser.showcase import TURNS
-from tests.chat_client import script
 from tests.e2e.system import System
+from tests.kit.chat_client import script
 
 _WIDTH, _HEIGHT = 390, 844
 #: What a thumb needs, in CSS pixels.

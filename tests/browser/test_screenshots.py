@@ -9,8 +9,8 @@ from tests.browser import history
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import RESULTS, Arrive
 from tests.browser.showcase import OTHERS, TURNS
-from tests.chat_client import script
 from tests.e2e.system import System
+from tests.kit.chat_client import script
 
 FOLDER = RESULTS / "screenshots"
 _DESKTOP = {"viewport": {"width": 1280, "height": 800}}

@@ -4,8 +4,8 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage
-from tests.chat_client import ChatClient
-from tests.eventually import eventually
+from tests.kit.chat_client import ChatClient
+from tests.kit.eventually import eventually
 
 MILL = "How does a mill work?"
 BOAT = "How does a boat float?"

@@ -7,8 +7,8 @@ from playwright.async_api import expect
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
 from tests.browser.visitor import Visitor
-from tests.chat_client import script
 from tests.e2e.system import System
+from tests.kit.chat_client import script
 from worker.backends.script import expected_text
 
 LONG = script(rate=25, length=75)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.broker import EmbeddedBroker
+from tests.kit.broker import EmbeddedBroker
 
 
 @pytest.fixture

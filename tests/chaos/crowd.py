@@ -9,8 +9,8 @@ from aiohttp import ClientSession
 
 from tests.chaos.follower import Follower
 from tests.chaos.verdict import faults_of
-from tests.chat_client import script
-from tests.stack import Stack
+from tests.kit.chat_client import script
+from tests.kit.stack import Stack
 
 #: What timing tests run; `CHAOS_STREAMS=200` gives the figures of shared/PROTOCOL.md.
 STREAMS = int(os.environ.get("CHAOS_STREAMS", "50"))

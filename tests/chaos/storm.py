@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
-from tests import invariants
 from tests.chaos.faults import FAULTS, PASSING
 from tests.chaos.follower import Follower
 from tests.chaos.stage import Stage
 from tests.chaos.verdict import faults_of
-from tests.chat_client import script
+from tests.kit import invariants
+from tests.kit.chat_client import script
 
 #: No reader may take longer than this for an answer of a few seconds.
 _HUNG_AFTER_S = 120.0

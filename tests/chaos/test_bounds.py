@@ -4,8 +4,8 @@ import msgspec
 from aiohttp import ClientSession
 
 from shared import keys
-from tests.chat_client import ChatClient, script
-from tests.local import Local
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
 
 
 async def test_the_wake_list_has_a_bound(local: Local, session: ClientSession) -> None:

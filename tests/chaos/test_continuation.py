@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient
 from tests.e2e.up import Up, kill
-from tests.eventually import eventually
-from tests.reader import text_of
+from tests.kit.chat_client import ChatClient
+from tests.kit.eventually import eventually
+from tests.kit.reader import text_of
 
 pytestmark = [
     pytest.mark.long,

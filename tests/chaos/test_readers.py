@@ -12,11 +12,11 @@ from aiohttp import ClientSession, ClientTimeout
 
 from tests.chaos.crowd import Crowd, p99
 from tests.chaos.memory import only_where_counted, resident_bytes
-from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
-from tests.eventually import eventually
-from tests.program import Program
-from tests.stack import Stack
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.program import Program
+from tests.kit.stack import Stack
 from worker.backends.script import expected_text
 
 pytestmark = pytest.mark.long

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from tests.chaos.crowd import STREAMS, Crowd, p99
 from tests.chaos.sentinels import Sentinels
 from tests.conftest import StartStack
-from tests.eventually import eventually
+from tests.kit.eventually import eventually
 
 pytestmark = pytest.mark.long
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
-from tests.local import Local
-from tests.stack import MODELS, upstream_model
-from tests.upstream import FakeUpstream
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
+from tests.kit.stack import MODELS, upstream_model
+from tests.kit.upstream import FakeUpstream
 from worker import producer as produce
 
 LENGTH = 10

@@ -9,11 +9,11 @@ from aiohttp import ClientSession
 
 from tests.chaos.crowd import STREAMS, Crowd, p99
 from tests.chaos.memory import enter, limit_growth, memory_groups, only_where_counted
-from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
-from tests.eventually import eventually
-from tests.stack import MODELS, Stack, upstream_model
-from tests.upstream import FakeUpstream
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.stack import MODELS, Stack, upstream_model
+from tests.kit.upstream import FakeUpstream
 from worker.backends.script import expected_text
 
 pytestmark = pytest.mark.long

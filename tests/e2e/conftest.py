@@ -6,9 +6,9 @@ import pytest
 from aiohttp import ClientSession
 from openai import AsyncOpenAI
 
-from tests.chat_client import ChatClient
 from tests.conftest import OpenClient
 from tests.e2e.system import System
+from tests.kit.chat_client import ChatClient
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,11 @@ import redis
 from aiohttp import ClientSession
 
 from deploy.up import valkey
-from tests import invariants
 from tests.e2e.up import Up, kill
-from tests.eventually import eventually
-from tests.program import Program, environment, free_port
-from tests.stack import MODELS, upstream_model
+from tests.kit import invariants
+from tests.kit.eventually import eventually
+from tests.kit.program import Program, environment, free_port
+from tests.kit.stack import MODELS, upstream_model
 
 #: Short, so that tests of an abandoned or a taken-over generation do not wait.
 ABANDON_GRACE_S = 0.5
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class System:
-    """Its models are those of `tests.stack`, `upstream` at a fake server, and `brief`, which reads little."""
+    """Its models are those of `tests.kit.stack`, `upstream` at a fake server, and `brief`, which reads little."""
 
     def __init__(self) -> None:
         # Not one of pytest's folders: their long names leave no room for a socket's.
@@ -37,7 +37,7 @@ class System:
         port = free_port()
         options = ("--port", str(port), "--rate", "0", "--length", "20")
         self.upstream = Program(
-            "tests.upstream", environment(), port, self._folder / "upstream.log", *options
+            "tests.kit.upstream", environment(), port, self._folder / "upstream.log", *options
         )
         self.redis: Any = redis.Redis(unix_socket_path=str(valkey.socket_path(self._folder / "data")))
         #: The gateways' addresses.

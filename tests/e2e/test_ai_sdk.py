@@ -9,12 +9,12 @@ import pytest
 from aiohttp import ClientSession
 
 from shared import keys
-from tests import node_clients
-from tests.chat_client import script
 from tests.e2e.system import System
-from tests.eventually import eventually
-from tests.node_clients import play
-from tests.proxy import CuttingProxy
+from tests.kit import node_clients
+from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
+from tests.kit.node_clients import play
+from tests.kit.proxy import CuttingProxy
 from worker.backends.script import expected_text
 
 LENGTH = 12

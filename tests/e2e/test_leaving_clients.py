@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp import ClientSession
 from openai import AsyncOpenAI
 
-from tests.chat_client import ChatClient, script
 from tests.e2e.system import ABANDON_GRACE_S, LEASE_S, System
-from tests.eventually import eventually
-from tests.openai_streams import said
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.openai_streams import said
 
 #: What a busy machine may need beside the grace and the renewal at which it is noticed.
 SLACK_S = 1.0

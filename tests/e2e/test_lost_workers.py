@@ -10,9 +10,9 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 from openai import AsyncOpenAI
 
-from tests.chat_client import script
 from tests.e2e.system import System
-from tests.openai_streams import (
+from tests.kit.chat_client import script
+from tests.kit.openai_streams import (
     CHAT,
     RESPONSES,
     blocks_of,

@@ -6,9 +6,9 @@ from typing import Any
 from aiohttp import ClientSession
 from openai import AsyncOpenAI
 
-from tests.chat_client import ChatClient, script
 from tests.e2e.system import System
-from tests.openai_streams import CHAT, blocks_of, chunks_of, id_of, said, text_of
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.openai_streams import CHAT, blocks_of, chunks_of, id_of, said, text_of
 from worker.backends.script import expected_text
 
 TOOL: Any = {"type": "function", "function": {"name": "read_level", "parameters": {"type": "object"}}}

@@ -7,13 +7,13 @@ import openai as sdk
 import pytest
 from openai import AsyncOpenAI
 
-from tests import node_clients
-from tests.chat_client import ChatClient, script
 from tests.conftest import OpenClient
 from tests.e2e.system import MAX_QUEUED, System
-from tests.eventually import eventually
-from tests.node_clients import play
-from tests.openai_streams import CHAT, chunks_of, said, text_of
+from tests.kit import node_clients
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.node_clients import play
+from tests.kit.openai_streams import CHAT, chunks_of, said, text_of
 from worker.backends.script import expected_text
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests import node_clients
-from tests.chat_client import script
 from tests.e2e.system import System
-from tests.node_clients import play
+from tests.kit import node_clients
+from tests.kit.chat_client import script
+from tests.kit.node_clients import play
 from worker.backends.script import expected_text
 
 LENGTH = 12

@@ -7,10 +7,10 @@ import pytest
 from aiohttp import ClientSession
 from openai import AsyncOpenAI
 
-from tests.chat_client import script
 from tests.conftest import OpenClient
 from tests.e2e.system import System
-from tests.openai_streams import data_of, events_of, raw_response, tail
+from tests.kit.chat_client import script
+from tests.kit.openai_streams import data_of, events_of, raw_response, tail
 from worker.backends.script import expected_text
 
 TOOL: Any = {"type": "function", "name": "read_level", "parameters": {"type": "object"}, "strict": False}

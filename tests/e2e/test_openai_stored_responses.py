@@ -7,11 +7,11 @@ import pytest
 from aiohttp import ClientSession
 from openai import AsyncOpenAI
 
-from tests.chat_client import script
 from tests.conftest import OpenClient
 from tests.e2e.system import System
-from tests.eventually import eventually
-from tests.openai_streams import RESPONSES
+from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
+from tests.kit.openai_streams import RESPONSES
 from worker.backends.script import expected_text
 
 TEXT = expected_text({"length": 20})

@@ -13,8 +13,8 @@ from aiohttp import ClientSession
 from deploy.client.client import HeadraceClient, Reply
 from deploy.client.events import Chunk, Ended, Event, Reset
 from tests.e2e.up import Up, kill
-from tests.eventually import eventually
-from tests.program import environment
+from tests.kit.eventually import eventually
+from tests.kit.program import environment
 from worker.backends.script import expected_text
 
 TEXT = expected_text({"length": 60})

@@ -8,8 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tests.eventually import eventually
-from tests.program import environment
+from tests.kit.eventually import eventually
+from tests.kit.program import environment
 
 _READY = re.compile(r"^Headrace is ready at (.*)$", re.MULTILINE)
 _MODELS = """

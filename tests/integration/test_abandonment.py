@@ -2,11 +2,11 @@
 
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
-from tests.eventually import eventually
-from tests.local import Local
-from tests.stack import upstream_model
-from tests.upstream import FakeUpstream
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.stack import upstream_model
+from tests.kit.upstream import FakeUpstream
 
 LONG = script(length=1000, rate=20)
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests import invariants
-from tests.chat_client import ChatClient
-from tests.local import Local
-from tests.program import Program
-from tests.stack import Stack
+from tests.kit import invariants
+from tests.kit.chat_client import ChatClient
+from tests.kit.local import Local
+from tests.kit.program import Program
+from tests.kit.stack import Stack
 
 JSON = {"Content-Type": "application/json"}
 SEND = "/api/chat/stream"

@@ -2,8 +2,8 @@
 
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
-from tests.local import Local
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
 
 
 async def test_first_words_and_ends_do_not_wait(local: Local, session: ClientSession) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 from shared.broker import Broker
 from shared.settings import Settings
-from tests.broker import EmbeddedBroker
+from tests.kit.broker import EmbeddedBroker
 
 
 async def test_a_cancelled_command_is_a_cancelled_task(broker: EmbeddedBroker) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import ClientSession
 
-from tests.broker import EmbeddedBroker
-from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
-from tests.eventually import eventually
-from tests.program import Program
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.program import Program
 from worker.backends.script import expected_text
 
 

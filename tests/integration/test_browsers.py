@@ -2,8 +2,8 @@
 
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient
-from tests.local import Local
+from tests.kit.chat_client import ChatClient
+from tests.kit.local import Local
 
 ALLOWED, OTHER = "https://app.example.org", "https://evil.example.org"
 

@@ -1,6 +1,6 @@
 """`on_busy`: what a message does to the answer that is being given in its conversation."""
 
-from tests.chat_client import ChatClient, script
+from tests.kit.chat_client import ChatClient, script
 from worker.backends.script import expected_text
 
 LONG = script(length=1000, rate=100)

@@ -6,10 +6,10 @@ import signal
 import pytest
 from aiohttp import ClientSession
 
-from tests.chat_client import Answer, ChatClient, script
 from tests.conftest import StartStack
-from tests.local import Local
-from tests.stack import Stack
+from tests.kit.chat_client import Answer, ChatClient, script
+from tests.kit.local import Local
+from tests.kit.stack import Stack
 from worker.backends.script import expected_text
 
 ENDLESS = script(length=1000, rate=100)

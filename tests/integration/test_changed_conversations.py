@@ -5,10 +5,10 @@ from typing import Any
 from aiohttp import ClientSession
 
 from shared import keys
-from tests.chat_client import ChatClient, script
-from tests.eventually import eventually
-from tests.local import Local
-from tests.stack import MODELS, Stack
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.stack import MODELS, Stack
 
 LONG = script(length=1000, rate=100)
 

@@ -7,10 +7,10 @@ import pytest
 
 from deploy.client.client import HeadraceClient, HeadraceError
 from deploy.client.events import Chunk, Ended, Event, Failed, Interrupted, Reasoning, Reset, Started, ToolCall
-from tests.chat_client import script
 from tests.conftest import StartStack
-from tests.local import Local
-from tests.proxy import CuttingProxy
+from tests.kit.chat_client import script
+from tests.kit.local import Local
+from tests.kit.proxy import CuttingProxy
 from worker.backends.script import expected_text
 
 LENGTH = 8

@@ -7,11 +7,11 @@ from typing import Any
 import openai as sdk
 import pytest
 
-from tests.chat_client import script
 from tests.conftest import OpenClient, StartStack
-from tests.eventually import eventually
-from tests.local import Local
-from tests.openai_streams import said, text_of
+from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.openai_streams import said, text_of
 from worker.backends.script import expected_text
 
 

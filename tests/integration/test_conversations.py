@@ -4,10 +4,10 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
-from tests.local import Local
-from tests.stack import MODELS, upstream_model
-from tests.upstream import FakeUpstream
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
+from tests.kit.stack import MODELS, upstream_model
+from tests.kit.upstream import FakeUpstream
 
 
 async def test_messages(chat: ChatClient) -> None:

@@ -4,10 +4,10 @@ import signal
 
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
-from tests.eventually import eventually
-from tests.local import Local
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
 from worker.backends.script import expected_text
 
 

@@ -3,8 +3,8 @@
 import json
 import re
 
-from tests.chat_client import ChatClient, script
-from tests.stack import Stack
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.stack import Stack
 from worker.backends.script import expected_text
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -4,10 +4,10 @@ import asyncio
 
 from aiohttp import ClientSession
 
-from tests import invariants
-from tests.chat_client import ChatClient, script
-from tests.local import Local
-from tests.stack import Stack
+from tests.kit import invariants
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
+from tests.kit.stack import Stack
 
 KEY = {"Idempotency-Key": "order-66"}
 

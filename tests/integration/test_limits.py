@@ -2,10 +2,10 @@
 
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
-from tests.eventually import eventually
-from tests.local import Local
-from tests.stack import MODELS
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.stack import MODELS
 
 LONG = script(length=1000, rate=50)
 

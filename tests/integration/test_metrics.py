@@ -6,8 +6,8 @@ import pytest
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.chat_client import ChatClient, script
-from tests.stack import Stack
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.stack import Stack
 
 PROMISED = {
     *("ttft_seconds", "queue_wait_seconds", "inter_token_seconds", "upstream_ttft_seconds"),

@@ -23,8 +23,8 @@ from schemathesis.specs.openapi.checks import (
 
 from gateway.openapi import document
 from gateway.routes import ROUTES
-from tests.broker import EmbeddedBroker
-from tests.stack import Stack
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.stack import Stack
 
 _OWN_DATABASE = 9
 _LEAST_REQUESTS = 2_000

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
-from tests.local import Local
-from tests.program import Program, environment, free_port
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
+from tests.kit.program import Program, environment, free_port
 
 
 @pytest.fixture

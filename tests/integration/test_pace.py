@@ -10,10 +10,10 @@ import pytest
 from aiohttp import ClientSession
 
 from shared import keys
-from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
-from tests.eventually import eventually
-from tests.stack import Stack
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.stack import Stack
 
 pytestmark = pytest.mark.timing
 

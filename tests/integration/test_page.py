@@ -12,8 +12,8 @@ from yarl import URL
 from gateway.app import make_app
 from gateway.pages import Pages
 from shared import models
-from tests.local import Local
-from tests.stack import MODELS
+from tests.kit.local import Local
+from tests.kit.stack import MODELS
 
 _SCRIPT = b"export const greeting = 'hello';" * 100
 

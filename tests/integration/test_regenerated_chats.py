@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
+from tests.kit.chat_client import ChatClient, script
 
 ONE, TWO = script(text="one"), script(text="two")
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.chat_client import ChatClient, script
-from tests.reader import Frame, text_of
-from tests.stack import Stack
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.reader import Frame, text_of
+from tests.kit.stack import Stack
 from worker.backends.script import expected_text
 
 LENGTH = 12

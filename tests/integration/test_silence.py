@@ -6,9 +6,9 @@ import signal
 from aiohttp import ClientSession
 
 from shared.generations import Submission
-from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
-from tests.local import Local
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
 
 
 async def test_heartbeats_tell_the_workers_age(local: Local, session: ClientSession) -> None:

@@ -4,9 +4,9 @@ from aiohttp import ClientSession
 
 from gateway.dialects.native import frames as native
 from shared.position import ORIGIN
-from tests.chat_client import ChatClient, script
-from tests.eventually import eventually
-from tests.local import Local
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
 from worker.backends.script import expected_text
 
 LENGTH = 20_000

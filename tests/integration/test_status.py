@@ -2,9 +2,9 @@
 
 from aiohttp import ClientSession
 
-from tests.chat_client import ChatClient, script
-from tests.eventually import eventually
-from tests.local import Local
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
 
 
 async def test_while_running(chat: ChatClient, elsewhere: ChatClient) -> None:

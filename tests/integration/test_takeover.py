@@ -8,11 +8,11 @@ import pytest
 from aiohttp import ClientSession
 
 from shared import keys
-from tests.chat_client import ChatClient, script
 from tests.conftest import StartStack
-from tests.eventually import eventually
-from tests.program import Program
-from tests.reader import Reader
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.program import Program
+from tests.kit.reader import Reader
 from worker.backends.script import expected_text
 
 #: The issue's bound on the silence of a stream whose worker was killed, at the default lease.

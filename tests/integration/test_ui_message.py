@@ -9,13 +9,13 @@ import pytest
 from aiohttp import ClientSession
 
 from shared import keys
-from tests import node_clients
-from tests.chat_client import script
 from tests.conftest import StartStack
-from tests.eventually import eventually
-from tests.local import Local
-from tests.node_clients import play
-from tests.stack import Stack
+from tests.kit import node_clients
+from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.node_clients import play
+from tests.kit.stack import Stack
 from worker.backends.script import expected_text
 
 SAID = script(length=12)

@@ -23,7 +23,7 @@ from shared.errors import (
 )
 from shared.events import Reasoning, Text, ToolCall, Usage
 from shared.models import Model
-from tests.upstream import FakeUpstream
+from tests.kit.upstream import FakeUpstream
 from worker.backends import Delta, Finished, Prompt
 from worker.backends.completion import Completion
 from worker.backends.errors import refusal

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from deploy.page import page as web
-from tests.eventually import eventually
-from tests.registry import PACKAGE, Registry
+from tests.kit.eventually import eventually
+from tests.kit.registry import PACKAGE, Registry
 
 #: Counts its runs beside the page.
 _BUILD = """

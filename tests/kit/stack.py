@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tests import invariants
-from tests.broker import EmbeddedBroker
-from tests.program import Program, environment, free_port
+from tests.kit import invariants
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.program import Program, environment, free_port
 
 #: Said behind a model's own entries. `plain` cannot go on from a prefix, `single` runs one at a time.
 MODELS = """
@@ -69,7 +69,7 @@ class Stack:
         }
         if upstream:
             port = free_port()
-            self.upstream = self._program("tests.upstream", port, {}, "--port", str(port))
+            self.upstream = self._program("tests.kit.upstream", port, {}, "--port", str(port))
             models += upstream_model(f"http://127.0.0.1:{port}/v1", can_continue=True)
         models_file.write_text(models)
 

@@ -2,7 +2,7 @@
 A fake OpenAI-compatible server that answers, and fails, as each request tells it to.
 
 In a test: `async with FakeUpstream(rate=20) as upstream: upstream.url`. As a process:
-`python -m tests.upstream --rate 20 --length 100`, which prints its address. A last user message
+`python -m tests.kit.upstream --rate 20 --length 100`, which prints its address. A last user message
 `/script {"break_after": 3}` overrides its behaviour for one request. It remembers every request and
 the moment its client went away: see `Seen`, and `GET /_requests`.
 
@@ -22,7 +22,7 @@ from typing import Any, Self
 import msgspec
 from aiohttp import web
 
-from tests.upstream_frames import (
+from tests.kit.upstream_frames import (
     Act,
     BadPrefix,
     Behaviour,
@@ -314,7 +314,7 @@ def main() -> None:
     """Serve until stopped."""
     import uvloop
 
-    parser = argparse.ArgumentParser(prog="python -m tests.upstream", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.kit.upstream", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--rate", type=float, default=20, help="deltas a second; 0 sends all at once")

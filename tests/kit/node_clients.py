@@ -2,7 +2,7 @@
 JavaScript clients as published, and axe for the browser: packages of `tests/node/package-lock.json` on the
 Node of our own wheel.
 
-`python -m tests.node_clients` installs them, and so does a test that finds the lock or Node changed.
+`python -m tests.kit.node_clients` installs them, and so does a test that finds the lock or Node changed.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.page import node
 
-FOLDER = Path(__file__).parent / "node"
+FOLDER = Path(__file__).parents[1] / "node"
 
 _SCENARIO_TIMEOUT_S = 30
 

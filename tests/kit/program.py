@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.up import ports
-from tests.eventually import eventually
+from tests.kit.eventually import eventually
 
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0

@@ -11,10 +11,10 @@ from gateway.app import make_app
 from gateway.edge.state import STATE, State
 from shared import models
 from shared.settings import Settings
-from tests import invariants
-from tests.broker import EmbeddedBroker
-from tests.eventually import eventually
-from tests.stack import MODELS
+from tests.kit import invariants
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.eventually import eventually
+from tests.kit.stack import MODELS
 from worker import process
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from shared import events, keys
 from shared.events import End, Error
-from tests.eventually import eventually
+from tests.kit.eventually import eventually
 
 _OURS = {"gateway", "shared", "worker"}
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 
 def keys_without_ttl(broker: Any) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from aiohttp import ClientSession
 from multidict import CIMultiDictProxy
 
-from tests.reader import Reader
+from tests.kit.reader import Reader
 
 
 def script(**options: Any) -> str:
