@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class System:
-    """Its models are those of `tests.kit.stack`, `upstream` at a fake server, and `brief`, which reads little."""
+    """Models: those of `tests.kit.stack`, `upstream` at a fake server and `brief`, which reads little."""
 
     def __init__(self) -> None:
         # Not one of pytest's folders: their long names leave no room for a socket's.

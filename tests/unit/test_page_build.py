@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.page import page as web
+from deploy.page import page
 from tests.kit.eventually import eventually
 from tests.kit.registry import PACKAGE, Registry
 
@@ -64,15 +64,15 @@ def runs(folder: Path) -> int:
 def test_only_what_has_changed(folder: Path, registry: Registry) -> None:
     """The first build is said; the next does nothing; another source, and only that, makes it anew."""
     said: list[str] = []
-    web.build(said.append, folder)
+    page.build(said.append, folder)
     assert said == ["building the chat page (the first time takes a minute)"]
     assert (folder / "node_modules" / PACKAGE / "package.json").is_file()
-    web.build(said.append, folder)
+    page.build(said.append, folder)
     (folder / "page.test.ts").write_text("not built")
-    web.build(said.append, folder)
+    page.build(said.append, folder)
     assert (len(said), runs(folder), registry.audits) == (1, 1, 1)
     (folder / "page.txt").write_text("two")
-    web.build(said.append, folder)
+    page.build(said.append, folder)
     assert (folder / "dist" / "page" / "index.html").read_text() == "two"
     assert (len(said), runs(folder)) == (2, 2)
 
@@ -80,20 +80,20 @@ def test_only_what_has_changed(folder: Path, registry: Registry) -> None:
 def test_one_at_a_time(folder: Path) -> None:
     """Of two builds in one checkout one waits, and finds it done."""
     with ThreadPoolExecutor() as threads:
-        for done in [threads.submit(web.build, print, folder) for _ in range(3)]:
+        for done in [threads.submit(page.build, print, folder) for _ in range(3)]:
             done.result()
     assert runs(folder) == 1
 
 
 def test_a_build_that_fails(folder: Path) -> None:
     """What went wrong is said; an older page stays, and the next call tries again."""
-    web.build(print, folder)
+    page.build(print, folder)
     (folder / "build.cjs").write_text("throw new Error('no such colour')")
     for _ in range(2):
-        with pytest.raises(web.BuildFailed, match="no such colour"):
-            web.build(print, folder)
+        with pytest.raises(page.BuildFailed, match="no such colour"):
+            page.build(print, folder)
     said: list[str] = []
-    web.refresh(said.append, folder)
+    page.refresh(said.append, folder)
     assert "no such colour" in said[-2]
     assert said[-1] == "going on with the chat page as it was built before"
     assert (folder / "dist" / "page" / "index.html").read_text() == "one"
@@ -105,7 +105,7 @@ def test_a_lock_that_does_not_fit(folder: Path) -> None:
         (folder / "package.json").read_text().replace('"1.0.0"}', '"2.0.0"}')
     )
     said: list[str] = []
-    web.refresh(said.append, folder)
+    page.refresh(said.append, folder)
     assert "npm ci failed" in said[-2]
     assert PACKAGE in said[-2]
     assert said[-1] == "going on without the chat page"
@@ -116,34 +116,34 @@ def test_a_grave_weakness(folder: Path, registry: Registry, severity: str) -> No
     """It fails the build until it is gone, though the page stands; `headrace up` says so and goes on."""
     registry.severity = severity
     for _ in range(2):
-        with pytest.raises(web.Unsafe, match=rf"{PACKAGE} \({severity}\)"):
-            web.build(print, folder)
+        with pytest.raises(page.Unsafe, match=rf"{PACKAGE} \({severity}\)"):
+            page.build(print, folder)
     said: list[str] = []
-    web.refresh(said.append, folder)
+    page.refresh(said.append, folder)
     assert len(said) == 1
     assert runs(folder) == 1
     registry.severity = ""
-    web.build(print, folder)
+    page.build(print, folder)
 
 
 def test_a_slight_weakness(folder: Path, registry: Registry) -> None:
     """Only high findings and worse count."""
     registry.severity = "moderate"
-    web.build(print, folder)
+    page.build(print, folder)
 
 
 def test_a_registry_without_audit(folder: Path, registry: Registry) -> None:
     """That nothing was checked is said in one line, and is no failure."""
     registry.has_audit = False
     said: list[str] = []
-    web.build(said.append, folder)
+    page.build(said.append, folder)
     assert said[1:] == ["npm audit: the registry does not answer it, so the page's packages were not checked"]
 
 
 def test_an_installed_package_has_no_sources(tmp_path: Path) -> None:
     """Then there is nothing to build and nothing to say."""
     said: list[str] = []
-    web.refresh(said.append, tmp_path)
+    page.refresh(said.append, tmp_path)
     assert not said
 
 
@@ -153,7 +153,9 @@ async def test_nothing_outlives_it(folder: Path, signum: signal.Signals) -> None
     (folder / "build.cjs").write_text(
         "require('fs').writeFileSync('pid', String(process.pid)); setInterval(() => {}, 1000)"
     )
-    code = f"import sys, pathlib; from deploy import web; web.build(print, pathlib.Path({str(folder)!r}))"
+    code = (
+        f"import sys, pathlib; from deploy.page import page; page.build(print, pathlib.Path({str(folder)!r}))"
+    )
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", code),
         cwd=Path(__file__).parents[2],
