@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
+from arq.jobs import serialize_job
 
-from shared import keys
-from shared.broker import Broker
+from shared import events, keys
+from shared.broker import Broker, pack
 from shared.errors import BrokerUnavailable
-from shared.generations import Generation, job_payload, parse
+from shared.generation import Generation, parse
+
+#: The name under which arq knows the job function.
+JOB_FUNCTION = "generate"
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -93,6 +97,12 @@ async def depth(broker: Broker, queue: str) -> tuple[int, float]:
         waiting = await broker.redis.zcount(keys.QUEUE + queue, "-inf", now)
     age = max(0.0, (now - first[0][1]) / 1000) if first and waiting else 0.0
     return waiting, age
+
+
+def job_payload(generation_id: str) -> bytes:
+    """A generation's job as arq keeps it."""
+    payload: bytes = serialize_job(JOB_FUNCTION, (generation_id,), {}, None, events.now_ms(), serializer=pack)
+    return payload
 
 
 def _claim(job_id: str, queue: str, lease: str, length: int, fields: dict[bytes, bytes]) -> Claim:

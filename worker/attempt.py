@@ -13,7 +13,7 @@ from shared import events, metrics
 from shared.errors import AttemptsExhausted, BrokerUnavailable, GenerationFailed, InternalFailure
 from shared.event_log import Entry
 from shared.events import End, Error, Start, Terminal, now_ms
-from shared.generations import TERMINAL_STATES, Generation
+from shared.generation import TERMINAL_STATES, Generation
 from shared.queue import Claim
 from shared.replication import replicated
 from worker.appender import LogWriter

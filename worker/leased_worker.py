@@ -17,8 +17,7 @@ from arq.worker import Worker, func
 from shared import events, keys, metrics
 from shared.broker import BROKEN, Broker, pack, unpack
 from shared.errors import BrokerRefused, BrokerUnavailable
-from shared.generations import JOB_FUNCTION
-from shared.queue import Claim, Queue
+from shared.queue import JOB_FUNCTION, Claim, Queue
 from worker.attempt import generate
 from worker.state import Tools
 

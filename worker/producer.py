@@ -22,7 +22,7 @@ from shared.errors import (
     UpstreamError,
 )
 from shared.events import Reset, now_ms
-from shared.generations import Request
+from shared.generation import Request
 from shared.outcome import Outcome
 from worker.appender import LogWriter
 from worker.backends import Finished, Prompt

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.conversations import Conversations
-from shared.generations import Generation, Request
+from shared.generation import Generation, Request
 from shared.models import Model
 from worker.backends import Prompt
 

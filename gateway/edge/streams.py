@@ -16,7 +16,7 @@ from gateway.relay import ending
 from gateway.relay.dialect import Dialect
 from shared import metrics
 from shared.errors import BrokerUnavailable, NotFound, TooBusy, UnknownModel
-from shared.generations import Generation, Submission
+from shared.generation import Generation, Submission
 from shared.position import ORIGIN, Position
 
 #: A generation's own headers: how a client finds it again.

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from shared.events import Event
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 

@@ -1,7 +1,7 @@
 """Nothing but the terminal event: for handlers that wait for a generation's end."""
 
 from shared.events import End, Error, Event
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 name = "ending"

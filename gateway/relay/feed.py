@@ -12,7 +12,7 @@ from gateway.relay.replay_gate import Turns
 from gateway.relay.subscriber import Subscriber
 from shared import events, metrics
 from shared.event_log import Entry, EventLog
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 

@@ -32,7 +32,8 @@ from shared.errors import (
 )
 from shared.event_log import Entry, EventLog
 from shared.events import Error, now_ms
-from shared.generations import TERMINAL_STATES, Generation, Generations
+from shared.generation import TERMINAL_STATES, Generation
+from shared.generations import Generations
 from shared.position import ORIGIN, Position
 from shared.settings import Settings
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from shared import keys
 from shared.broker import Broker
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 

@@ -5,7 +5,7 @@ import signal
 
 from aiohttp import ClientSession
 
-from shared.generations import Submission
+from shared.generation import Submission
 from tests.conftest import StartStack
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local

@@ -9,7 +9,7 @@ from gateway.relay.subscriber import Subscriber
 from shared import events
 from shared.event_log import Entry
 from shared.events import Start, Text
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import ORIGIN, Position
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.dialects.native import frames as native
 from shared import events
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 AT = Position(2, 7)

@@ -12,7 +12,7 @@ from gateway.dialects.openai import response_frames as openai_responses
 from gateway.dialects.openai.response_frames import Behind
 from gateway.dialects.openai.response_object import ResponseObject
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 RESPONSE = ResponseObject(id="resp_x", created_at=1, model="m")

@@ -22,7 +22,7 @@ from gateway.edge.state import OWNER, STATE, State
 from gateway.edge.streams import answer_json, known_model, room_for_stream, stream_headers
 from shared import metrics
 from shared.errors import InvalidRequest, NotFound
-from shared.generations import Generation, Request, Submission
+from shared.generation import Generation, Request, Submission
 from shared.position import Position
 
 

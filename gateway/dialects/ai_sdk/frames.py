@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 name = "ui_message"

@@ -16,7 +16,7 @@ from gateway.edge.streams import answer_json, known_model, owned, stream_headers
 from gateway.relay import ending
 from shared import events
 from shared.errors import InvalidRequest
-from shared.generations import Generation, OnBusy, OnDisconnect, Request, Submission
+from shared.generation import Generation, OnBusy, OnDisconnect, Request, Submission
 from shared.messages import Failure
 from shared.outcome import Outcome
 from shared.position import ORIGIN

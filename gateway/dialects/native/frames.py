@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, now_ms
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 name = "native"

@@ -20,7 +20,7 @@ from gateway.edge.state import OWNER, STATE, State
 from gateway.edge.streams import answer_json, known_model
 from shared.errors import InvalidRequest, ModelNotFound, UnknownModel, failure
 from shared.events import Usage
-from shared.generations import Generation, OnDisconnect, Request, Submission
+from shared.generation import Generation, OnDisconnect, Request, Submission
 from shared.outcome import MadeCall
 
 _Object = dict[str, Any]

@@ -14,7 +14,7 @@ import msgspec
 from gateway.edge.answers import openai_body
 from shared.errors import HeadraceError, WorkerLost, failure
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 name = "openai_chat"

@@ -14,7 +14,7 @@ import msgspec
 from gateway.dialects.openai.response_object import Item, Output, ResponseObject, failed_with, usage_of
 from shared.errors import WorkerLost
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall
-from shared.generations import Generation
+from shared.generation import Generation
 from shared.position import Position
 
 name = "openai_responses"

@@ -17,7 +17,7 @@ from gateway.edge import body as admission
 from gateway.edge.state import OWNER, STATE
 from gateway.edge.streams import owned
 from shared.errors import InvalidRequest, NotFound
-from shared.generations import Generation, Request, Submission
+from shared.generation import Generation, Request, Submission
 from shared.outcome import MadeCall
 
 _Object = dict[str, Any]

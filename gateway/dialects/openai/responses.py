@@ -18,7 +18,7 @@ from gateway.edge.streams import answer_json, room_for_stream, stream_known
 from shared import events
 from shared.errors import InvalidRequest, Unavailable, failure
 from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
-from shared.generations import Generation, Request
+from shared.generation import Generation, Request
 from shared.outcome import MadeCall
 from shared.position import ORIGIN
 

@@ -1,0 +1,112 @@
+"""
+A generation: what is asked for, and its record as it stands.
+
+`queued -> running -> done | failed | cancelled`; terminal is final.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from shared import events
+from shared.events import CancelReason
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+OnBusy = Literal["reject", "interrupt", "queue"]
+OnDisconnect = Literal["continue", "cancel"]
+
+TERMINAL_STATES = frozenset({"done", "failed", "cancelled"})
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the model is to answer, beyond the conversation."""
+
+    #: Messages as OpenAI writes them, for requests that carry their own history.
+    messages: list[dict[str, Any]] = []
+    max_tokens: int | None = None
+    parameters: dict[str, Any] = {}
+    #: What the messages were made of, where a dialect has to show it again.
+    input: list[dict[str, Any]] = []
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation that is asked for."""
+
+    generation_id: str
+    owner: str
+    model: str
+    queue: str
+    dialect: str
+    request: Request
+    #: With a conversation: its id and the user's message.
+    conversation_id: str | None = None
+    message: str = ""
+    #: The generation whose turn, with all that followed, gives way to this one.
+    replaces: str | None = None
+    on_busy: OnBusy = "reject"
+    on_disconnect: OnDisconnect = "continue"
+    idempotency_key: str | None = None
+    #: Equal for equal requests.
+    digest: str = ""
+    #: What the dialect's encoder must know of the request, to write the same frames on any gateway.
+    dialect_options: dict[str, Any] = {}
+
+    def generation(self) -> "Generation":
+        """Its record as it will be once it is created."""
+        return Generation(
+            id=self.generation_id,
+            owner=self.owner,
+            state="queued",
+            model=self.model,
+            queue=self.queue,
+            dialect=self.dialect,
+            on_disconnect=self.on_disconnect,
+            conversation=self.conversation_id,
+            dialect_options=msgspec.json.encode(self.dialect_options).decode(),
+            created_ms=events.now_ms(),
+        )
+
+
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
+    """A record as it stands. Times are milliseconds since the epoch by the broker's clock."""
+
+    id: str
+    owner: str
+    state: State
+    model: str
+    queue: str
+    dialect: str
+    on_disconnect: OnDisconnect = "continue"
+    conversation: str | None = None
+    request: str = "{}"
+    dialect_options: str = "{}"
+    created_ms: int
+    queued_ms: int | None = None
+    started_ms: int | None = None
+    first_token_ms: int | None = None
+    ended_ms: int | None = None
+    attempt: int = 0
+    lost: int = 0
+    cancel: CancelReason | None = None
+    #: Of an ended generation: the whole answer, why it ended, and what it cost.
+    text: str | None = None
+    reasoning: str = ""
+    #: `MadeCall`s as JSON.
+    tool_calls: str = "[]"
+    finish_reason: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    usage: str | None = None
+    position: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is in a terminal state."""
+        return self.state in TERMINAL_STATES
+
+
+def parse(generation_id: str, fields: Mapping[bytes, bytes]) -> Generation:
+    """A record from the fields Redis holds; fields that only scripts need are left out."""
+    known = {name.decode(): value.decode() for name, value in fields.items()}
+    return msgspec.convert({**known, "id": generation_id}, Generation, strict=False)
