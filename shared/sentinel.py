@@ -16,6 +16,8 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.exceptions import RedisError
 
+from shared import redis_private
+
 _SCHEMES = {
     "redis+sentinel": SentinelManagedConnection,
     "rediss+sentinel": SentinelManagedSSLConnection,
@@ -91,7 +93,7 @@ class Sentinels:
             known, self._primary = self._primary, primary
             if known is not None:
                 for connection in list(self._connections):
-                    _break(connection)
+                    redis_private.abort(connection)
         return primary
 
 
@@ -121,12 +123,6 @@ class SentinelPool(BlockingConnectionPool):
 def is_sentinel(url: str) -> bool:
     """Whether *url* names sentinels rather than a broker."""
     return urlsplit(url).scheme in _SCHEMES
-
-
-def _break(connection: Any) -> None:
-    # Closing would first wait for a server that hangs to take what was still to be sent.
-    if connection._writer is not None:
-        connection._writer.transport.abort()
 
 
 def _address(text: str) -> tuple[str, int]:

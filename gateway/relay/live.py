@@ -9,15 +9,14 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import structlog
-from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import Connection
 
 from shared import keys, metrics
 from shared.broker import BROKEN, Broker
 from shared.errors import BrokerUnavailable
+from shared.redis_private import PushReader
 
 logger = structlog.get_logger("gateway.relay.live")
 
@@ -144,16 +143,12 @@ class Live:
             await connection.send_command(command, *group, check_health=False)
 
     async def _receive(self, connection: Connection) -> None:
-        # One await a socket read, not one a message: this loop carries every delta of the process.
-        parser: Any = connection._parser
-        messages = parser._reader
+        reader = PushReader(connection)
         prefix = len(keys.LIVE)
         while True:
-            await parser.read_from_socket()
+            await reader.wait()
             self._read_at = time.monotonic()
-            while (message := messages.gets()) is not NOT_ENOUGH_DATA:
-                if isinstance(message, Exception):
-                    raise message
+            for message in reader.messages():
                 kind = message[0]
                 if kind == b"message":
                     self._deliver(message[1][prefix:].decode(), message[2])
