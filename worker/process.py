@@ -21,8 +21,9 @@ from shared.settings import Settings
 from shared.startup import prepare_process
 from worker.appender import Appender
 from worker.backends.choice import open_backend
+from worker.cancels import Cancels
 from worker.leased_worker import LeasedWorker
-from worker.running import Registry
+from worker.registry import Registry
 from worker.state import Tools
 
 logger = structlog.get_logger("worker.process")
@@ -33,7 +34,8 @@ async def run(settings: Settings) -> None:
     known = models.load(settings.models)
     broker = Broker(settings)
     queue, log = Queue(broker, lease_s=settings.lease_s), EventLog(broker)
-    registry, appender = Registry(broker, queue, settings), Appender(log, settings)
+    cancels, appender = Cancels(broker), Appender(log, settings)
+    registry = Registry(queue, cancels, settings)
     tools = Tools(
         settings=settings,
         broker=broker,
@@ -51,7 +53,7 @@ async def run(settings: Settings) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, lambda: hurry.set() if stop.is_set() else stop.set())
     face = await _face(settings, broker, stop)
-    owned: list[Coroutine[Any, Any, None]] = [appender.run(), registry.keep_leases(), registry.hear_cancels()]
+    owned: list[Coroutine[Any, Any, None]] = [appender.run(), registry.keep_leases(), cancels.hear()]
     tasks: list[asyncio.Task[None]] = [asyncio.create_task(coroutine) for coroutine in owned]
     tasks += [asyncio.create_task(worker.async_run()) for worker in workers]
     stopping = asyncio.create_task(_set(stop))

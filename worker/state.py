@@ -10,7 +10,7 @@ from shared.queue import Queue
 from shared.settings import Settings
 from worker.appender import Appender
 from worker.backends import Backend
-from worker.running import Registry
+from worker.registry import Registry
 
 
 class Tools(msgspec.Struct):
