@@ -7,6 +7,7 @@ from importlib.metadata import version
 import aiohttp_cors
 from aiohttp import web
 
+from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Keyring
 from gateway.edge.middleware import MIDDLEWARES, tell_request_id
 from gateway.edge.state import STATE, State
@@ -49,6 +50,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
             [route.path for route in ROUTES if route.public]
             + [route.resource.canonical for route in shown if route.resource is not None]
         ),
+        error_shapes=ErrorShapes((route.path, route.error_shape) for route in ROUTES),
     )
     cors = aiohttp_cors.setup(app, defaults={origin: _allowed() for origin in settings.origins})
     for route in ROUTES:

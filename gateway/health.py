@@ -3,9 +3,9 @@
 import msgspec
 from aiohttp import web
 
-from gateway.dialects.native.frames import iso
+from gateway.edge.answers import answer_json
 from gateway.edge.state import STATE
-from gateway.edge.streams import answer_json
+from gateway.edge.timestamp import iso
 from shared import metrics, queue
 from shared.errors import BrokerUnavailable, Draining
 from shared.events import now_ms

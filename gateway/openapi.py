@@ -4,16 +4,13 @@ import html
 import inspect
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from gateway.edge.answers import ErrorAnswer, OpenAIErrorAnswer, answer_type
 from gateway.edge.state import STATE
-
-if TYPE_CHECKING:
-    from gateway.routes import Route
+from gateway.route import Route
 
 _TITLES = {200: "OK", 202: "Accepted, not finished", 204: "Nothing to send", 304: "Nothing has changed"}
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -26,11 +23,11 @@ _EVENT = {
 _REF = "#/components/schemas/{name}"
 
 
-def document(routes: "Sequence[Route]", version: str) -> dict[str, Any]:
+def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     """The description as a JSON object."""
-    kinds = {kind for route in routes for kind in (route.body, route.gives) if isinstance(kind, type)}
-    ordered = sorted(kinds - {str}, key=lambda kind: kind.__name__)
-    described = [*ordered, ErrorAnswer, OpenAIErrorAnswer]
+    kinds: set[type] = {route.error_shape.answer for route in routes}
+    kinds |= {kind for route in routes for kind in (route.body, route.gives) if isinstance(kind, type)}
+    described = sorted(kinds - {str}, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(described, ref_template=_REF)
     paths: dict[str, Any] = {}
     for route in routes:
@@ -46,8 +43,8 @@ def document(routes: "Sequence[Route]", version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: "Route") -> dict[str, Any]:
-    error = {"$ref": _REF.format(name=answer_type(route.path).__name__)}
+def _operation(route: Route) -> dict[str, Any]:
+    error = {"$ref": _REF.format(name=route.error_shape.answer.__name__)}
     failed = {
         "description": "An error; `code` says which",
         "content": {"application/json": {"schema": error}},
@@ -77,7 +74,7 @@ def _operation(route: "Route") -> dict[str, Any]:
     return operation
 
 
-def _answer(route: "Route", status: int) -> dict[str, Any]:
+def _answer(route: Route, status: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": _TITLES[status]}
     if status in {204, 304}:
         return answer

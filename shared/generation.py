@@ -5,12 +5,16 @@ A generation: what is asked for, and its record as it stands.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from shared import events
-from shared.events import CancelReason
+from shared.events import CancelReason, Usage
+from shared.messages import Failure
+from shared.outcome import MadeCall
+
+_T = TypeVar("_T")
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 OnBusy = Literal["reject", "interrupt", "queue"]
@@ -104,6 +108,32 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     def ended(self) -> bool:
         """Whether it is in a terminal state."""
         return self.state in TERMINAL_STATES
+
+    @property
+    def asked(self) -> Request:
+        """What the model is to answer, beyond the conversation."""
+        return msgspec.json.decode(self.request, type=Request)
+
+    @property
+    def calls(self) -> list[MadeCall]:
+        """The tool calls of an ended generation."""
+        return msgspec.json.decode(self.tool_calls, type=list[MadeCall])
+
+    @property
+    def spent(self) -> Usage | None:
+        """What an ended generation cost."""
+        return None if self.usage is None else msgspec.json.decode(self.usage, type=Usage)
+
+    @property
+    def failed(self) -> Failure | None:
+        """Why it failed, if it did."""
+        if self.error_code is None:
+            return None
+        return Failure(self.error_code, self.error_message or "")
+
+    def options(self, kind: type[_T]) -> _T:
+        """What its dialect's encoder knows of the request."""
+        return msgspec.json.decode(self.dialect_options, type=kind)
 
 
 def parse(generation_id: str, fields: Mapping[bytes, bytes]) -> Generation:

@@ -1,17 +1,12 @@
-"""
-An error as an answer, in the shape that its address's clients know.
+"""Answers that are no stream: JSON, and errors in the shape that a route's clients know."""
 
-Under `/v1/` that is OpenAI's, elsewhere our own; also for what no route answers.
-"""
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
 
 from shared.errors import HeadraceError
-
-OPENAI_PREFIX = "/v1/"
-
-_OPENAI_TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,55 +26,60 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     error: ErrorBody
 
 
-class OpenAIErrorBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong, as OpenAI says it. `param` names the part of the request at fault."""
+class ErrorShape(NamedTuple):
+    """How a dialect says that something went wrong."""
 
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class OpenAIErrorAnswer(msgspec.Struct, frozen=True):
-    """The body of every answer of 400 and above under `/v1/`."""
-
-    error: OpenAIErrorBody
+    #: The body of every answer of 400 and above.
+    answer: type[msgspec.Struct]
+    #: That body, of an error and the request's id.
+    of: Callable[[HeadraceError, str], msgspec.Struct]
 
 
-def answer_type(path: str) -> type[ErrorAnswer] | type[OpenAIErrorAnswer]:
-    """The body of errors at *path*."""
-    return OpenAIErrorAnswer if path.startswith(OPENAI_PREFIX) else ErrorAnswer
-
-
-def openai_body(error: HeadraceError) -> OpenAIErrorBody:
-    """*error* in OpenAI's shape, for an answer or for a frame."""
-    kind = "server_error" if error.status >= 500 else "invalid_request_error"
-    return OpenAIErrorBody(
-        message=error.message,
-        type=_OPENAI_TYPES.get(error.status, kind),
-        param=error.field,
+def _native(error: HeadraceError, request_id: str) -> ErrorAnswer:
+    body = ErrorBody(
         code=error.code,
+        message=error.message,
+        retryable=error.retryable,
+        field=error.field,
+        request_id=request_id if error.status == 500 else None,
+        detail=error.detail,
     )
+    return ErrorAnswer(body)
 
 
-def render(error: HeadraceError, path: str, request_id: str) -> web.Response:
-    """*error* as the answer to a request for *path*."""
-    answer: ErrorAnswer | OpenAIErrorAnswer
-    if answer_type(path) is OpenAIErrorAnswer:
-        answer = OpenAIErrorAnswer(openai_body(error))
-    else:
-        body = ErrorBody(
-            code=error.code,
-            message=error.message,
-            retryable=error.retryable,
-            field=error.field,
-            request_id=request_id if error.status == 500 else None,
-            detail=error.detail,
-        )
-        answer = ErrorAnswer(body)
-    response = web.Response(
-        body=msgspec.json.encode(answer), status=error.status, content_type="application/json"
-    )
+NATIVE_ERRORS = ErrorShape(ErrorAnswer, _native)
+
+
+class ErrorShapes:
+    """
+    The shape of errors at an address: its route's. Where no route answers, that of the routes which share
+    most of its beginning, so that a client that mistypes an address can read why it failed.
+    """
+
+    def __init__(self, shapes: Iterable[tuple[str, ErrorShape]]) -> None:
+        self._shapes: dict[tuple[str, ...], ErrorShape] = {}
+        for path, shape in shapes:
+            parts = _parts(path)
+            for length in range(1, len(parts) + 1):
+                self._shapes.setdefault(parts[:length], shape)
+
+    def of(self, path: str) -> ErrorShape:
+        """The shape for *path*, a route's or whatever a client asked for."""
+        parts = _parts(path)
+        while parts:
+            if parts in self._shapes:
+                return self._shapes[parts]
+            parts = parts[:-1]
+        return NATIVE_ERRORS
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part)
+
+
+def render(error: HeadraceError, shape: ErrorShape, request_id: str) -> web.Response:
+    """*error* as an answer in *shape*."""
+    response = answer_json(shape.of(error, request_id), error.status)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if error.status == 401:
@@ -88,3 +88,9 @@ def render(error: HeadraceError, path: str, request_id: str) -> web.Response:
         # OpenAI's clients send a request again after any 409, 429 or 5xx, unless told not to.
         response.headers["X-Should-Retry"] = "false"
     return response
+
+
+def answer_json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """*value* as a JSON answer."""
+    body = msgspec.json.encode(value)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")

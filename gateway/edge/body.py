@@ -9,8 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from shared.errors import Gone, InvalidRequest, TooLarge, UnsupportedMediaType
-from shared.position import ORIGIN, Position
+from shared.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
 
@@ -103,24 +102,6 @@ def idempotency_key(request: web.Request) -> str | None:
     return key
 
 
-def resume_position(request: web.Request) -> Position:
-    """Where a reader goes on: `Last-Event-ID`, else `?after=`, else the beginning."""
-    field, value = "Last-Event-ID", request.headers.get("Last-Event-ID")
-    if not value:
-        field, value = "after", request.query.get("after")
-    if not value:
-        return ORIGIN
-    try:
-        return Position.parse(value)
-    except ValueError as error:
-        raise InvalidRequest(f"`{field}` is not a position: {error}.", field=field) from error
-
-
 def digest(request: msgspec.Struct) -> str:
     """Equal for equal requests."""
     return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()[:32]
-
-
-def expired(where: str) -> Gone:
-    """The answer for a log that is no more: where the text is."""
-    return Gone(f"This stream's log has expired; its final text is at {where}.", detail={"location": where})

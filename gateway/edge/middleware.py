@@ -26,25 +26,26 @@ _OF_STATUS: dict[int, type[HeadraceError]] = {
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into an answer of its address's shape."""
+    """Turn whatever a handler raises into an answer in its route's shape."""
     request[ACCEPTED_AT] = time.monotonic()
     request_id = request[REQUEST_ID] = f"req_{uuid.uuid4().hex}"
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
+    shape = request.app[STATE].error_shapes.of(request.path if resource is None else resource.canonical)
     try:
         response = await handler(request)
     except HeadraceError as error:
-        response = render(error, request.path, request_id)
+        response = render(error, shape, request_id)
     except web.HTTPException as error:
         if error.status < 400:
             raise
         known = _OF_STATUS.get(error.status, errors.InvalidRequest if error.status < 500 else errors.Internal)
-        response = render(known(_message(error)), request.path, request_id)
+        response = render(known(_message(error)), shape, request_id)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except Exception:  # the client gets an answer, the log the traceback
         logger.exception("request failed", route=route, request_id=request_id)
-        response = render(errors.Internal(), request.path, request_id)
+        response = render(errors.Internal(), shape, request_id)
     metrics.requests.labels(route, str(response.status)).inc()
     return response
 

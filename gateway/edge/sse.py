@@ -4,14 +4,14 @@ Writing an event stream: headers, frames, heartbeats, the reader that must move,
 Frames as https://html.spec.whatwg.org/multipage/server-sent-events.html has them.
 """
 
+import random
 import time
 
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
 from gateway.edge.state import ACCEPTED_AT, STATE
-from gateway.relay.relay import reconnect_ms
-from gateway.relay.subscriber import Subscriber
+from gateway.relay.feed import Subscriber
 from shared import metrics
 from shared.errors import BrokerRefused, Draining, Gone
 from shared.events import now_ms
@@ -65,3 +65,8 @@ def _cut(request: web.Request) -> None:
     """Close the connection, behind what is written, without the body's end."""
     if request.transport is not None:
         request.transport.close()
+
+
+def reconnect_ms(base_ms: int) -> int:
+    """What a reader that must move is told to wait: spread, so that not all come back at once."""
+    return base_ms // 2 + random.randrange(base_ms + 1)

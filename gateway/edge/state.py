@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Keyring
 from gateway.relay.relay import Relay
 from shared.broker import Broker
@@ -30,6 +31,7 @@ class State(msgspec.Struct):
     #: The API's own description, and the paths that are answered without a key.
     openapi: dict[str, Any]
     public: frozenset[str]
+    error_shapes: ErrorShapes
     draining: bool = False
     #: The task on which every stream depends, once the application has started.
     relaying: "asyncio.Task[None] | None" = None

@@ -6,16 +6,15 @@ Only its owner ever finds it.
 
 from collections.abc import Callable
 
-import msgspec
 from aiohttp import web
 
-from gateway.edge import body as admission
 from gateway.edge import sse
-from gateway.edge.state import OWNER, STATE, State
-from gateway.relay import ending
-from gateway.relay.dialect import Dialect
+from gateway.edge.access import owned, room_for_stream
+from gateway.edge.state import STATE
+from gateway.relay.dialect import Dialect, Encoder
+from gateway.relay.ending import ENDING
 from shared import metrics
-from shared.errors import BrokerUnavailable, NotFound, TooBusy, UnknownModel
+from shared.errors import Gone, InvalidRequest, NotFound
 from shared.generation import Generation, Submission
 from shared.position import ORIGIN, Position
 
@@ -46,11 +45,17 @@ async def stream_new(
 
 
 async def stream_known(
-    request: web.Request, generation: Generation, dialect: Dialect, after: Position, headers: dict[str, str]
+    request: web.Request,
+    generation: Generation,
+    dialect: Dialect,
+    after: Position,
+    headers: dict[str, str],
+    *,
+    encoder: Callable[[Generation], Encoder] | None = None,
 ) -> web.StreamResponse:
-    """Stream *generation* behind *after*."""
+    """Stream *generation* after *after*; its replay is made by *encoder*, if one is given."""
     state = request.app[STATE]
-    async with state.relay.subscribe(generation, dialect, after) as subscriber:
+    async with state.relay.subscribe(generation, dialect, after, encoder=encoder) as subscriber:
         return await sse.stream(
             request, subscriber, headers, model=generation.model, retry_ms=state.settings.retry_ms
         )
@@ -61,7 +66,7 @@ async def resume(
 ) -> web.StreamResponse:
     """Go on with a stream behind `Last-Event-ID` or `?after=`; 204 where nothing follows."""
     state = request.app[STATE]
-    after = admission.resume_position(request)
+    after = resume_position(request)
     room_for_stream(state)
     try:
         generation = await owned(state, request, generation_id)
@@ -72,7 +77,7 @@ async def resume(
         top = await state.log.top(generation.id)
         if top is None:
             metrics.resumes.labels("gone").inc()
-            raise admission.expired(f"/api/chat/{generation.id}")
+            raise expired(f"/api/chat/{generation.id}")
         if after >= top:
             # 204 tells an EventSource to stop connecting.
             metrics.resumes.labels("finished").inc()
@@ -86,42 +91,16 @@ async def await_new(request: web.Request, submission: Submission) -> tuple[Gener
     state = request.app[STATE]
     room_for_stream(state)
     generation = submission.generation()
-    async with state.relay.subscribe(generation, ending, fresh=True) as subscriber:
+    async with state.relay.subscribe(generation, ENDING, fresh=True) as subscriber:
         known_id, new = await state.generations.create(submission)
         if new:
             await subscriber.read()
     if not new:
         known = await owned(state, request, known_id)
         if not known.ended:
-            async with state.relay.subscribe(known, ending) as subscriber:
+            async with state.relay.subscribe(known, ENDING) as subscriber:
                 await subscriber.read()
     return await owned(state, request, known_id), new
-
-
-async def owned(state: State, request: web.Request, generation_id: str) -> Generation:
-    """The generation, if it is the asker's; a stranger's is not found."""
-    generation = await state.generations.load(generation_id)
-    if generation is None and state.relay.settling:
-        raise BrokerUnavailable(retry_after_s=1)
-    if generation is None or generation.owner != request[OWNER]:
-        raise NotFound("There is no generation of that id.", field="generation_id")
-    return generation
-
-
-def known_model(state: State, name: str | None) -> str:
-    """The model of that name, or the default one. Raises `UnknownModel`."""
-    if name is None:
-        return state.models.default
-    if name not in state.models.by_name:
-        known = ", ".join(state.models.by_name)
-        raise UnknownModel(f"No model is named {name[:100]!r}; there is: {known}.", field="model")
-    return name
-
-
-def room_for_stream(state: State) -> None:
-    """Raises `TooBusy` when this process has as many streams open as it may."""
-    if state.relay.open_streams >= state.settings.max_open_streams:
-        raise TooBusy("This gateway has no room for another stream.", retry_after_s=2)
 
 
 def stream_headers(generation: Generation) -> dict[str, str]:
@@ -132,7 +111,19 @@ def stream_headers(generation: Generation) -> dict[str, str]:
     return headers
 
 
-def answer_json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """*value* as a JSON answer."""
-    body = msgspec.json.encode(value)
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+def resume_position(request: web.Request) -> Position:
+    """Where a reader goes on: `Last-Event-ID`, else `?after=`, else the beginning."""
+    field, value = "Last-Event-ID", request.headers.get("Last-Event-ID")
+    if not value:
+        field, value = "after", request.query.get("after")
+    if not value:
+        return ORIGIN
+    try:
+        return Position.parse(value)
+    except ValueError as error:
+        raise InvalidRequest(f"`{field}` is not a position: {error}.", field=field) from error
+
+
+def expired(where: str) -> Gone:
+    """The answer for a log that is no more: where the text is."""
+    return Gone(f"This stream's log has expired; its final text is at {where}.", detail={"location": where})

@@ -1,19 +1,26 @@
 """
-One attached generation in this process: joins replay and live for all its subscribers.
+One attached generation in this process, and its subscribers: joins replay and live for all of them.
 
 Whoever reads the log to its end becomes live in the same step, so nothing falls between. Frames are
 encoded once a dialect. An event that does not follow the last one sends its readers to the log.
 """
 
 import time
+from collections.abc import Callable
 
 from gateway.relay.dialect import Dialect, Encoder
+from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
-from gateway.relay.subscriber import Subscriber
 from shared import events, metrics
+from shared.errors import BrokerUnavailable
 from shared.event_log import Entry, EventLog
+from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall
 from shared.generation import Generation
-from shared.position import Position
+from shared.position import ORIGIN, Position
+
+#: Entries read from a log at a time.
+_PAGE = 500
+_BROKER_RETRY_S = 0.3
 
 
 class Feed:
@@ -56,7 +63,7 @@ class Feed:
             for subscriber in list(subscribers):
                 subscriber.push(frames, position, event)
 
-    def join(self, subscriber: Subscriber, encoder: Encoder, page: list[Entry]) -> None:
+    def join(self, subscriber: "Subscriber", encoder: Encoder, page: list[Entry]) -> None:
         """*subscriber* has read the log to its end: it is live, unless something came meanwhile."""
         if self.position is not None and self.position > subscriber.cursor:
             return
@@ -66,15 +73,17 @@ class Feed:
             # It begins ahead of what was pushed: what lies between reaches the others by the log alone.
             self.heal()
             self.position = subscriber.cursor
-        _, subscribers = self._live.setdefault(subscriber.dialect, (encoder, set()))
-        subscribers.add(subscriber)
+        if subscriber.dialect not in self._live:
+            encoder.go_live()
+            self._live[subscriber.dialect] = encoder, set()
+        self._live[subscriber.dialect][1].add(subscriber)
         subscriber.live = True
 
-    def begin(self, subscriber: Subscriber) -> None:
+    def begin(self, subscriber: "Subscriber") -> None:
         """*subscriber* is live from the very first event on: the log is known to be empty."""
         self.join(subscriber, subscriber.dialect.encoder(self.generation), [])
 
-    def leave_live(self, subscriber: Subscriber) -> None:
+    def leave_live(self, subscriber: "Subscriber") -> None:
         """*subscriber* reads the log from here on, or nothing more."""
         subscriber.live = False
         dialect = subscriber.dialect
@@ -87,4 +96,150 @@ class Feed:
         """Something may have been missed: every live reader goes on from the log."""
         for _, subscribers in list(self._live.values()):
             for subscriber in list(subscribers):
-                subscriber.fall_behind()
+                subscriber.read_log()
+
+
+class Subscriber:
+    """
+    One reader of one generation: live, when the feed pushes to it, or reading the log at its own speed.
+
+    `read` and `end` are for its handler, the rest is the feed's side.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        dialect: Dialect,
+        after: Position,
+        outbox: Outbox,
+        encoder: Callable[[Generation], Encoder] | None = None,
+    ) -> None:
+        self._feed = feed
+        self.dialect = dialect
+        self._encoder = encoder or dialect.encoder
+        self._outbox = outbox
+        #: The last position handed to the reader, and the last one in the outbox.
+        self._written = self._position = after
+        #: Encodes the log for this reader alone; None while it is live.
+        self._replay: Encoder | None = None
+        #: The last position that was replayed.
+        self.cursor = after
+        self._failure: Exception | None = None
+        self._place: int | None = None
+        #: The event that ended the stream, which may still have to be read.
+        self._ended: Event | None = None
+        self.live = False
+        #: Whether anything of the answer has been read.
+        self.answered = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its reader has written everything and waits for more."""
+        return self._outbox.waiting
+
+    @property
+    def idle_since(self) -> float:
+        """When it last had something to write, by the monotonic clock."""
+        return self._outbox.idle_since
+
+    @property
+    def read_ts(self) -> int | None:
+        """When the oldest event of the last read was made, in ms; None for a replay."""
+        return self._outbox.taken_ts
+
+    async def read(self) -> bytes:
+        """
+        The next frames, as soon as there are any; empty after the terminal event.
+
+        Raises `Gone` when the log has expired, and `Draining` when this gateway stops.
+        """
+        while True:
+            if not self._outbox.empty:
+                self._written = self._position
+                return self._outbox.take()
+            if self._failure is not None:
+                raise self._failure
+            if self._ended is not None:
+                return b""
+            if self.live:
+                await self._outbox.wait()
+            else:
+                await self._catch_up()
+
+    def push(self, frames: bytes, position: Position, event: Event) -> None:
+        """The live event at *position*, encoded. Past its bound, the reader is sent to the log."""
+        if not self._outbox.fits(frames):
+            metrics.slow_subscribers.inc()
+            self._outbox.drop()
+            self._position = self._written
+            self.read_log()
+            return
+        self._take(frames, position, event, event.ts)
+        if self._ended is not None:
+            self._feed.leave_live(self)
+        self._outbox.rouse()
+
+    def read_log(self) -> None:
+        """From here on it reads the log, after what it has already."""
+        self._replay = None
+        self._feed.leave_live(self)
+        self._outbox.rouse()
+
+    def say(self, frame: bytes) -> None:
+        """A control frame, for a reader that has nothing else to write."""
+        if frame and self.waiting:
+            self._outbox.put(frame)
+            self._outbox.rouse()
+
+    def say_place(self, place: int) -> None:
+        """Its generation waits at *place* in the queue: news for a reader that has not heard so yet."""
+        if self.waiting and not self.answered and place != self._place:
+            self._place = place
+            self.say(self.dialect.queued(self._feed.generation, place))
+
+    def fail(self, error: Exception) -> None:
+        """End the stream without a terminal event, after what is buffered."""
+        self._failure = error
+        self._feed.leave_live(self)
+        self._outbox.rouse()
+
+    def _take(self, frames: bytes, position: Position, event: Event, ts: int | None = None) -> None:
+        self._position = position
+        self._outbox.put(frames, ts)
+        if isinstance(event, Text | Reasoning | ToolCall):
+            self.answered = True
+        elif isinstance(event, End | Error) or (
+            isinstance(event, Reset) and frames and not self.dialect.says_reset
+        ):
+            self._ended = event
+
+    async def _catch_up(self) -> None:
+        """Read one page of the log; at its end, go live."""
+        if self._replay is None:
+            self._replay = self._encoder(self._feed.generation)
+            self.cursor = self._position if self.dialect.stateless else ORIGIN
+        replay = self._replay
+        async with self._feed.turns.pages:
+            try:
+                page = await self._feed.log.read(self._feed.generation.id, self.cursor, _PAGE)
+                async with self._feed.turns.encoding:
+                    self._hand_over(page, replay)
+                return
+            except BrokerUnavailable:
+                pass
+        # Its connection outlives the broker's absence; heartbeats go on meanwhile.
+        await self._outbox.wait(_BROKER_RETRY_S)
+
+    def _hand_over(self, page: list[Entry], replay: Encoder) -> None:
+        if self._replay is not replay:
+            return
+        for position, raw in page:
+            event = events.decode(raw)
+            frames = replay.encode(position, event)
+            self.cursor = position
+            if position > self._position:
+                self._take(frames, position, event)
+            if self._ended is not None:
+                return
+        if len(page) < _PAGE and self._failure is None:
+            self._feed.join(self, replay, page)

@@ -6,57 +6,34 @@ heartbeat interval, feeds are compared with their logs, so a lost push heals its
 """
 
 import asyncio
-import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
-import structlog
-
-from gateway.relay.dialect import Dialect
-from gateway.relay.feed import Feed
+from gateway.relay.dialect import Dialect, Encoder
+from gateway.relay.feed import Feed, Subscriber
+from gateway.relay.heartbeat import RESTORED_WITHIN_S, Heartbeat
 from gateway.relay.live import Live
+from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
-from gateway.relay.subscriber import Subscriber
-from gateway.relay.vitals import Vitals, read_vitals
-from shared import metrics
 from shared.broker import Broker
-from shared.errors import (
-    BrokerRefused,
-    BrokerUnavailable,
-    Draining,
-    GenerationFailed,
-    Gone,
-    QueueTimeout,
-    WorkerLost,
-)
+from shared.errors import Draining
 from shared.event_log import Entry, EventLog
-from shared.events import Error, now_ms
-from shared.generation import TERMINAL_STATES, Generation
+from shared.generation import Generation
 from shared.generations import Generations
 from shared.position import ORIGIN, Position
 from shared.settings import Settings
-
-logger = structlog.get_logger("gateway.relay.relay")
-
-#: How often feeds are looked at: the resolution of heartbeats and of places in the queue.
-_TICK_S = 0.5
-#: Feeds looked at in one tick; with more of them waiting, each is looked at less often.
-_CHECK_AT_MOST = 500
-#: What a worker needs beyond its lease to see that a record is missing.
-_RESTORED_WITHIN_S = 5.0
 
 
 class Relay:
     """`run` is its task; `subscribe` is for handlers."""
 
     def __init__(self, broker: Broker, generations: Generations, settings: Settings) -> None:
-        self._broker = broker
-        self._generations = generations
         self._settings = settings
         self._log = EventLog(broker)
         self._turns = Turns()
         self._feeds: dict[str, Feed] = {}
+        self._heartbeat = Heartbeat(broker, generations, settings, self._feeds)
         self._live = Live(broker, self._heard, self._subscribed)
         self._draining = False
         #: Subscribers in this process.
@@ -65,7 +42,7 @@ class Relay:
     @property
     def settling(self) -> bool:
         """Whether workers may still be about to write again what a broker lost while it was away."""
-        return self._live.away_within(_RESTORED_WITHIN_S)
+        return self._live.away_within(RESTORED_WITHIN_S)
 
     @property
     def empty(self) -> bool:
@@ -74,12 +51,20 @@ class Relay:
 
     @asynccontextmanager
     async def subscribe(
-        self, generation: Generation, dialect: Dialect, after: Position = ORIGIN, *, fresh: bool = False
+        self,
+        generation: Generation,
+        dialect: Dialect,
+        after: Position = ORIGIN,
+        *,
+        encoder: Callable[[Generation], Encoder] | None = None,
+        fresh: bool = False,
     ) -> AsyncGenerator[Subscriber, None]:
         """
-        Read *generation* behind *after*, in *dialect*, for as long as the block lasts.
+        Read *generation* after *after*, in *dialect*, for as long as the block lasts.
 
-        A *fresh* generation is created within the block: its log is empty and need not be read.
+        Its replay is made by *encoder*, if one is given: one that leaves out what this reader has. A
+        *fresh* generation is created within the block: its log is empty and need not be read.
+        *fresh* generation is created within the block: its log is empty and need not be read.
         Raises `BrokerUnavailable` when the channel cannot be subscribed, `Draining` at the end.
         """
         if self._draining:
@@ -87,7 +72,8 @@ class Relay:
         feed = self._feeds.get(generation.id)
         if feed is None:
             feed = self._feeds[generation.id] = Feed(generation, self._log, self._turns)
-        subscriber = Subscriber(feed, dialect, after, self._settings.subscriber_buffer_bytes)
+        outbox = Outbox(self._settings.subscriber_buffer_bytes)
+        subscriber = Subscriber(feed, dialect, after, outbox, encoder)
         feed.subscribers.add(subscriber)
         self.open_streams += 1
         try:
@@ -107,7 +93,7 @@ class Relay:
         """Follow the live connection and look after silent feeds, for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._live.run())
-            tasks.create_task(self._watch())
+            tasks.create_task(self._heartbeat.run())
 
     def drain(self) -> None:
         """Send readers elsewhere, at their next frame boundary. Those that would not come may read on."""
@@ -130,99 +116,3 @@ class Relay:
         feed = self._feeds.get(generation_id)
         if feed is not None:
             feed.heal()
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            try:
-                await self._check()
-            except BrokerUnavailable:
-                self._beat({}, away=True)
-            except BrokerRefused:
-                # Logged where it happened; one key that is not as it should be must not end all streams.
-                self._beat({})
-
-    async def _check(self) -> None:
-        now = time.monotonic()
-        due = [
-            feed
-            for feed in self._feeds.values()
-            if feed.awaited
-            and (
-                feed.position in (None, ORIGIN)
-                or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
-            )
-        ]
-        due = sorted(due, key=lambda feed: feed.checked_at)[:_CHECK_AT_MOST]
-        seen: dict[Feed, Vitals] = {}
-        if due:
-            generations = [feed.generation for feed in due]
-            found = await read_vitals(self._broker, generations, self._settings.lease_s)
-            seen = dict(zip(due, found, strict=True))
-        for feed, vitals in seen.items():
-            feed.checked_at = now
-            await self._examine(feed, vitals)
-        self._beat(seen)
-
-    async def _examine(self, feed: Feed, vitals: Vitals) -> None:
-        settings = self._settings
-        if vitals.state is None:
-            # Not created yet, or lost by the broker and about to be written again by its worker.
-            feed.missing_since = feed.missing_since or feed.checked_at
-            gone = feed.checked_at - feed.missing_since > settings.lease_s + _RESTORED_WITHIN_S
-        else:
-            feed.missing_since = None
-            gone = vitals.top is None and vitals.state in TERMINAL_STATES
-        if gone:
-            for subscriber in list(feed.subscribers):
-                subscriber.fail(Gone())
-            return
-        if vitals.top is not None and feed.position is not None and vitals.top > feed.position:
-            metrics.gaps_healed.inc()
-            feed.heal()
-        if vitals.orphaned:
-            await self._close(feed.generation, WorkerLost(), 0)
-        if vitals.worker_age_s is not None and vitals.worker_age_s > settings.worker_silence_limit_s:
-            await self._close(
-                feed.generation, WorkerLost(), settings.worker_silence_limit_s - settings.lease_s
-            )
-        if (
-            vitals.place is not None
-            and vitals.queued_s is not None
-            and vitals.queued_s > settings.queue_timeout_s
-        ):
-            await self._close(feed.generation, QueueTimeout(), settings.queue_timeout_s)
-        if vitals.place is not None:
-            for subscriber in feed.subscribers:
-                subscriber.say_place(vitals.place)
-
-    async def _close(self, generation: Generation, why: GenerationFailed, overdue_s: float) -> None:
-        error = Error(ts=now_ms(), code=why.code, message=why.message, retryable=why.retryable)
-        if await self._generations.close(generation.id, error, overdue_s=max(0.001, overdue_s)) == "closed":
-            logger.warning("generation given up", generation=generation.id, code=why.code)
-            metrics.generations_ended.labels(generation.model, "failed").inc()
-            metrics.generation_errors.labels(generation.model, why.code).inc()
-
-    def _beat(self, seen: dict[Feed, Vitals], *, away: bool = False) -> None:
-        """To every reader that was silent for a heartbeat: how old is its worker's last sign of life."""
-        now = time.monotonic()
-        for feed in self._feeds.values():
-            vitals = seen.get(feed)
-            if away:
-                state = "broker=away"
-            elif vitals is not None and vitals.place is not None:
-                state = f"queued={vitals.place}"
-            elif vitals is not None and vitals.worker_age_s is not None:
-                state = f"worker={vitals.worker_age_s:.1f}s"
-            else:
-                state = f"worker={now - feed.heard_at:.1f}s"
-            for subscriber in feed.subscribers:
-                if subscriber.waiting and now - subscriber.idle_since >= self._settings.heartbeat_s:
-                    metrics.heartbeats.inc()
-                    blank = "\n" if subscriber.dialect.bears_empty_frames else ""
-                    subscriber.say(f": hb {state}\n{blank}".encode())
-
-
-def reconnect_ms(base_ms: int) -> int:
-    """What a reader that must move is told to wait: spread, so that not all come back at once."""
-    return base_ms // 2 + random.randrange(base_ms + 1)

@@ -2,7 +2,7 @@
 
 from aiohttp import ClientSession
 
-from gateway.dialects.native import frames as native
+from gateway.dialects.native.frames import NATIVE
 from shared.position import ORIGIN
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -32,13 +32,13 @@ async def test_what_waits_for_a_slow_reader_is_bounded(local: Local, session: Cl
     async with await chat.send(script(length=LENGTH, rate=0, batch=50)) as reader:
         generation = await local.state.generations.load(reader.generation_id)
         assert generation is not None
-        async with local.state.relay.subscribe(generation, native, ORIGIN) as subscriber:
+        async with local.state.relay.subscribe(generation, NATIVE, ORIGIN) as subscriber:
             await subscriber.read()
             most = 0
 
             async def ended() -> bool:
                 nonlocal most
-                most = max(most, subscriber._size)
+                most = max(most, subscriber._outbox.size)
                 return await chat.ended(reader.generation_id)
 
             await eventually(ended, "the generation ends", 20)

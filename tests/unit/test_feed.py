@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
-from gateway.dialects.native import frames as native
-from gateway.relay.feed import Feed
+from gateway.dialects.native.frames import NATIVE
+from gateway.relay.feed import Feed, Subscriber
+from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
-from gateway.relay.subscriber import Subscriber
 from shared import events
 from shared.event_log import Entry
 from shared.events import Start, Text
@@ -20,16 +20,16 @@ def entry(seq: int) -> Entry:
 
 
 async def test_who_begins_further_on_takes_nothing_from_the_others() -> None:
-    """A reader that joins ahead of what was pushed so far sends those behind it to the log."""
+    """A reader that joins ahead of what was pushed so far sends those that it overtakes to the log."""
     generation = Generation(
         id="gen_1", owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
     )
     feed = Feed(generation, cast(Any, None), Turns())
-    behind = Subscriber(feed, native, ORIGIN, 10_000)
+    behind = Subscriber(feed, NATIVE, ORIGIN, Outbox(10_000))
     feed.begin(behind)
     feed.deliver(entry(0))
-    ahead = Subscriber(feed, native, Position(1, 5), 10_000)
-    feed.join(ahead, native.encoder(generation), [])
+    ahead = Subscriber(feed, NATIVE, Position(1, 5), Outbox(10_000))
+    feed.join(ahead, NATIVE.encoder(generation), [])
     assert ahead.live
     assert not behind.live, "1-1 to 1-5 are only in the log for it"
     feed.deliver(entry(6))

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects.native import frames as native
+from gateway.dialects.native.frames import NATIVE
+from gateway.edge.timestamp import iso
 from shared import events
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generation import Generation
@@ -56,7 +58,7 @@ all_events = st.one_of(
 @given(event=all_events, model=text)
 def test_any_event_is_one_block(event: Event, model: str) -> None:
     """No text can break out of its frame; id, type, conversation and time are always there."""
-    frame_id, data = decoded(native.encoder(generation(model=model)).encode(AT, event))
+    frame_id, data = decoded(NATIVE.encoder(generation(model=model)).encode(AT, event))
     assert frame_id == "2-7"
     assert data["type"] == {"text": "chunk"}.get(kind(event), kind(event))
     assert data["conversation_id"] == "c1"
@@ -80,13 +82,13 @@ def kind(event: Event) -> str:
 
 def test_no_conversation() -> None:
     """A generation outside any conversation says null."""
-    _, data = decoded(native.encoder(generation(None)).encode(AT, Text(TS, "a")))
+    _, data = decoded(NATIVE.encoder(generation(None)).encode(AT, Text(TS, "a")))
     assert data["conversation_id"] is None
 
 
 def test_the_fast_chunk_equals_the_plain_frame() -> None:
     """A chunk's prepared bytes are those that its fields would give."""
-    encoder = native.encoder(generation())
+    encoder = native.NativeEncoder(generation())
     fast = encoder.encode(AT, Text(TS, "a", 3))
     assert fast == encoder.frame("id: 2-7\n", "chunk", "a", TS, {"model": "local", "tokens": 3})
 
@@ -110,5 +112,5 @@ def test_usage(estimated: bool, counts: dict[str, bool]) -> None:
 def test_timestamps(ts: list[int]) -> None:
     """Every moment is written to the millisecond, whatever was written before."""
     for moment in ts:
-        written = datetime.fromisoformat(native.iso(moment))
+        written = datetime.fromisoformat(iso(moment))
         assert round(written.timestamp() * 1000) == moment

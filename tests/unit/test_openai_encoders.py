@@ -1,16 +1,18 @@
 """Frames of OpenAI's dialects: they follow from the log alone, whoever encodes it and from where."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.openai import chat_frames as openai_chat
-from gateway.dialects.openai import response_frames as openai_responses
-from gateway.dialects.openai.response_frames import Behind
+from gateway.dialects.openai.chat_frames import ChatEncoder
+from gateway.dialects.openai.response_frames import ResponsesEncoder
 from gateway.dialects.openai.response_object import ResponseObject
+from gateway.relay.dialect import Encoder
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import Position
@@ -58,9 +60,9 @@ logs = st.builds(
 )
 
 
-def encoded(dialect: Any, log: list[Event]) -> list[bytes]:
-    """What *dialect* makes of each event."""
-    encoder = dialect.encoder(GENERATION)
+def encoded(make: Callable[[Generation], Encoder], log: list[Event]) -> list[bytes]:
+    """What the encoder that *make* gives makes of each event."""
+    encoder = make(GENERATION)
     return [encoder.encode(Position(1, seq), event) for seq, event in enumerate(log)]
 
 
@@ -78,19 +80,19 @@ def data_of(frame: bytes) -> Any:
 @given(log=logs)
 def test_numbers_follow_from_the_log(log: list[Event]) -> None:
     """Numbers are dense, and whoever is behind k gets exactly the frames after it."""
-    frames = [f for f in frames_of(b"".join(encoded(openai_responses, log))) if f != b"data: [DONE]"]
+    frames = [f for f in frames_of(b"".join(encoded(ResponsesEncoder, log))) if f != b"data: [DONE]"]
     numbers = [data_of(frame)["sequence_number"] for frame in frames]
     assert numbers == list(range(len(frames)))
     for k in range(len(frames) + 1):
-        rest = frames_of(b"".join(encoded(Behind(k), log)))
+        rest = frames_of(b"".join(encoded(partial(ResponsesEncoder, after=k), log)))
         assert [frame for frame in rest if frame != b"data: [DONE]"] == frames[k + 1 :]
         assert rest[-1] == b"data: [DONE]"
 
 
 @given(log=logs)
 def test_every_item_is_added_filled_and_done(log: list[Event]) -> None:
-    """Behind the last reset, deltas add up to what the items and the final response hold."""
-    frames = frames_of(b"".join(encoded(openai_responses, log)))
+    """After the last reset, deltas add up to what the items and the final response hold."""
+    frames = frames_of(b"".join(encoded(ResponsesEncoder, log)))
     said = [data_of(frame) for frame in frames if frame != b"data: [DONE]"]
     assert all(frame.startswith(b"event: ") for frame in frames if frame != b"data: [DONE]")
     for frame, event in zip([f for f in frames if f != b"data: [DONE]"], said, strict=True):
@@ -122,9 +124,9 @@ def test_every_item_is_added_filled_and_done(log: list[Event]) -> None:
 @given(log=logs)
 def test_chunks_can_be_taken_up_anywhere(log: list[Event]) -> None:
     """An encoder that begins in the middle makes the same chunks; an event's last frame alone has its id."""
-    chunks = encoded(openai_chat, log)
+    chunks = encoded(ChatEncoder, log)
     for seq, event in enumerate(log):
-        assert openai_chat.encoder(GENERATION).encode(Position(1, seq), event) == chunks[seq]
+        assert ChatEncoder(GENERATION).encode(Position(1, seq), event) == chunks[seq]
         frames = frames_of(chunks[seq])
         ids = [frame.startswith(b"id: ") for frame in frames]
         wanted = [False] * (len(frames) - 1) + [not isinstance(event, Reset)]

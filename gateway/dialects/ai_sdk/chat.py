@@ -6,20 +6,21 @@ they are; ours is the list of turns, and which generation answers. A page that g
 stopped anything: only the stop call does.
 """
 
-import uuid
 from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.dialects.ai_sdk import frames as ui_message
+from gateway.dialects.ai_sdk.frames import HEADERS, UI_MESSAGE, Options
 from gateway.dialects.ai_sdk.messages import UIMessage, chat_messages, last_said
-from gateway.dialects.native.chat import Receipt, stop
-from gateway.edge import body as admission
-from gateway.edge import streams as answering
+from gateway.edge import streams
+from gateway.edge.access import known_model, room_for_stream
+from gateway.edge.answers import answer_json
+from gateway.edge.body import checked_id, read_body
+from gateway.edge.cancellation import Receipt, stop
 from gateway.edge.state import OWNER, STATE, State
-from gateway.edge.streams import answer_json, known_model, room_for_stream, stream_headers
+from gateway.edge.submission import submission
 from shared import metrics
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import Generation, Request, Submission
@@ -54,9 +55,8 @@ class UIStopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a chat's messages and stream the answer; what still answers an earlier one is stopped."""
-    body = await admission.read_body(request, UIChatRequest)
-    submission = await _submission(request.app[STATE], request, body)
-    return await answering.stream_new(request, submission, ui_message, _headers)
+    body = await read_body(request, UIChatRequest)
+    return await streams.stream_new(request, await _submission(request, body), UI_MESSAGE, _headers)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
@@ -66,7 +66,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
     `?message_id=` names the reply that was cut: it is replayed although it has ended meanwhile.
     """
     state = request.app[STATE]
-    after = admission.resume_position(request)
+    after = streams.resume_position(request)
     room_for_stream(state)
     under_way = await _answering(state, request)
     generation = under_way[-1] if under_way else await _cut_reply(state, request, after)
@@ -74,7 +74,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
         metrics.resumes.labels("finished").inc()
         return web.Response(status=204)
     metrics.resumes.labels("ok").inc()
-    return await answering.stream_known(request, generation, ui_message, after, _headers(generation))
+    return await streams.stream_known(request, generation, UI_MESSAGE, after, _headers(generation))
 
 
 async def halt(request: web.Request) -> web.StreamResponse:
@@ -82,7 +82,7 @@ async def halt(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     wanted = UIStopRequest()
     if request.can_read_body:
-        wanted = await admission.read_body(request, UIStopRequest)
+        wanted = await read_body(request, UIStopRequest)
     chat_id = request.match_info["chat_id"]
     if await state.conversations.load(request[OWNER], chat_id) is None:
         raise NotFound("There is no chat of that id.", field="chat_id")
@@ -116,7 +116,7 @@ async def _cut_reply(state: State, request: web.Request, after: Position) -> Gen
 
 def _headers(generation: Generation) -> dict[str, str]:
     location = f"/api/ui/chat/{generation.conversation}/stream"
-    return {**stream_headers(generation), **ui_message.HEADERS, "Location": location}
+    return {**streams.stream_headers(generation), **HEADERS, "Location": location}
 
 
 async def _replaced(state: State, owner: str, body: UIChatRequest, said: str) -> str | None:
@@ -136,7 +136,8 @@ async def _replaced(state: State, owner: str, body: UIChatRequest, said: str) ->
     return last or None
 
 
-async def _submission(state: State, request: web.Request, body: UIChatRequest) -> Submission:
+async def _submission(request: web.Request, body: UIChatRequest) -> Submission:
+    state = request.app[STATE]
     known = list(body.messages)
     if body.trigger == "regenerate-message" and known[-1].role == "assistant":
         # The SDK leaves the reply out that is to be replaced; others send it along.
@@ -145,30 +146,25 @@ async def _submission(state: State, request: web.Request, body: UIChatRequest) -
     said = last_said(messages)
     if not known or not any(message["role"] == "user" for message in messages):
         raise InvalidRequest("`messages` has no message of a user.", field="messages")
-    model = known_model(state, body.model)
-    chat_id = admission.checked_id(body.id, "id")
+    chat_id = checked_id(body.id, "id")
     replaces = None
     if body.trigger == "regenerate-message":
         replaces = await _replaced(state, request[OWNER], body, said)
     passed_on = {"tools": body.tools, "tool_choice": body.tool_choice}
     goes_on = known[-1].id if known[-1].role == "assistant" else None
-    return Submission(
-        generation_id=f"gen_{uuid.uuid4().hex}",
-        owner=request[OWNER],
-        model=model,
-        queue=state.models.queue_of(model),
-        dialect=ui_message.name,
-        dialect_options=msgspec.to_builtins(ui_message.Options(message_id=goes_on)),
-        request=Request(
+    return submission(
+        request,
+        body,
+        UI_MESSAGE,
+        model=known_model(state, body.model),
+        asked=Request(
             messages=messages,
             max_tokens=body.max_tokens,
             parameters={name: value for name, value in passed_on.items() if value},
         ),
+        options=Options(message_id=goes_on),
         conversation_id=chat_id,
         message=said,
         replaces=replaces,
         on_busy="interrupt",
-        on_disconnect="continue",
-        idempotency_key=admission.idempotency_key(request),
-        digest=admission.digest(body),
     )

@@ -12,15 +12,10 @@ from typing import Any
 
 import msgspec
 
+from gateway.relay.dialect import Dialect, Encoder
 from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall
 from shared.generation import Generation
 from shared.position import Position
-
-name = "ui_message"
-stateless = False
-comes_back = False
-bears_empty_frames = True
-says_reset = True
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
 
@@ -42,11 +37,6 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     message_id: str | None = None
 
 
-def encoder(generation: Generation) -> "UIMessageEncoder":
-    """Frames for *generation*, from its first event on."""
-    return UIMessageEncoder(generation)
-
-
 def queued(generation: Generation, place: int) -> bytes:
     """A data part that is shown to the page's `onData` and kept in no message."""
     return _frame({"type": "data-queued", "data": {"position": place}, "transient": True}).encode()
@@ -60,11 +50,11 @@ class _Call(msgspec.Struct):
     input: str = ""
 
 
-class UIMessageEncoder:
+class UIMessageEncoder(Encoder):
     """Event -> the chunks it stands for; holds which parts are open."""
 
     def __init__(self, generation: Generation) -> None:
-        options = msgspec.json.decode(generation.dialect_options, type=Options)
+        options = generation.options(Options)
         self._message_id = options.message_id or generation.id
         self._started = False
         #: Of the open part of text or reasoning: its kind, its id, and what its deltas begin with.
@@ -157,3 +147,14 @@ def _available(call: _Call) -> str:
 
 def _frame(chunk: dict[str, Any]) -> str:
     return f"data: {_json(chunk).decode()}\n\n"
+
+
+UI_MESSAGE = Dialect(
+    name="ui_message",
+    encoder=UIMessageEncoder,
+    queued=queued,
+    stateless=False,
+    comes_back=False,
+    bears_empty_frames=True,
+    says_reset=True,
+)

@@ -1,25 +1,25 @@
 """The native API: send a message, resume its stream, stop it, ask how it stands."""
 
-import asyncio
-import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.dialects.native import frames as native
-from gateway.edge import body as admission
-from gateway.edge import streams as answering
-from gateway.edge.state import OWNER, STATE, State
-from gateway.edge.streams import answer_json, known_model, owned, stream_headers
-from gateway.relay import ending
+from gateway.dialects.native.frames import NATIVE
+from gateway.edge import streams
+from gateway.edge.access import known_model, owned
+from gateway.edge.answers import answer_json
+from gateway.edge.body import checked_id, clean_text, read_body
+from gateway.edge.cancellation import stop
+from gateway.edge.state import STATE
+from gateway.edge.submission import new_suffix, submission
 from shared import events
 from shared.errors import InvalidRequest
-from shared.generation import Generation, OnBusy, OnDisconnect, Request, Submission
+from shared.events import Usage
+from shared.generation import OnBusy, OnDisconnect, Request, Submission
 from shared.messages import Failure
 from shared.outcome import Outcome
-from shared.position import ORIGIN
 
 
 class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -47,7 +47,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     position: str | None
     finish_reason: str | None
     error: Failure | None
-    usage: dict[str, Any] | None
+    usage: Usage | None
     attempts: int
     created_ms: int
     started_ms: int | None
@@ -55,29 +55,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     ended_ms: int | None
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a cancel request; `cancelling`: its worker has not answered yet."""
-
-    generation_id: str
-    status: Literal["cancelled", "already_ended", "cancelling"]
-    state: str
-    position: str | None
-    finish_reason: str | None
-    usage: dict[str, Any] | None
-
-
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a message and stream the answer to it."""
-    state = request.app[STATE]
-    body = await admission.read_body(request, ChatRequest)
-    submission = _submission(state, request, body)
-    return await answering.stream_new(request, submission, native, stream_headers)
+    body = await read_body(request, ChatRequest)
+    return await streams.stream_new(request, _submission(request, body), NATIVE, streams.stream_headers)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
     """Go on with a stream behind `Last-Event-ID` or `?after=`."""
     generation_id = request.match_info["generation_id"]
-    return await answering.resume(request, generation_id, native, stream_headers)
+    return await streams.resume(request, generation_id, NATIVE, streams.stream_headers)
 
 
 async def cancel(request: web.Request) -> web.StreamResponse:
@@ -86,32 +73,6 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     generation = await owned(state, request, request.match_info["generation_id"])
     receipt = await stop(state, generation)
     return answer_json(receipt, status=202 if receipt.status == "cancelling" else 200)
-
-
-async def stop(state: State, generation: Generation) -> Receipt:
-    """Cancel *generation* for its owner, and wait for what becomes of it."""
-    outcome: Literal["cancelled", "already_ended", "cancelling"] = "already_ended"
-    if not generation.ended:
-        after = await state.log.top(generation.id)
-        async with state.relay.subscribe(generation, ending, after or ORIGIN) as subscriber:
-            answer = await state.generations.cancel(generation.id, generation.owner, "user")
-            if answer == "pushed":
-                try:
-                    async with asyncio.timeout(state.settings.cancel_wait_s):
-                        await subscriber.read()
-                except TimeoutError:
-                    outcome = "cancelling"
-        generation = await state.generations.load(generation.id) or generation
-        if generation.state == "cancelled":
-            outcome = "cancelled"
-    return Receipt(
-        generation_id=generation.id,
-        status=outcome,
-        state=generation.state,
-        position=generation.position,
-        finish_reason=generation.finish_reason,
-        usage=_usage(generation),
-    )
 
 
 async def status(request: web.Request) -> web.StreamResponse:
@@ -124,7 +85,6 @@ async def status(request: web.Request) -> web.StreamResponse:
         for entry in await state.log.read_all(generation.id):
             written.add(events.decode(entry.event))
             position = str(entry.position)
-    failed = generation.error_code is not None
     answer = Status(
         generation_id=generation.id,
         state=generation.state,
@@ -133,8 +93,8 @@ async def status(request: web.Request) -> web.StreamResponse:
         text=written.text if generation.text is None else generation.text,
         position=position,
         finish_reason=generation.finish_reason,
-        error=Failure(generation.error_code or "", generation.error_message or "") if failed else None,
-        usage=_usage(generation),
+        error=generation.failed,
+        usage=generation.spent,
         attempts=generation.attempt,
         created_ms=generation.created_ms,
         started_ms=generation.started_ms,
@@ -144,34 +104,26 @@ async def status(request: web.Request) -> web.StreamResponse:
     return answer_json(answer)
 
 
-def _submission(state: State, request: web.Request, body: ChatRequest) -> Submission:
+def _submission(request: web.Request, body: ChatRequest) -> Submission:
+    state = request.app[STATE]
     if body.multimodal:
         raise InvalidRequest("`multimodal` is not supported by this server.", field="multimodal")
-    model = known_model(state, body.model)
-    conversation_id = f"conv_{uuid.uuid4().hex}"
+    conversation_id = f"conv_{new_suffix()}"
     if body.conversation_id is not None:
-        conversation_id = admission.checked_id(body.conversation_id, "conversation_id")
-    replaces = None
+        conversation_id = checked_id(body.conversation_id, "conversation_id")
     if body.replaces is not None:
-        replaces = admission.checked_id(body.replaces, "replaces")
+        checked_id(body.replaces, "replaces")
         if body.conversation_id is None:
             raise InvalidRequest("`replaces` needs the `conversation_id` of its turn.", field="replaces")
-    return Submission(
-        generation_id=f"gen_{uuid.uuid4().hex}",
-        owner=request[OWNER],
-        model=model,
-        queue=state.models.queue_of(model),
-        dialect=native.name,
-        request=Request(max_tokens=body.max_tokens),
+    return submission(
+        request,
+        body,
+        NATIVE,
+        model=known_model(state, body.model),
+        asked=Request(max_tokens=body.max_tokens),
         conversation_id=conversation_id,
-        message=admission.clean_text(body.message, "message", state.settings.max_message_chars),
-        replaces=replaces,
+        message=clean_text(body.message, "message", state.settings.max_message_chars),
+        replaces=body.replaces,
         on_busy=body.on_busy,
         on_disconnect=body.on_disconnect,
-        idempotency_key=admission.idempotency_key(request),
-        digest=admission.digest(body),
     )
-
-
-def _usage(generation: Generation) -> dict[str, Any] | None:
-    return msgspec.json.decode(generation.usage) if generation.usage is not None else None

@@ -4,11 +4,13 @@ import msgspec
 from aiohttp import web
 from aiohttp.helpers import ETAG_ANY
 
-from gateway.dialects.native import frames as native
 from gateway.dialects.native import search
-from gateway.edge import body as admission
+from gateway.dialects.native.frames import NATIVE
+from gateway.edge.access import owned, room_for_stream
+from gateway.edge.answers import answer_json
+from gateway.edge.body import clean_text, read_body
 from gateway.edge.state import OWNER, STATE
-from gateway.edge.streams import answer_json, owned, room_for_stream, stream_headers, stream_known
+from gateway.edge.streams import resume_position, stream_headers, stream_known
 from shared.conversations import Conversation
 from shared.errors import InvalidRequest, NotFound
 from shared.messages import Message
@@ -77,8 +79,8 @@ async def detail(request: web.Request) -> web.StreamResponse:
 
 async def rename(request: web.Request) -> web.StreamResponse:
     """Give a conversation another title."""
-    change = await admission.read_body(request, ConversationChange)
-    title = " ".join(admission.clean_text(change.title, "title", _MOST_TITLE_CHARS).split())
+    change = await read_body(request, ConversationChange)
+    title = " ".join(clean_text(change.title, "title", _MOST_TITLE_CHARS).split())
     conversations, owner = request.app[STATE].conversations, request[OWNER]
     conversation_id = request.match_info["conversation_id"]
     if not await conversations.rename(owner, conversation_id, title):
@@ -99,7 +101,7 @@ async def remove(request: web.Request) -> web.StreamResponse:
 
 async def follow(request: web.Request) -> web.StreamResponse:
     """Attach to the generation that answers right now; 204 if none does."""
-    after = admission.resume_position(request)
+    after = resume_position(request)
     conversation = await _owned(request)
     if conversation.active is None:
         return web.Response(status=204)
@@ -108,7 +110,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
         generation = await owned(request.app[STATE], request, conversation.active)
     except NotFound:
         return web.Response(status=204)
-    return await stream_known(request, generation, native, after, stream_headers(generation))
+    return await stream_known(request, generation, NATIVE, after, stream_headers(generation))
 
 
 async def _owned(request: web.Request) -> Conversation:

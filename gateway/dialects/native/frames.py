@@ -4,27 +4,17 @@ The chat protocol's own frames: `id:` is the position, `data:` one JSON object, 
 Stateless: a frame depends on its event alone, so a stream can be taken up at any position.
 """
 
-import time
 from typing import Any
 
 import msgspec
 
+from gateway.edge.timestamp import iso
+from gateway.relay.dialect import Dialect, Encoder
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, now_ms
 from shared.generation import Generation
 from shared.position import Position
 
-name = "native"
-stateless = True
-comes_back = True
-bears_empty_frames = True
-says_reset = True
-
 _json = msgspec.json.Encoder().encode
-
-
-def encoder(generation: Generation) -> "NativeEncoder":
-    """Frames for *generation*."""
-    return NativeEncoder(generation)
 
 
 def queued(generation: Generation, place: int) -> bytes:
@@ -32,7 +22,7 @@ def queued(generation: Generation, place: int) -> bytes:
     return NativeEncoder(generation).frame("", "queued", "", now_ms(), {"position": place})
 
 
-class NativeEncoder:
+class NativeEncoder(Encoder):
     """Event -> `start`, `chunk`, `reasoning`, `tool_call`, `reset`, `end` or `error` frame."""
 
     def __init__(self, generation: Generation) -> None:
@@ -101,14 +91,12 @@ def usage(event: End | Error) -> dict[str, Any]:
     return counts
 
 
-_second = -1
-_stamp = ""
-
-
-def iso(ts: int) -> str:
-    """RFC 3339 with milliseconds, UTC. The part down to the second is kept from call to call."""
-    global _second, _stamp
-    second, ms = divmod(ts, 1000)
-    if second != _second:
-        _second, _stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-    return f"{_stamp}.{ms:03d}Z"
+NATIVE = Dialect(
+    name="native",
+    encoder=NativeEncoder,
+    queued=queued,
+    stateless=True,
+    comes_back=True,
+    bears_empty_frames=True,
+    says_reset=True,
+)

@@ -6,22 +6,22 @@ every field that is not here, and more than one choice.
 """
 
 import time
-import uuid
 from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.dialects.openai import chat_frames as openai_chat
-from gateway.edge import body as admission
-from gateway.edge import streams as answering
-from gateway.edge.state import OWNER, STATE, State
-from gateway.edge.streams import answer_json, known_model
-from shared.errors import InvalidRequest, ModelNotFound, UnknownModel, failure
+from gateway.dialects.openai.chat_frames import CHAT, ID_PREFIX, Options, finish_reason, head, usage
+from gateway.dialects.openai.models import checked_model
+from gateway.edge import streams
+from gateway.edge.answers import answer_json
+from gateway.edge.body import read_body
+from gateway.edge.state import STATE
+from gateway.edge.submission import submission
+from shared.errors import InvalidRequest, failure
 from shared.events import Usage
 from shared.generation import Generation, OnDisconnect, Request, Submission
-from shared.outcome import MadeCall
 
 _Object = dict[str, Any]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -106,12 +106,11 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Answer a chat; with `stream`, as it is written."""
-    state = request.app[STATE]
-    body = await admission.read_body(request, CompletionRequest)
-    submission = _submission(state, request, body)
+    body = await read_body(request, CompletionRequest)
+    wanted = _submission(request, body)
     if body.stream:
-        return await answering.stream_new(request, submission, openai_chat, _headers)
-    generation, new = await answering.await_new(request, submission)
+        return await streams.stream_new(request, wanted, CHAT, _headers)
+    generation, new = await streams.await_new(request, wanted)
     replayed = {} if new else {"Idempotent-Replayed": "true"}
     return answer_json(_completion(generation), headers={**_headers(generation), **replayed})
 
@@ -119,9 +118,9 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def resume(request: web.Request) -> web.StreamResponse:
     """Not OpenAI's: go on with a stream behind `Last-Event-ID` or `?after=`; a chunk's id will do."""
     generation_id = request.match_info["generation_id"]
-    if generation_id.startswith(openai_chat.ID_PREFIX):
-        generation_id = "gen_" + generation_id.removeprefix(openai_chat.ID_PREFIX)
-    return await answering.resume(request, generation_id, openai_chat, _headers)
+    if generation_id.startswith(ID_PREFIX):
+        generation_id = "gen_" + generation_id.removeprefix(ID_PREFIX)
+    return await streams.resume(request, generation_id, CHAT, _headers)
 
 
 def check_messages(messages: list[_Object], field: str) -> None:
@@ -133,20 +132,12 @@ def check_messages(messages: list[_Object], field: str) -> None:
             raise InvalidRequest(f"`{field}[{i}]`: {error}", field=f"{field}[{i}]") from error
 
 
-def checked_model(state: State, name: str | None) -> str:
-    """The model of that name, or the default one. Raises `ModelNotFound`, as OpenAI's clients know it."""
-    try:
-        return known_model(state, name)
-    except UnknownModel as error:
-        raise ModelNotFound(error.message, field="model") from error
-
-
 def _headers(generation: Generation) -> dict[str, str]:
     location = f"/v1/chat/completions/{generation.id}/stream"
     return {"X-Generation-Id": generation.id, "Location": location}
 
 
-def _submission(state: State, request: web.Request, body: CompletionRequest) -> Submission:
+def _submission(request: web.Request, body: CompletionRequest) -> Submission:
     check_messages(body.messages, "messages")
     options = body.stream_options or StreamOptions()
     if body.stream_options is not None and not body.stream:
@@ -158,32 +149,26 @@ def _submission(state: State, request: web.Request, body: CompletionRequest) -> 
     }.items():
         if wanted:
             raise InvalidRequest(f"`{name}` is not supported by this server.", field=name)
-    model = checked_model(state, body.model)
     said = msgspec.to_builtins(body)
-    return Submission(
-        generation_id=f"gen_{uuid.uuid4().hex}",
-        owner=request[OWNER],
-        model=model,
-        queue=state.models.queue_of(model),
-        dialect=openai_chat.name,
-        dialect_options=msgspec.to_builtins(
-            openai_chat.Options(created=int(time.time()), include_usage=bool(options.include_usage))
-        ),
-        request=Request(
+    return submission(
+        request,
+        body,
+        CHAT,
+        model=checked_model(request.app[STATE], body.model),
+        asked=Request(
             messages=body.messages,
             max_tokens=body.max_completion_tokens or body.max_tokens,
             parameters={field: value for field, value in said.items() if field not in _OURS},
         ),
+        options=Options(created=int(time.time()), include_usage=bool(options.include_usage)),
         on_disconnect=body.on_disconnect,
-        idempotency_key=admission.idempotency_key(request),
-        digest=admission.digest(body),
     )
 
 
 def _completion(generation: Generation) -> Completion:
-    if generation.error_code is not None:
-        raise failure(generation.error_code, generation.error_message or "")
-    calls = msgspec.json.decode(generation.tool_calls, type=list[MadeCall])
+    if generation.failed is not None:
+        raise failure(generation.failed.code, generation.failed.message)
+    calls = generation.calls
     message: _Object = {"role": "assistant", "content": generation.text or None, "refusal": None}
     if generation.reasoning:
         message["reasoning_content"] = generation.reasoning
@@ -194,8 +179,12 @@ def _completion(generation: Generation) -> Completion:
         ]
     else:
         message["content"] = generation.text or ""
-    counted = msgspec.json.decode(generation.usage or "{}", type=Usage)
-    reason = openai_chat.finish_reason(generation.finish_reason)
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-    head = openai_chat.head(generation, "chat.completion")
-    return Completion(**head, choices=[choice], usage=openai_chat.usage(counted))
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": finish_reason(generation.finish_reason),
+    }
+    return Completion(
+        **head(generation, "chat.completion"), choices=[choice], usage=usage(generation.spent or Usage())
+    )

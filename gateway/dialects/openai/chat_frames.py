@@ -11,17 +11,12 @@ from typing import Any
 
 import msgspec
 
-from gateway.edge.answers import openai_body
+from gateway.dialects.openai.errors import openai_body
+from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError, WorkerLost, failure
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import Position
-
-name = "openai_chat"
-stateless = True
-comes_back = False
-bears_empty_frames = False
-says_reset = False
 
 #: Before what a generation's own id has behind `gen_`.
 ID_PREFIX = "chatcmpl-"
@@ -40,19 +35,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     include_usage: bool = False
 
 
-def encoder(generation: Generation) -> "ChatEncoder":
-    """Frames for *generation*."""
-    return ChatEncoder(generation)
-
-
-def queued(generation: Generation, place: int) -> bytes:
-    """Nothing: clients take every frame for a chunk."""
-    return b""
-
-
 def head(generation: Generation, kind: str) -> dict[str, Any]:
     """What every chunk, and the whole answer, begins with."""
-    options = msgspec.json.decode(generation.dialect_options, type=Options)
+    options = generation.options(Options)
     return {
         "id": ID_PREFIX + generation.id.removeprefix("gen_"),
         "object": kind,
@@ -78,11 +63,11 @@ def usage(counted: Usage) -> dict[str, Any]:
     return counts
 
 
-class ChatEncoder:
+class ChatEncoder(Encoder):
     """Event -> the chunks it stands for; all that does not change from one to the next is kept ready."""
 
     def __init__(self, generation: Generation) -> None:
-        options = msgspec.json.decode(generation.dialect_options, type=Options)
+        options = generation.options(Options)
         self._include_usage = options.include_usage
         self._head = b"data: " + _json(head(generation, "chat.completion.chunk"))[:-1] + b',"choices":['
         self._delta = self._head + b'{"index":0,"delta":'
@@ -129,3 +114,13 @@ def _piece(event: ToolCall) -> dict[str, Any]:
 
 def _error(error: HeadraceError) -> bytes:
     return b'data: {"error":' + _json(openai_body(error)) + b"}\n\n"
+
+
+CHAT = Dialect(
+    name="openai_chat",
+    encoder=ChatEncoder,
+    stateless=True,
+    comes_back=False,
+    bears_empty_frames=False,
+    says_reset=False,
+)

@@ -5,9 +5,10 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from gateway.dialects.openai.chat import checked_model
-from gateway.edge.state import STATE
-from gateway.edge.streams import answer_json
+from gateway.edge.access import known_model
+from gateway.edge.answers import answer_json
+from gateway.edge.state import STATE, State
+from shared.errors import ModelNotFound, UnknownModel
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
@@ -34,3 +35,11 @@ async def listing(request: web.Request) -> web.StreamResponse:
 async def detail(request: web.Request) -> web.StreamResponse:
     """One model."""
     return answer_json(ModelEntry(checked_model(request.app[STATE], request.match_info["model"])))
+
+
+def checked_model(state: State, name: str | None) -> str:
+    """The model of that name, or the default one. Raises `ModelNotFound`, as OpenAI's clients know it."""
+    try:
+        return known_model(state, name)
+    except UnknownModel as error:
+        raise ModelNotFound(error.message, field="model") from error

@@ -12,59 +12,29 @@ from typing import Any
 import msgspec
 
 from gateway.dialects.openai.response_object import Item, Output, ResponseObject, failed_with, usage_of
+from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import WorkerLost
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall
 from shared.generation import Generation
 from shared.position import Position
-
-name = "openai_responses"
-stateless = False
-comes_back = False
-bears_empty_frames = False
-says_reset = False
 
 _json = msgspec.json.Encoder().encode
 _DONE = b"data: [DONE]\n\n"
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def encoder(generation: Generation) -> "ResponsesEncoder":
-    """Frames for *generation*, from its first event on."""
-    return ResponsesEncoder(generation)
-
-
-def queued(generation: Generation, place: int) -> bytes:
-    """Nothing: a place in the queue is in no log, so it cannot be numbered."""
-    return b""
-
-
-class Behind:
-    """The same dialect for one reader that has all frames up to a number."""
-
-    name, stateless = name, stateless
-    comes_back, bears_empty_frames, says_reset = comes_back, bears_empty_frames, says_reset
-    queued = staticmethod(queued)
-
-    def __init__(self, sequence_number: int) -> None:
-        self._sequence_number = sequence_number
-
-    def encoder(self, generation: Generation) -> "ResponsesEncoder":
-        """As the dialect's own."""
-        return ResponsesEncoder(generation, self._sequence_number)
-
-
-class ResponsesEncoder:
+class ResponsesEncoder(Encoder):
     """Event -> the semantic events it stands for; adds up the response as it goes."""
 
-    def __init__(self, generation: Generation, behind: int = -1) -> None:
+    def __init__(self, generation: Generation, after: int = -1) -> None:
         #: The response as it stands after the last event.
-        self.response = msgspec.json.decode(generation.dialect_options, type=ResponseObject)
-        self._behind = behind
+        self.response = generation.options(ResponseObject)
+        self._after = after
         self._number = -1
         self._begun = False
         self._output = Output(generation.id.removeprefix("gen_"))
         self._open: list[Item] = []
-        #: The open item whose deltas are being written, and what stands behind their numbers.
+        #: The open item whose deltas are being written, and what follows their numbers.
         self._writing: tuple[type[Text | Reasoning], Item] | None = None
         self._delta = self._delta_head = self._delta_end = b""
 
@@ -76,7 +46,7 @@ class ResponsesEncoder:
                 before = self._begin() + self._close("completed") + self._begin_text(type(event))
             self._writing[1].text.append(event.text)  # type: ignore[index]
             self._number += 1
-            if self._number <= self._behind:
+            if self._number <= self._after:
                 return before
             number = b"%d" % self._number
             return before + self._delta_head + number + self._delta + _json(event.text) + self._delta_end
@@ -89,6 +59,10 @@ class ResponsesEncoder:
                 return self._break_off()
             case End() | Error():
                 return self._begin() + self._end(event) + _DONE
+
+    def go_live(self) -> None:
+        """Whoever reads live has all there is."""
+        self._after = -1
 
     def so_far(self) -> ResponseObject:
         """The response with what there is of its answer."""
@@ -197,7 +171,17 @@ class ResponsesEncoder:
 
     def _frame(self, kind: str, facts: dict[str, Any]) -> bytes:
         self._number += 1
-        if self._number <= self._behind:
+        if self._number <= self._after:
             return b""
         data = _json({"type": kind, "sequence_number": self._number, **facts})
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+
+
+RESPONSES = Dialect(
+    name="openai_responses",
+    encoder=ResponsesEncoder,
+    stateless=False,
+    comes_back=False,
+    bears_empty_frames=False,
+    says_reset=False,
+)

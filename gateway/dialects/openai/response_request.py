@@ -1,24 +1,22 @@
 """A request for a response: what it may say, and the generation that it asks for."""
 
 import time
-import uuid
 from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.dialects.openai import response_frames as openai_responses
 from gateway.dialects.openai import response_items
-from gateway.dialects.openai.chat import checked_model
+from gateway.dialects.openai.models import checked_model
+from gateway.dialects.openai.response_frames import RESPONSES
 from gateway.dialects.openai.response_items import FunctionTool
 from gateway.dialects.openai.response_object import ResponseObject
-from gateway.edge import body as admission
-from gateway.edge.state import OWNER, STATE
-from gateway.edge.streams import owned
+from gateway.edge.access import owned
+from gateway.edge.state import STATE
+from gateway.edge.submission import new_suffix, submission
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import Generation, Request, Submission
-from shared.outcome import MadeCall
 
 _Object = dict[str, Any]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -88,7 +86,7 @@ _REPEATED = (
 
 
 async def submission_of(request: web.Request, body: ResponseRequest) -> Submission:
-    """The generation that *body* asks for, behind the turns of the previous response."""
+    """The generation that *body* asks for, after the turns of the previous response."""
     state = request.app[STATE]
     _refuse(body)
     tools, choice = response_items.chat_tools(body.tools or (), body.tool_choice)
@@ -105,26 +103,23 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
     passed_on = {name: getattr(body, name) for name in _PASSED_ON}
     passed_on |= {"tools": tools or None, "tool_choice": choice, **_formats(body)}
     model = checked_model(state, body.model)
-    suffix = uuid.uuid4().hex
-    response = ResponseObject(
-        id=f"resp_{suffix}", created_at=int(time.time()), model=model, **_repeated(body)
-    )
-    return Submission(
-        generation_id=f"gen_{suffix}",
-        owner=request[OWNER],
+    suffix = new_suffix()
+    return submission(
+        request,
+        body,
+        RESPONSES,
         model=model,
-        queue=state.models.queue_of(model),
-        dialect=openai_responses.name,
-        dialect_options=msgspec.to_builtins(response),
-        request=Request(
+        asked=Request(
             messages=messages,
             max_tokens=body.max_output_tokens,
             parameters={name: value for name, value in passed_on.items() if value is not None},
             input=response_items.items_of(body.input or [], suffix),
         ),
+        suffix=suffix,
+        options=ResponseObject(
+            id=f"resp_{suffix}", created_at=int(time.time()), model=model, **_repeated(body)
+        ),
         on_disconnect="continue" if body.background else "cancel",
-        idempotency_key=admission.idempotency_key(request),
-        digest=admission.digest(body),
     )
 
 
@@ -135,9 +130,9 @@ async def stored(request: web.Request, response_id: str, field: str) -> tuple[Ge
         if kind != "resp":
             raise NotFound
         generation = await owned(request.app[STATE], request, f"gen_{suffix}")
-        if generation.dialect != openai_responses.name:
+        if generation.dialect != RESPONSES.name:
             raise NotFound
-        response = msgspec.json.decode(generation.dialect_options, type=ResponseObject)
+        response = generation.options(ResponseObject)
         if not response.store:
             raise NotFound
     except NotFound:
@@ -150,11 +145,8 @@ async def _turns(request: web.Request, response_id: str) -> list[_Object]:
     generation, response = await stored(request, response_id, "previous_response_id")
     if not generation.ended:
         raise InvalidRequest("The previous response has not ended yet.", field="previous_response_id")
-    asked = msgspec.json.decode(generation.request, type=Request).messages
-    calls = [
-        response_items.chat_call(call.id, call.name, call.arguments)
-        for call in msgspec.json.decode(generation.tool_calls, type=list[MadeCall])
-    ]
+    asked = generation.asked.messages
+    calls = [response_items.chat_call(call.id, call.name, call.arguments) for call in generation.calls]
     answer = response_items.assistant_message(generation.text or "", calls)
     return [*(asked if response.instructions is None else asked[1:]), *answer]
 

@@ -1,25 +1,25 @@
 """OpenAI's Responses: make one, come back to it, read on in its stream, stop it, forget it."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
 
-from gateway.dialects.native.chat import stop
-from gateway.dialects.openai import response_frames as openai_responses
-from gateway.dialects.openai.response_frames import Behind
+from gateway.dialects.openai.response_frames import RESPONSES, ResponsesEncoder
 from gateway.dialects.openai.response_object import ResponseObject
 from gateway.dialects.openai.response_request import ResponseRequest, stored, submission_of
-from gateway.edge import body as admission
-from gateway.edge import streams as answering
+from gateway.edge import streams
+from gateway.edge.access import owned, room_for_stream
+from gateway.edge.answers import answer_json
+from gateway.edge.body import read_body
+from gateway.edge.cancellation import stop
 from gateway.edge.state import STATE
-from gateway.edge.streams import answer_json, room_for_stream, stream_known
 from shared import events
 from shared.errors import InvalidRequest, Unavailable, failure
 from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
-from shared.generation import Generation, Request
-from shared.outcome import MadeCall
+from shared.generation import Generation
 from shared.position import ORIGIN
 
 _MOST_ITEMS = 100
@@ -46,17 +46,17 @@ class ItemList(msgspec.Struct, frozen=True, kw_only=True):
 async def create(request: web.Request) -> web.StreamResponse:
     """Make a response: streamed, in the background, or to be waited for."""
     state = request.app[STATE]
-    body = await admission.read_body(request, ResponseRequest)
-    submission = await submission_of(request, body)
+    body = await read_body(request, ResponseRequest)
+    wanted = await submission_of(request, body)
     if body.stream:
-        return await answering.stream_new(request, submission, openai_responses, _headers)
+        return await streams.stream_new(request, wanted, RESPONSES, _headers)
     if body.background:
-        known_id, new = await state.generations.create(submission)
-        generation = submission.generation() if new else await answering.owned(state, request, known_id)
+        known_id, new = await state.generations.create(wanted)
+        generation = wanted.generation() if new else await owned(state, request, known_id)
     else:
-        generation, new = await answering.await_new(request, submission)
-        if generation.error_code is not None:
-            raise failure(generation.error_code, generation.error_message or "")
+        generation, new = await streams.await_new(request, wanted)
+        if generation.failed is not None:
+            raise failure(generation.failed.code, generation.failed.message)
     replayed = {} if new else {"Idempotent-Replayed": "true"}
     response = await _as_it_stands(request, generation)
     return answer_json(response, headers={**_headers(generation), **replayed})
@@ -65,15 +65,17 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def retrieve(request: web.Request) -> web.StreamResponse:
     """How a response stands; with `stream`, its events behind `starting_after`."""
     state = request.app[STATE]
-    streams, behind = _stream_query(request.query)
+    streaming, number = _stream_query(request.query)
     generation, response = await stored(request, request.match_info["response_id"], "response_id")
-    if not streams:
+    if not streaming:
         return answer_json(await _as_it_stands(request, generation))
     room_for_stream(state)
     if generation.ended and await state.log.top(generation.id) is None:
-        raise admission.expired(f"/v1/responses/{response.id}")
-    dialect = openai_responses if behind is None else Behind(behind)
-    return await stream_known(request, generation, dialect, ORIGIN, _headers(generation))
+        raise streams.expired(f"/v1/responses/{response.id}")
+    encoder = None if number is None else partial(ResponsesEncoder, after=number)
+    return await streams.stream_known(
+        request, generation, RESPONSES, ORIGIN, _headers(generation), encoder=encoder
+    )
 
 
 async def cancel(request: web.Request) -> web.StreamResponse:
@@ -106,7 +108,7 @@ async def input_items(request: web.Request) -> web.StreamResponse:
     if order not in {"asc", "desc"}:
         raise InvalidRequest("`order` must be asc or desc.", field="order")
     generation, _ = await stored(request, request.match_info["response_id"], "response_id")
-    items = msgspec.json.decode(generation.request, type=Request).input
+    items = generation.asked.input
     if order == "desc":
         items.reverse()
     if (after := query.get("after")) is not None:
@@ -125,26 +127,26 @@ async def input_items(request: web.Request) -> web.StreamResponse:
 
 
 def _stream_query(query: Mapping[str, str]) -> tuple[bool, int | None]:
-    """Whether events are wanted, and behind which number."""
+    """Whether events are wanted, and after which number."""
     for name in ("include", "include[]", "include_obfuscation"):
         if query.get(name, "false") != "false":
             raise InvalidRequest(f"`{name}` is not supported by this server.", field=name)
-    streams = query.get("stream", "false")
-    if streams not in {"true", "false"}:
+    streaming = query.get("stream", "false")
+    if streaming not in {"true", "false"}:
         raise InvalidRequest("`stream` must be true or false.", field="stream")
-    behind = query.get("starting_after")
-    if behind is None:
-        return streams == "true", None
-    if streams != "true":
+    after = query.get("starting_after")
+    if after is None:
+        return streaming == "true", None
+    if streaming != "true":
         raise InvalidRequest("`starting_after` needs `stream=true`.", field="starting_after")
-    if not behind.isascii() or not behind.isdigit() or len(behind) > 18:
+    if not after.isascii() or not after.isdigit() or len(after) > 18:
         raise InvalidRequest("`starting_after` must be an event's number.", field="starting_after")
-    return True, int(behind)
+    return True, int(after)
 
 
 async def _as_it_stands(request: web.Request, generation: Generation) -> ResponseObject:
     """From its log; from its record once the log has expired."""
-    encoder = openai_responses.encoder(generation)
+    encoder = ResponsesEncoder(generation)
     if generation.state == "queued":
         return encoder.response
     log = await request.app[STATE].log.read_all(generation.id)
@@ -163,12 +165,11 @@ def _told_by(generation: Generation) -> Iterator[Event]:
         yield Reasoning(ts, generation.reasoning)
     if generation.text:
         yield Text(ts, generation.text)
-    for i, call in enumerate(msgspec.json.decode(generation.tool_calls, type=list[MadeCall])):
+    for i, call in enumerate(generation.calls):
         yield ToolCall(ts, i, call.id, call.name, call.arguments)
-    usage = msgspec.json.decode(generation.usage or "{}", type=Usage)
-    if generation.state == "failed":
-        code, message = generation.error_code or "", generation.error_message or ""
-        yield Error(ts=ts, code=code, message=message, usage=usage)
+    usage = generation.spent or Usage()
+    if generation.failed is not None:
+        yield Error(ts=ts, code=generation.failed.code, message=generation.failed.message, usage=usage)
     elif generation.ended:
         yield End(ts=ts, finish_reason=generation.finish_reason or "stop", usage=usage)
 

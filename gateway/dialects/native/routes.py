@@ -1,0 +1,73 @@
+"""The native API."""
+
+from collections.abc import Sequence
+
+from gateway.dialects.native import chat, conversations
+from gateway.edge.cancellation import Receipt
+from gateway.route import IDEMPOTENT, RESUME, STRING, Route
+from shared.conversations import Conversation
+
+_FOUND = (
+    ("query", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),
+    ("query", "q", {"type": "string", "maxLength": 200}),
+)
+_CACHED = (("header", "If-None-Match", STRING),)
+
+ROUTES: Sequence[Route] = (
+    Route(
+        "POST",
+        "/api/chat/stream",
+        chat.send,
+        body=chat.ChatRequest,
+        errors=(400, 401, 404, 409, 413, 415, 422, 429, 503),
+        parameters=IDEMPOTENT,
+    ),
+    Route(
+        "GET",
+        "/api/chat/{generation_id}/stream",
+        chat.resume,
+        statuses=(200, 204),
+        errors=(400, 401, 404, 410, 429, 503),
+        parameters=RESUME,
+    ),
+    Route("POST", "/api/chat/{generation_id}/cancel", chat.cancel, gives=Receipt, statuses=(200, 202)),
+    Route("GET", "/api/chat/{generation_id}", chat.status, gives=chat.Status),
+    Route(
+        "GET",
+        "/api/conversations",
+        conversations.recent,
+        gives=conversations.ConversationList,
+        parameters=_FOUND,
+    ),
+    Route(
+        "GET",
+        "/api/conversations/{conversation_id}",
+        conversations.detail,
+        gives=conversations.ConversationDetail,
+        statuses=(200, 304),
+        parameters=_CACHED,
+    ),
+    Route(
+        "PATCH",
+        "/api/conversations/{conversation_id}",
+        conversations.rename,
+        body=conversations.ConversationChange,
+        gives=Conversation,
+        errors=(400, 401, 404, 413, 415, 503),
+    ),
+    Route(
+        "DELETE",
+        "/api/conversations/{conversation_id}",
+        conversations.remove,
+        statuses=(204,),
+        errors=(400, 401, 404, 503),
+    ),
+    Route(
+        "GET",
+        "/api/conversations/{conversation_id}/stream",
+        conversations.follow,
+        statuses=(200, 204),
+        errors=(400, 401, 404, 429, 503),
+        parameters=RESUME,
+    ),
+)

@@ -1,0 +1,33 @@
+"""What a request may reach: its owner's generations, known models, and a place for another stream."""
+
+from aiohttp import web
+
+from gateway.edge.state import OWNER, State
+from shared.errors import BrokerUnavailable, NotFound, TooBusy, UnknownModel
+from shared.generation import Generation
+
+
+async def owned(state: State, request: web.Request, generation_id: str) -> Generation:
+    """The generation, if it is the asker's; a stranger's is not found."""
+    generation = await state.generations.load(generation_id)
+    if generation is None and state.relay.settling:
+        raise BrokerUnavailable(retry_after_s=1)
+    if generation is None or generation.owner != request[OWNER]:
+        raise NotFound("There is no generation of that id.", field="generation_id")
+    return generation
+
+
+def known_model(state: State, name: str | None) -> str:
+    """The model of that name, or the default one. Raises `UnknownModel`."""
+    if name is None:
+        return state.models.default
+    if name not in state.models.by_name:
+        known = ", ".join(state.models.by_name)
+        raise UnknownModel(f"No model is named {name[:100]!r}; there is: {known}.", field="model")
+    return name
+
+
+def room_for_stream(state: State) -> None:
+    """Raises `TooBusy` when this process has as many streams open as it may."""
+    if state.relay.open_streams >= state.settings.max_open_streams:
+        raise TooBusy("This gateway has no room for another stream.", retry_after_s=2)

@@ -1,0 +1,57 @@
+"""The one place where a request becomes a submission, whatever its dialect."""
+
+import uuid
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from gateway.edge.body import digest, idempotency_key
+from gateway.edge.state import OWNER, STATE
+from gateway.relay.dialect import Dialect
+from shared.generation import OnBusy, OnDisconnect, Request, Submission
+
+
+def new_suffix() -> str:
+    """What makes a new id unlike every other."""
+    return uuid.uuid4().hex
+
+
+def submission(
+    request: web.Request,
+    body: msgspec.Struct,
+    dialect: Dialect,
+    *,
+    model: str,
+    asked: Request,
+    suffix: str | None = None,
+    options: msgspec.Struct | None = None,
+    conversation_id: str | None = None,
+    message: str = "",
+    replaces: str | None = None,
+    on_busy: OnBusy = "reject",
+    on_disconnect: OnDisconnect = "continue",
+) -> Submission:
+    """
+    The generation that *body* asks for, with *request*'s owner and idempotency key.
+
+    *options* is what the dialect's encoder must know of the request, *suffix* what a dialect's own id
+    shares with the generation's. Raises `InvalidRequest` for a key that is none.
+    """
+    said: dict[str, Any] = {} if options is None else msgspec.to_builtins(options)
+    return Submission(
+        generation_id=f"gen_{suffix or new_suffix()}",
+        owner=request[OWNER],
+        model=model,
+        queue=request.app[STATE].models.queue_of(model),
+        dialect=dialect.name,
+        dialect_options=said,
+        request=asked,
+        conversation_id=conversation_id,
+        message=message,
+        replaces=replaces,
+        on_busy=on_busy,
+        on_disconnect=on_disconnect,
+        idempotency_key=idempotency_key(request),
+        digest=digest(body),
+    )

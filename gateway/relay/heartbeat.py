@@ -1,0 +1,134 @@
+"""
+The watch over attached generations: compares silent feeds with their logs, gives up what nobody will ever
+end, and tells silent readers how old their worker's last sign of life is.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from gateway.relay.feed import Feed
+from gateway.relay.vitals import Vitals, read_vitals
+from shared import metrics
+from shared.broker import Broker
+from shared.errors import BrokerRefused, BrokerUnavailable, GenerationFailed, Gone, QueueTimeout, WorkerLost
+from shared.events import Error, now_ms
+from shared.generation import TERMINAL_STATES, Generation
+from shared.generations import Generations
+from shared.position import ORIGIN
+from shared.settings import Settings
+
+logger = structlog.get_logger("gateway.relay.heartbeat")
+
+#: How often feeds are looked at: the resolution of heartbeats and of places in the queue.
+_TICK_S = 0.5
+#: Feeds looked at in one tick; with more of them waiting, each is looked at less often.
+_CHECK_AT_MOST = 500
+#: What a worker needs beyond its lease to see that a record is missing.
+RESTORED_WITHIN_S = 5.0
+
+
+class Heartbeat:
+    """Watches *feeds*; `run` is its task."""
+
+    def __init__(
+        self, broker: Broker, generations: Generations, settings: Settings, feeds: Mapping[str, Feed]
+    ) -> None:
+        self._broker = broker
+        self._generations = generations
+        self._settings = settings
+        self._feeds = feeds
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            try:
+                await self._check()
+            except BrokerUnavailable:
+                self._beat({}, away=True)
+            except BrokerRefused:
+                # Logged where it happened; one key that is not as it should be must not end all streams.
+                self._beat({})
+
+    async def _check(self) -> None:
+        now = time.monotonic()
+        due = [
+            feed
+            for feed in self._feeds.values()
+            if feed.awaited
+            and (
+                feed.position in (None, ORIGIN)
+                or now - max(feed.heard_at, feed.checked_at) >= self._settings.heartbeat_s
+            )
+        ]
+        due = sorted(due, key=lambda feed: feed.checked_at)[:_CHECK_AT_MOST]
+        seen: dict[Feed, Vitals] = {}
+        if due:
+            generations = [feed.generation for feed in due]
+            found = await read_vitals(self._broker, generations, self._settings.lease_s)
+            seen = dict(zip(due, found, strict=True))
+        for feed, vitals in seen.items():
+            feed.checked_at = now
+            await self._examine(feed, vitals)
+        self._beat(seen)
+
+    async def _examine(self, feed: Feed, vitals: Vitals) -> None:
+        settings = self._settings
+        if vitals.state is None:
+            # Not created yet, or lost by the broker and about to be written again by its worker.
+            feed.missing_since = feed.missing_since or feed.checked_at
+            gone = feed.checked_at - feed.missing_since > settings.lease_s + RESTORED_WITHIN_S
+        else:
+            feed.missing_since = None
+            gone = vitals.top is None and vitals.state in TERMINAL_STATES
+        if gone:
+            for subscriber in list(feed.subscribers):
+                subscriber.fail(Gone())
+            return
+        if vitals.top is not None and feed.position is not None and vitals.top > feed.position:
+            metrics.gaps_healed.inc()
+            feed.heal()
+        if vitals.orphaned:
+            await self._close(feed.generation, WorkerLost(), 0)
+        if vitals.worker_age_s is not None and vitals.worker_age_s > settings.worker_silence_limit_s:
+            await self._close(
+                feed.generation, WorkerLost(), settings.worker_silence_limit_s - settings.lease_s
+            )
+        if (
+            vitals.place is not None
+            and vitals.queued_s is not None
+            and vitals.queued_s > settings.queue_timeout_s
+        ):
+            await self._close(feed.generation, QueueTimeout(), settings.queue_timeout_s)
+        if vitals.place is not None:
+            for subscriber in feed.subscribers:
+                subscriber.say_place(vitals.place)
+
+    async def _close(self, generation: Generation, why: GenerationFailed, overdue_s: float) -> None:
+        error = Error(ts=now_ms(), code=why.code, message=why.message, retryable=why.retryable)
+        if await self._generations.close(generation.id, error, overdue_s=max(0.001, overdue_s)) == "closed":
+            logger.warning("generation given up", generation=generation.id, code=why.code)
+            metrics.generations_ended.labels(generation.model, "failed").inc()
+            metrics.generation_errors.labels(generation.model, why.code).inc()
+
+    def _beat(self, seen: dict[Feed, Vitals], *, away: bool = False) -> None:
+        """To every reader that was silent for a heartbeat: how old is its worker's last sign of life."""
+        now = time.monotonic()
+        for feed in self._feeds.values():
+            vitals = seen.get(feed)
+            if away:
+                state = "broker=away"
+            elif vitals is not None and vitals.place is not None:
+                state = f"queued={vitals.place}"
+            elif vitals is not None and vitals.worker_age_s is not None:
+                state = f"worker={vitals.worker_age_s:.1f}s"
+            else:
+                state = f"worker={now - feed.heard_at:.1f}s"
+            for subscriber in feed.subscribers:
+                if subscriber.waiting and now - subscriber.idle_since >= self._settings.heartbeat_s:
+                    metrics.heartbeats.inc()
+                    blank = "\n" if subscriber.dialect.bears_empty_frames else ""
+                    subscriber.say(f": hb {state}\n{blank}".encode())

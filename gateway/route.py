@@ -1,0 +1,35 @@
+"""What a call of the API is: its handler, what it takes and gives, and every status it can answer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aiohttp.typedefs import Handler
+
+from gateway.edge.answers import NATIVE_ERRORS, ErrorShape
+
+#: Place, name and schema of a parameter.
+Parameter = tuple[str, str, Mapping[str, Any]]
+
+STRING: Mapping[str, Any] = {"type": "string"}
+NUMBER: Mapping[str, Any] = {"type": "integer", "minimum": 0}
+#: Where a reader resumes.
+RESUME: Sequence[Parameter] = (("header", "Last-Event-ID", STRING), ("query", "after", STRING))
+IDEMPOTENT: Sequence[Parameter] = (("header", "Idempotency-Key", STRING),)
+
+
+class Route(NamedTuple):
+    """One call."""
+
+    method: str
+    path: str
+    handler: Handler
+    body: type | None = None
+    gives: type | str = "text/event-stream"
+    statuses: Sequence[int] = (200,)
+    errors: Sequence[int] = (400, 401, 404, 503)
+    parameters: Sequence[Parameter] = ()
+    #: It answers as an event stream too, where that is asked for.
+    streams: bool = False
+    #: Answered without an API key.
+    public: bool = False
+    error_shape: ErrorShape = NATIVE_ERRORS
