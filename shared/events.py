@@ -6,9 +6,11 @@ milliseconds since the epoch. Dialects encode from these, so one log serves ever
 """
 
 import time
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import msgspec
+
+from shared.skipped import skipped
 
 
 def now_ms() -> int:
@@ -87,5 +89,38 @@ Terminal = End | Error
 #: Why a generation was stopped before its end.
 CancelReason = Literal["user", "interrupted", "abandoned"]
 
+
+def cancel_reason(word: str) -> CancelReason:
+    """The reason that *word* names. One that this version does not know still stops, as a user would."""
+    if word in get_args(CancelReason):
+        return cast(CancelReason, word)
+    skipped("cancel", word[:40])
+    return "user"
+
+
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Event).decode
+_decode = msgspec.json.Decoder(Event).decode
+
+
+class _Kind(msgspec.Struct):
+    type: str = "none"
+
+
+def decode(raw: bytes) -> Event | None:
+    """
+    An event from a log. None for one that this version does not know or cannot read, which whoever reads
+    the log goes on without; fields that it does not know are left out.
+    """
+    try:
+        event: Event = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        skipped("event", _kind_of(raw, error))
+        return None
+    return event
+
+
+def _kind_of(raw: bytes, error: Exception) -> str:
+    try:
+        return msgspec.json.decode(raw, type=_Kind).type[:40]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return type(error).__name__

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from shared import events
-from shared.events import CancelReason, Usage
+from shared.events import CancelReason, Usage, cancel_reason
 from shared.messages import Failure
 from shared.outcome import MadeCall
 
@@ -139,4 +139,6 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 def parse(generation_id: str, fields: Mapping[bytes, bytes]) -> Generation:
     """A record from the fields Redis holds; fields that only scripts need are left out."""
     known = {name.decode(): value.decode() for name, value in fields.items()}
+    if "cancel" in known:
+        known["cancel"] = cancel_reason(known["cancel"])
     return msgspec.convert({**known, "id": generation_id}, Generation, strict=False)

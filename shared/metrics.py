@@ -91,6 +91,11 @@ redis_failures = Counter("headrace_redis_failures", "Commands that Redis did not
 unreplicated = Counter(
     "headrace_unreplicated", "Times too few replicas confirmed what a gateway or worker had written."
 )
+skipped = Counter(
+    "headrace_skipped",
+    "What a newer version wrote or nobody can read, by kind: event, push, cancel.",
+    ["what"],
+)
 requests = Counter("headrace_http_requests", "HTTP requests answered.", ["route", "status"])
 
 

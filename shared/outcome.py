@@ -38,8 +38,8 @@ class Outcome:
         """The tool calls so far, in order."""
         return [call for _, call in sorted(self._calls.items())]
 
-    def add(self, event: Event) -> None:
-        """Take one more event into account."""
+    def add(self, event: Event | None) -> None:
+        """Take one more event into account; None, which could not be read, adds nothing."""
         match event:
             case events.Start():
                 self.model = event.model

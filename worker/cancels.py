@@ -5,13 +5,12 @@ The cancel channel: who is to stop, pushed the moment somebody asks. What is mis
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import cast
 
 import structlog
 
 from shared import keys
 from shared.broker import BROKEN, Broker
-from shared.events import CancelReason
+from shared.events import CancelReason, cancel_reason
 
 logger = structlog.get_logger("worker.cancels")
 
@@ -65,9 +64,10 @@ class Cancels:
 
     def heard(self, data: bytes) -> None:
         """One push: `<generation id> <reason>`."""
-        generation_id, _, reason = data.decode().partition(" ")
+        generation_id, _, word = data.decode(errors="replace").partition(" ")
+        reason = cancel_reason(word)
         stop = self._stops.get(generation_id)
         if stop is not None:
-            stop(cast(CancelReason, reason))
+            stop(reason)
         else:
-            self._unclaimed.append((generation_id, cast(CancelReason, reason)))
+            self._unclaimed.append((generation_id, reason))

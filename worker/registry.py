@@ -9,13 +9,12 @@ import asyncio
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import cast
 
 import structlog
 
 from shared import metrics
 from shared.errors import BrokerRefused, BrokerUnavailable
-from shared.events import CancelReason
+from shared.events import cancel_reason
 from shared.queue import Queue, Renewed
 from shared.settings import Settings
 from worker.cancels import Cancels
@@ -124,7 +123,7 @@ class Registry:
             if it.writer is not None:
                 it.writer.verify(renewed.log_length)
             if renewed.cancel:
-                it.stop(cast(CancelReason, renewed.cancel))
+                it.stop(cancel_reason(renewed.cancel))
             it.watched(renewed.listeners, self._settings.abandon_grace_s)
 
     async def _answers(self, running: list[Running]) -> list[tuple[Running, Renewed]]:

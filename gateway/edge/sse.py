@@ -13,7 +13,7 @@ from aiohttp.client_exceptions import ClientConnectionResetError
 from gateway.edge.state import ACCEPTED_AT, STATE
 from gateway.relay.feed import Subscriber
 from shared import metrics
-from shared.errors import BrokerRefused, Draining, Gone
+from shared.errors import Draining, Gone, Internal
 from shared.events import now_ms
 
 HEADERS = {
@@ -46,8 +46,8 @@ async def stream(
                         now = time.monotonic()
                         metrics.ttft.labels(model, dialect.name).observe(now - began)
                         began = None
-            except (Draining, Gone, BrokerRefused) as error:
-                if not dialect.comes_back or isinstance(error, BrokerRefused):
+            except (Draining, Gone, Internal) as error:
+                if not dialect.comes_back or isinstance(error, Internal):
                     _cut(request)
                 elif isinstance(error, Draining):
                     wait_ms = reconnect_ms(retry_ms)

@@ -58,6 +58,8 @@ class Feed:
             self.heal()
             return
         event = events.decode(raw)
+        if event is None:
+            return
         for encoder, subscribers in list(self._live.values()):
             frames = encoder.encode(position, event)
             for subscriber in list(subscribers):
@@ -91,6 +93,17 @@ class Feed:
             self._live[dialect][1].discard(subscriber)
             if not self._live[dialect][1]:
                 del self._live[dialect]
+
+    def fail(self, error: Exception) -> None:
+        """End every reader's stream without a terminal event."""
+        for subscriber in list(self.subscribers):
+            subscriber.fail(error)
+
+    def fail_unended(self, error: Exception) -> None:
+        """The log has ended: end the streams of those who are live and have read no end."""
+        for subscriber in list(self.subscribers):
+            if subscriber.live and not subscriber.ended:
+                subscriber.fail(error)
 
     def heal(self) -> None:
         """Something may have been missed: every live reader goes on from the log."""
@@ -136,6 +149,11 @@ class Subscriber:
     def waiting(self) -> bool:
         """Whether its reader has written everything and waits for more."""
         return self._outbox.waiting
+
+    @property
+    def ended(self) -> bool:
+        """Whether the event that ends its stream has come."""
+        return self._ended is not None
 
     @property
     def idle_since(self) -> float:
@@ -235,8 +253,10 @@ class Subscriber:
             return
         for position, raw in page:
             event = events.decode(raw)
-            frames = replay.encode(position, event)
             self.cursor = position
+            if event is None:
+                continue
+            frames = replay.encode(position, event)
             if position > self._position:
                 self._take(frames, position, event)
             if self._ended is not None:

@@ -85,12 +85,13 @@ class Heartbeat:
             feed.missing_since = None
             gone = vitals.top is None and vitals.state in TERMINAL_STATES
         if gone:
-            for subscriber in list(feed.subscribers):
-                subscriber.fail(Gone())
+            feed.fail(Gone())
             return
         if vitals.top is not None and feed.position is not None and vitals.top > feed.position:
             metrics.gaps_healed.inc()
             feed.heal()
+        elif vitals.state in TERMINAL_STATES and vitals.top == feed.position:
+            feed.fail_unended(Gone("The reply has ended with an event that this gateway does not know."))
         if vitals.orphaned:
             await self._close(feed.generation, WorkerLost(), 0)
         if vitals.worker_age_s is not None and vitals.worker_age_s > settings.worker_silence_limit_s:

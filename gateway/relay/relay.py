@@ -10,6 +10,8 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+import structlog
+
 from gateway.relay.dialect import Dialect, Encoder
 from gateway.relay.feed import Feed, Subscriber
 from gateway.relay.heartbeat import RESTORED_WITHIN_S, Heartbeat
@@ -17,12 +19,15 @@ from gateway.relay.live import Live
 from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
 from shared.broker import Broker
-from shared.errors import Draining
+from shared.errors import Draining, Internal
 from shared.event_log import Entry, EventLog
 from shared.generation import Generation
 from shared.generations import Generations
 from shared.position import ORIGIN, Position
 from shared.settings import Settings
+from shared.skipped import skipped
+
+logger = structlog.get_logger("gateway.relay.relay")
 
 
 class Relay:
@@ -108,9 +113,17 @@ class Relay:
         if feed is None:
             return
         feed.heard_at = time.monotonic()
-        for line in payload.split(b"\n"):
-            position, _, event = line.partition(b" ")
-            feed.deliver(Entry(Position.of(position), event))
+        try:
+            for line in payload.split(b"\n"):
+                position, _, event = line.partition(b" ")
+                feed.deliver(Entry(Position.of(position), event))
+        except ValueError:
+            # A line without a position; whatever it was to tell is in the log.
+            skipped("push", "malformed")
+            feed.heal()
+        except Exception:  # a defect met by one generation must not end every stream of the process
+            logger.exception("a generation cannot be relayed", generation=generation_id)
+            feed.fail(Internal())
 
     def _subscribed(self, generation_id: str) -> None:
         feed = self._feeds.get(generation_id)

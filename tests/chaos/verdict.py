@@ -12,8 +12,9 @@ from worker.backends.script import expected_text
 def log_of(redis: Any, generation_id: str) -> list[tuple[Position, events.Event]]:
     """A generation's whole log."""
     return [
-        (Position.of(entry), events.decode(fields[b"e"]))
+        (Position.of(entry), event)
         for entry, fields in redis.xrange(keys.LOG + generation_id)
+        if (event := events.decode(fields[b"e"])) is not None
     ]
 
 

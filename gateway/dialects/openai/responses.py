@@ -151,7 +151,8 @@ async def _as_it_stands(request: web.Request, generation: Generation) -> Respons
         return encoder.response
     log = await request.app[STATE].log.read_all(generation.id)
     for entry in log:
-        encoder.encode(entry.position, events.decode(entry.event))
+        if (event := events.decode(entry.event)) is not None:
+            encoder.encode(entry.position, event)
     if not log:
         for event in _told_by(generation):
             encoder.encode(ORIGIN, event)
