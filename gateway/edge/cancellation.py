@@ -1,6 +1,7 @@
 """Stop: one call for every dialect, answered with what became of the generation."""
 
 import asyncio
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -11,12 +12,14 @@ from shared.events import Usage
 from shared.generation import Generation
 from shared.position import ORIGIN
 
+Outcome = Literal["cancelled", "already_ended", "cancelling"]
+
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a cancel request; `cancelling`: its worker has not answered yet."""
 
     generation_id: str
-    status: Literal["cancelled", "already_ended", "cancelling"]
+    status: Outcome
     state: str
     position: str | None
     finish_reason: str | None
@@ -25,25 +28,26 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 async def stop(state: State, generation: Generation) -> Receipt:
     """Cancel *generation* for its owner, and wait for what becomes of it."""
-    outcome: Literal["cancelled", "already_ended", "cancelling"] = "already_ended"
-    if not generation.ended:
+    was_ended = generation.ended
+    if not was_ended:
         after = await state.log.top(generation.id)
         async with state.relay.subscribe(generation, ENDING, after or ORIGIN) as subscriber:
-            answer = await state.generations.cancel(generation.id, generation.owner, "user")
-            if answer == "pushed":
-                try:
+            if await state.generations.cancel(generation.id, generation.owner, "user") == "pushed":
+                with suppress(TimeoutError):
                     async with asyncio.timeout(state.settings.cancel_wait_s):
-                        await subscriber.read()
-                except TimeoutError:
-                    outcome = "cancelling"
+                        await subscriber.end()
         generation = await state.generations.load(generation.id) or generation
-        if generation.state == "cancelled":
-            outcome = "cancelled"
     return Receipt(
         generation_id=generation.id,
-        status=outcome,
+        status=_outcome(generation, was_ended),
         state=generation.state,
         position=generation.position,
         finish_reason=generation.finish_reason,
         usage=generation.spent,
     )
+
+
+def _outcome(generation: Generation, was_ended: bool) -> Outcome:
+    if not generation.ended:
+        return "cancelling"
+    return "cancelled" if generation.state == "cancelled" and not was_ended else "already_ended"

@@ -14,7 +14,7 @@ from gateway.edge.state import STATE
 from gateway.relay.dialect import Dialect, Encoder
 from gateway.relay.ending import ENDING
 from shared import metrics
-from shared.errors import Gone, InvalidRequest, NotFound
+from shared.errors import Gone, InvalidRequest, NotFound, Unavailable
 from shared.generation import Generation, Submission
 from shared.position import ORIGIN, Position
 
@@ -94,13 +94,15 @@ async def await_new(request: web.Request, submission: Submission) -> tuple[Gener
     async with state.relay.subscribe(generation, ENDING, fresh=True) as subscriber:
         known_id, new = await state.generations.create(submission)
         if new:
-            await subscriber.read()
-    if not new:
+            await subscriber.end()
+    known = await owned(state, request, known_id)
+    if not known.ended:
+        async with state.relay.subscribe(known, ENDING) as subscriber:
+            await subscriber.end()
         known = await owned(state, request, known_id)
-        if not known.ended:
-            async with state.relay.subscribe(known, ENDING) as subscriber:
-                await subscriber.read()
-    return await owned(state, request, known_id), new
+    if not known.ended:
+        raise Unavailable("The answer has ended, but its record does not say so yet.", retry_after_s=1)
+    return known, new
 
 
 def stream_headers(generation: Generation) -> dict[str, str]:

@@ -14,7 +14,7 @@ from gateway.relay.replay_gate import Turns
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
 from shared.event_log import Entry, EventLog
-from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall
+from shared.events import End, Error, Event, Reasoning, Reset, Terminal, Text, ToolCall
 from shared.generation import Generation
 from shared.position import ORIGIN, Position
 
@@ -140,7 +140,7 @@ class Subscriber:
         self._failure: Exception | None = None
         self._place: int | None = None
         #: The event that ended the stream, which may still have to be read.
-        self._ended: Event | None = None
+        self._ended: Terminal | Reset | None = None
         self.live = False
         #: Whether anything of the answer has been read.
         self.answered = False
@@ -183,6 +183,16 @@ class Subscriber:
                 await self._outbox.wait()
             else:
                 await self._catch_up()
+
+    async def end(self) -> Terminal:
+        """
+        Wait for the generation's end, whatever is written meanwhile: nothing else is ever taken for it.
+
+        Raises as `read`. For a dialect that says `reset`, or nothing.
+        """
+        while not isinstance(self._ended, End | Error):
+            await self.read()
+        return self._ended
 
     def push(self, frames: bytes, position: Position, event: Event) -> None:
         """The live event at *position*, encoded. Past its bound, the reader is sent to the log."""
