@@ -12,6 +12,7 @@ HeadraceError
 │   └── ModelNotFound         404
 ├── MethodNotAllowed          405
 ├── Busy                      409
+├── Resumable                 409
 ├── Gone                      410
 ├── TooLarge                  413
 ├── UnsupportedMediaType      415
@@ -111,6 +112,16 @@ class Busy(HeadraceError):
     """The conversation is already being answered."""
 
     code = "busy"
+    status = 409
+
+
+class Resumable(HeadraceError):
+    """
+    This request names an event that its client has read, and no idempotency key that is known. Sending it
+    again would begin another reply: resume the first one with GET at the `Location` its answer had.
+    """
+
+    code = "resumable"
     status = 409
 
 

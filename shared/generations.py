@@ -41,10 +41,7 @@ class Generations:
         answer = await self._broker.run("create", [_creation(submission, self), payload])
         outcome = answer[0].decode()
         if outcome == "known":
-            known_id, _, digest = answer[1].decode().partition(" ")
-            if digest != submission.digest:
-                raise IdempotencyMismatch(field="Idempotency-Key")
-            return known_id, False
+            return _same(answer[1].decode(), submission), False
         if outcome == "busy":
             raise Busy(field="conversation_id", detail={"generation_id": answer[1].decode()})
         if outcome == "no_turn":
@@ -61,6 +58,19 @@ class Generations:
             for generation_id in reversed(answer[1:]):
                 await self.cancel(generation_id.decode(), submission.owner, "interrupted")
         return submission.generation_id, True
+
+    async def known(self, submission: Submission) -> str | None:
+        """
+        The id of the generation that the same submission has begun, by its idempotency key; None where
+        there is none. Raises `IdempotencyMismatch` when the key came with another request.
+        """
+        if submission.idempotency_key is None:
+            return None
+        async with self._broker.watch("known"):
+            raw = await self._broker.redis.get(
+                f"{keys.IDEMPOTENCY}{submission.owner}:{submission.idempotency_key}"
+            )
+        return None if raw is None else _same(raw.decode(), submission)
 
     async def load(self, generation_id: str) -> Generation | None:
         """The record, or None when there is none (any more)."""
@@ -112,6 +122,13 @@ class Generations:
             )
             if answer != b"changed":
                 return cast(Literal["closed", "ended", "held"], answer.decode())
+
+
+def _same(known: str, submission: Submission) -> str:
+    known_id, _, digest = known.partition(" ")
+    if digest != submission.digest:
+        raise IdempotencyMismatch(field="Idempotency-Key")
+    return known_id
 
 
 def _creation(submission: Submission, limits: Any) -> bytes:

@@ -35,8 +35,9 @@ async def stream(
     try:
         await response.prepare(request)
         with metrics.open_streams.labels(dialect.name).track_inprogress():
-            if dialect.bears_empty_frames:
-                await response.write(b"retry: %d\n\n" % retry_ms)
+            # Neither this nor a comment has an empty line after it: clients would read a frame without data.
+            if dialect.hears_retry:
+                await response.write(b"retry: %d\n" % retry_ms)
             try:
                 while data := await subscriber.read():
                     await response.write(data)
@@ -51,9 +52,9 @@ async def stream(
                     _cut(request)
                 elif isinstance(error, Draining):
                     wait_ms = reconnect_ms(retry_ms)
-                    await response.write(b"retry: %d\n: this gateway is going away\n\n" % wait_ms)
+                    await response.write(b"retry: %d\n: this gateway is going away\n" % wait_ms)
                 else:
-                    await response.write(b": the log has expired\n\n")
+                    await response.write(b": the log has expired\n")
         await response.write_eof()
     except (ConnectionResetError, ClientConnectionResetError):
         # The client left; its stream goes on without it, or is abandoned by the worker.

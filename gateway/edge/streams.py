@@ -10,11 +10,11 @@ from aiohttp import web
 
 from gateway.edge import sse
 from gateway.edge.access import owned, room_for_stream
-from gateway.edge.state import STATE
+from gateway.edge.state import STATE, State
 from gateway.relay.dialect import Dialect, Encoder
 from gateway.relay.ending import ENDING
 from shared import metrics
-from shared.errors import Gone, InvalidRequest, NotFound, Unavailable
+from shared.errors import Gone, InvalidRequest, NotFound, Resumable, Unavailable
 from shared.generation import Generation, Submission
 from shared.position import ORIGIN, Position
 
@@ -28,6 +28,8 @@ async def stream_new(
     """Accept *submission* and stream its answer; a repeated one gets the first one's stream."""
     state = request.app[STATE]
     room_for_stream(state)
+    if request.headers.get("Last-Event-ID"):
+        return await _come_again(request, submission, dialect, headers)
     generation = submission.generation()
     async with state.relay.subscribe(generation, dialect, fresh=True) as subscriber:
         known_id, new = await state.generations.create(submission)
@@ -61,6 +63,29 @@ async def stream_known(
         )
 
 
+async def _come_again(
+    request: web.Request, submission: Submission, dialect: Dialect, headers: Headers
+) -> web.StreamResponse:
+    """
+    Some clients reconnect by sending their POST again, with their last id. With its idempotency key that
+    resumes; otherwise it would be a second reply, so it is refused with the place to resume from.
+    """
+    state, after = request.app[STATE], resume_position(request)
+    known_id = await state.generations.known(submission)
+    if known_id is not None:
+        known = await owned(state, request, known_id)
+        replayed = {**headers(known), "Idempotent-Replayed": "true"}
+        if known.ended and await _nothing_follows(state, known, after):
+            return web.Response(status=204, headers=replayed)
+        return await stream_known(request, known, dialect, after, replayed)
+    location = {}
+    if submission.conversation_id is not None:
+        conversation = await state.conversations.load(submission.owner, submission.conversation_id)
+        if conversation is not None and conversation.active is not None:
+            location = {"location": headers(await owned(state, request, conversation.active))["Location"]}
+    raise Resumable(field="Last-Event-ID", detail=location)
+
+
 async def resume(
     request: web.Request, generation_id: str, dialect: Dialect, headers: Headers
 ) -> web.StreamResponse:
@@ -73,17 +98,22 @@ async def resume(
     except NotFound:
         metrics.resumes.labels("not_found").inc()
         raise
-    if generation.ended:
-        top = await state.log.top(generation.id)
-        if top is None:
-            metrics.resumes.labels("gone").inc()
-            raise expired(f"/api/chat/{generation.id}")
-        if after >= top:
-            # 204 tells an EventSource to stop connecting.
-            metrics.resumes.labels("finished").inc()
-            return web.Response(status=204, headers=headers(generation))
+    if generation.ended and await _nothing_follows(state, generation, after):
+        # 204 tells an EventSource to stop connecting.
+        return web.Response(status=204, headers=headers(generation))
     metrics.resumes.labels("ok").inc()
     return await stream_known(request, generation, dialect, after, headers(generation))
+
+
+async def _nothing_follows(state: State, ended: Generation, after: Position) -> bool:
+    """Whether *after* is the end of an ended generation. Raises `Gone` when its log has expired."""
+    top = await state.log.top(ended.id)
+    if top is None:
+        metrics.resumes.labels("gone").inc()
+        raise expired(f"/api/chat/{ended.id}")
+    if after >= top:
+        metrics.resumes.labels("finished").inc()
+    return after >= top
 
 
 async def await_new(request: web.Request, submission: Submission) -> tuple[Generation, bool]:
@@ -113,17 +143,25 @@ def stream_headers(generation: Generation) -> dict[str, str]:
     return headers
 
 
-def resume_position(request: web.Request) -> Position:
-    """Where a reader goes on: `Last-Event-ID`, else `?after=`, else the beginning."""
-    field, value = "Last-Event-ID", request.headers.get("Last-Event-ID")
-    if not value:
-        field, value = "after", request.query.get("after")
-    if not value:
-        return ORIGIN
+def resume_value(request: web.Request) -> tuple[str, str | None]:
+    """Where a reader resumes, as it says: the field's name, and `Last-Event-ID`, else `?after=`."""
+    if value := request.headers.get("Last-Event-ID"):
+        return "Last-Event-ID", value
+    return "after", request.query.get("after") or None
+
+
+def checked_position(field: str, value: str) -> Position:
+    """The position that *value* is. Raises `InvalidRequest` naming *field*."""
     try:
         return Position.parse(value)
     except ValueError as error:
         raise InvalidRequest(f"`{field}` is not a position: {error}.", field=field) from error
+
+
+def resume_position(request: web.Request) -> Position:
+    """Where a reader resumes, else the beginning."""
+    field, value = resume_value(request)
+    return ORIGIN if value is None else checked_position(field, value)
 
 
 def expired(where: str) -> Gone:

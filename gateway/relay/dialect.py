@@ -41,8 +41,7 @@ class Dialect:
     #: any clean end for the answer's: what is cut must look like a broken connection to them, and a
     #: gateway that drains leaves them on until its grace is over.
     comes_back: bool
-    #: Whether clients bear frames without data: `retry:`, and the empty line after a comment. OpenAI's
-    #: Python client reads one as JSON, and fails.
-    bears_empty_frames: bool
+    #: Whether clients heed `retry:`, which says how long to wait before they connect again.
+    hears_retry: bool
     #: Whether it can say that all text so far is void. Where it cannot, what it says of a reset is its end.
     says_reset: bool

@@ -20,6 +20,6 @@ ENDING = Dialect(
     encoder=_Silent,
     stateless=True,
     comes_back=False,
-    bears_empty_frames=False,
+    hears_retry=False,
     says_reset=True,
 )

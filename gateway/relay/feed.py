@@ -81,6 +81,14 @@ class Feed:
         self._live[subscriber.dialect][1].add(subscriber)
         subscriber.live = True
 
+    def heard_too_far(self, heard: Position | None, read: Position) -> None:
+        """
+        The log ends at *read*, as was seen after *heard* had been pushed: what is in no log is not waited
+        for. The broker has lost its tail, which its worker will append again, or nobody ever wrote it.
+        """
+        if heard is not None and heard == self.position and heard > read:
+            self.position = read
+
     def begin(self, subscriber: "Subscriber") -> None:
         """*subscriber* is live from the very first event on: the log is known to be empty."""
         self.join(subscriber, subscriber.dialect.encoder(self.generation), [])
@@ -246,11 +254,13 @@ class Subscriber:
         if self._replay is None:
             self._replay = self._encoder(self._feed.generation)
             self.cursor = self._position if self.dialect.stateless else ORIGIN
-        replay = self._replay
+        replay, cursor, heard = self._replay, self.cursor, self._feed.position
         async with self._feed.turns.pages:
             try:
-                page = await self._feed.log.read(self._feed.generation.id, self.cursor, _PAGE)
+                page = await self._feed.log.read(self._feed.generation.id, cursor, _PAGE)
                 async with self._feed.turns.encoding:
+                    if not page:
+                        self._feed.heard_too_far(heard, cursor)
                     self._hand_over(page, replay)
                 return
             except BrokerUnavailable:

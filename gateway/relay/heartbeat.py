@@ -131,5 +131,4 @@ class Heartbeat:
             for subscriber in feed.subscribers:
                 if subscriber.waiting and now - subscriber.idle_since >= self._settings.heartbeat_s:
                     metrics.heartbeats.inc()
-                    blank = "\n" if subscriber.dialect.bears_empty_frames else ""
-                    subscriber.say(f": hb {state}\n{blank}".encode())
+                    subscriber.say(f": hb {state}\n".encode())

@@ -19,7 +19,7 @@ from gateway.relay.live import Live
 from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
 from shared.broker import Broker
-from shared.errors import Draining, Internal
+from shared.errors import Draining, Internal, InvalidRequest
 from shared.event_log import Entry, EventLog
 from shared.generation import Generation
 from shared.generations import Generations
@@ -28,6 +28,10 @@ from shared.settings import Settings
 from shared.skipped import skipped
 
 logger = structlog.get_logger("gateway.relay.relay")
+
+#: How long a reader may be ahead of its log: what a worker needs to see that the broker has lost a tail.
+_AHEAD_WAIT_S = 2.0
+_AHEAD_POLL_S = 0.25
 
 
 class Relay:
@@ -70,7 +74,8 @@ class Relay:
         Its replay is made by *encoder*, if one is given: one that leaves out what this reader has. A
         *fresh* generation is created within the block: its log is empty and need not be read.
         *fresh* generation is created within the block: its log is empty and need not be read.
-        Raises `BrokerUnavailable` when the channel cannot be subscribed, `Draining` at the end.
+        Raises `BrokerUnavailable` when the channel cannot be subscribed, `Draining` at the end,
+        `InvalidRequest` when *after* is ahead of the log.
         """
         if self._draining:
             raise Draining(retry_after_s=1)
@@ -85,6 +90,8 @@ class Relay:
             await self._live.subscribe(generation.id)
             if fresh:
                 feed.begin(subscriber)
+            elif after != ORIGIN:
+                await self._bound(generation.id, after)
             yield subscriber
         finally:
             self.open_streams -= 1
@@ -93,6 +100,21 @@ class Relay:
             if not feed.subscribers:
                 del self._feeds[generation.id]
                 self._live.unsubscribe(generation.id)
+
+    async def _bound(self, generation_id: str, after: Position) -> None:
+        """
+        Raises `InvalidRequest` for a position that the log has not reached. A broker that lost a log's tail
+        gets it back from the worker, so one that is only just ahead is given that time.
+        """
+        wait_until = time.monotonic() + _AHEAD_WAIT_S
+        while True:
+            top = await self._log.top(generation_id)
+            if top is not None and after <= top:
+                return
+            if time.monotonic() > wait_until:
+                at = "is empty" if top is None else f"is at {top}"
+                raise InvalidRequest(f"{after} is ahead of this stream, which {at}.", field="Last-Event-ID")
+            await asyncio.sleep(_AHEAD_POLL_S)
 
     async def run(self) -> None:
         """Follow the live connection and look after silent feeds, for ever."""

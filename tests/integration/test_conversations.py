@@ -60,7 +60,8 @@ async def test_attach_to_the_active_generation(chat: ChatClient, elsewhere: Chat
             await second.all()
         await first.all()
     assert second.generation_id == first.generation_id
-    assert second.frames == first.frames
+    assert second.ids == [f"{first.generation_id}/{at}" for at in first.ids]
+    assert [frame.data for frame in second.frames] == [frame.data for frame in first.frames]
 
 
 async def test_attach_when_nothing_is_active(chat: ChatClient) -> None:

@@ -89,7 +89,7 @@ async def test_a_draining_gateway_sends_readers_elsewhere(
         await reader.all()
         assert len(reader.retries) == 2
         assert 500 <= reader.retries[1] <= 1500
-        assert reader.raw.endswith(b"\n\n")
+        assert reader.raw.endswith(b": this gateway is going away\n")
         assert {frame.type for frame in reader.frames} == {"start", "chunk"}
     assert await draining.ended() == 0
     for reader in readers:

@@ -76,9 +76,9 @@ async def test_a_stream_is_never_cached_or_buffered(chat: ChatClient) -> None:
 
 
 async def test_a_stream_begins_with_retry(chat: ChatClient) -> None:
-    """The first thing said is how long to wait before reconnecting."""
+    """The first frame says how long to wait before reconnecting; no frame is without data."""
     reader = await chat.ask()
-    assert reader.raw.startswith(b"retry: 1000\n\nid: 1-0\ndata: {")
+    assert reader.raw.startswith(b"retry: 1000\nid: 1-0\ndata: {")
 
 
 async def test_a_conversation_is_made_up_where_none_is_named(chat: ChatClient) -> None:

@@ -30,6 +30,9 @@ class Reader:
     def __init__(self, response: ClientResponse) -> None:
         self._response = response
         self._buffer = b""
+        #: Of the frame whose empty line has not come.
+        self._id: str | None = None
+        self._data: list[str] = []
         #: All bytes as they came.
         self.raw = b""
         #: Those of the log that were asked for; what came with them in one read waits. A place in the
@@ -126,28 +129,29 @@ class Reader:
     async def _more(self) -> bool:
         data = await self._response.content.readany()
         self.raw += data
-        *blocks, self._buffer = (self._buffer + data).split(b"\n\n")
-        for block in blocks:
-            self._take(block.decode())
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._line(line.decode())
         return bool(data)
 
-    def _take(self, block: str) -> None:
-        frame_id, data = None, []
-        for line in block.split("\n"):
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if not name:
-                self.comments.append(value)
-            elif name == "id":
-                frame_id = value
-            elif name == "retry":
-                self.retries.append(int(value))
-            elif name == "data":
-                data.append(value)
-            else:
-                raise AssertionError(f"no frame has a line like {line!r}")
-        if data:
-            self._waiting.append(Frame(frame_id, json.loads("\n".join(data))))
+    def _line(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if not line:
+            assert self._data, "a frame without data"
+            self._waiting.append(Frame(self._id, json.loads("\n".join(self._data))))
+            self._id = None
+            self._data.clear()
+        elif not name:
+            self.comments.append(value)
+        elif name == "id":
+            self._id = value
+        elif name == "retry":
+            self.retries.append(int(value))
+        elif name == "data":
+            self._data.append(value)
+        else:
+            raise AssertionError(f"no frame has a line like {line!r}")
 
 
 def text_of(frames: list[Frame]) -> str:

@@ -155,6 +155,6 @@ UI_MESSAGE = Dialect(
     queued=queued,
     stateless=False,
     comes_back=False,
-    bears_empty_frames=True,
+    hears_retry=True,
     says_reset=True,
 )

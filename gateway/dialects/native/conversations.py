@@ -5,15 +5,17 @@ from aiohttp import web
 from aiohttp.helpers import ETAG_ANY
 
 from gateway.dialects.native import search
-from gateway.dialects.native.frames import NATIVE
+from gateway.dialects.native.frames import CONVERSATION, OF_GENERATION
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.body import clean_text, read_body
-from gateway.edge.state import OWNER, STATE
-from gateway.edge.streams import resume_position, stream_headers, stream_known
+from gateway.edge.state import OWNER, STATE, State
+from gateway.edge.streams import checked_position, expired, resume_value, stream_headers, stream_known
 from shared.conversations import Conversation
 from shared.errors import InvalidRequest, NotFound
+from shared.generation import Generation
 from shared.messages import Message
+from shared.position import ORIGIN, Position
 
 _MOST = 200
 _MOST_QUERY_CHARS = 200
@@ -100,17 +102,59 @@ async def remove(request: web.Request) -> web.StreamResponse:
 
 
 async def follow(request: web.Request) -> web.StreamResponse:
-    """Attach to the generation that answers right now; 204 if none does."""
-    after = resume_position(request)
+    """
+    Attach to the generation that answers right now; 204 if none does.
+
+    The last id of a reader that comes back names a generation: what it has not read of that comes first.
+    """
+    state = request.app[STATE]
+    named, after = _last_read(request)
     conversation = await _owned(request)
-    if conversation.active is None:
+    room_for_stream(state)
+    known = await _of(request, conversation.id, named)
+    if known is not None and await _has_more(state, known, after):
+        return await stream_known(request, known, CONVERSATION, after, stream_headers(known))
+    if conversation.active == named:
         return web.Response(status=204)
-    room_for_stream(request.app[STATE])
+    active = await _of(request, conversation.id, conversation.active)
+    if active is None:
+        return web.Response(status=204)
+    return await stream_known(request, active, CONVERSATION, ORIGIN, stream_headers(active))
+
+
+def _last_read(request: web.Request) -> tuple[str | None, Position]:
+    """The generation and the position that a reader has read last."""
+    field, value = resume_value(request)
+    if value is None:
+        return None, ORIGIN
+    generation_id, slash, position = value.partition(OF_GENERATION)
+    if not slash or not generation_id:
+        raise InvalidRequest(
+            f"`{field}` must name its generation here, as this stream's ids do: gen_…{OF_GENERATION}1-57.",
+            field=field,
+        )
+    return generation_id, checked_position(field, position)
+
+
+async def _of(request: web.Request, conversation_id: str, generation_id: str | None) -> Generation | None:
+    """The generation of that id, if it is the asker's and answers this conversation."""
+    if generation_id is None:
+        return None
     try:
-        generation = await owned(request.app[STATE], request, conversation.active)
+        generation = await owned(request.app[STATE], request, generation_id)
     except NotFound:
-        return web.Response(status=204)
-    return await stream_known(request, generation, NATIVE, after, stream_headers(generation))
+        return None
+    return generation if generation.conversation == conversation_id else None
+
+
+async def _has_more(state: State, generation: Generation, after: Position) -> bool:
+    """Whether something follows *after*. Raises `Gone` for what can no longer be read."""
+    if not generation.ended:
+        return True
+    top = await state.log.top(generation.id)
+    if top is None and (generation.position is None or after < Position.parse(generation.position)):
+        raise expired(f"/api/chat/{generation.id}")
+    return top is not None and after < top
 
 
 async def _owned(request: web.Request) -> Conversation:

@@ -4,6 +4,7 @@ The chat protocol's own frames: `id:` is the position, `data:` one JSON object, 
 Stateless: a frame depends on its event alone, so a stream can be taken up at any position.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,6 +14,9 @@ from gateway.relay.dialect import Dialect, Encoder
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, now_ms
 from shared.generation import Generation
 from shared.position import Position
+
+#: Between a generation's id and a position of it.
+OF_GENERATION = "/"
 
 _json = msgspec.json.Encoder().encode
 
@@ -25,7 +29,8 @@ def queued(generation: Generation, place: int) -> bytes:
 class NativeEncoder(Encoder):
     """Event -> `start`, `chunk`, `reasoning`, `tool_call`, `reset`, `end` or `error` frame."""
 
-    def __init__(self, generation: Generation) -> None:
+    def __init__(self, generation: Generation, id_prefix: str = "") -> None:
+        self._id_prefix = id_prefix
         self._model = generation.model
         conversation = _json(generation.conversation).decode()
         #: Everything of a chunk that does not change from one to the next.
@@ -35,7 +40,7 @@ class NativeEncoder(Encoder):
 
     def encode(self, position: Position, event: Event) -> bytes:
         """One frame an event."""
-        at = f"id: {position[0]}-{position[1]}\n"
+        at = f"id: {self._id_prefix}{position[0]}-{position[1]}\n"
         match event:
             case Text():
                 content = _json(event.text).decode()
@@ -97,6 +102,12 @@ NATIVE = Dialect(
     queued=queued,
     stateless=True,
     comes_back=True,
-    bears_empty_frames=True,
+    hears_retry=True,
     says_reset=True,
+)
+
+#: The stream of whatever answers a conversation: its ids say whose events they are, so that a plain
+#: `EventSource` which goes on into the next reply takes none of its events for read.
+CONVERSATION = replace(
+    NATIVE, encoder=lambda generation: NativeEncoder(generation, f"{generation.id}{OF_GENERATION}")
 )

@@ -121,6 +121,6 @@ CHAT = Dialect(
     encoder=ChatEncoder,
     stateless=True,
     comes_back=False,
-    bears_empty_frames=False,
+    hears_retry=False,
     says_reset=False,
 )

@@ -182,6 +182,6 @@ RESPONSES = Dialect(
     encoder=ResponsesEncoder,
     stateless=False,
     comes_back=False,
-    bears_empty_frames=False,
+    hears_retry=False,
     says_reset=False,
 )
