@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.up.child import Leash
+from deploy.up.guard import Leash
 
 _INSTALL_TIMEOUT_S = 300.0
 #: Lines of its output that a failure shows, of its beginning and of its end.

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
+
+from deploy.up.guard import Leash
 
 #: A child that dies again and again is started at once, then after 0.2 s, 0.4 s, … 5 s.
 _BACKOFF_S = 0.2
@@ -28,41 +30,6 @@ Say = Callable[[str], None]
 
 class StartFailed(Exception):
     """A child ended, or kept silent, before it was ready."""
-
-
-class Leash:
-    """The process that ends our children if we are killed; see `deploy/up/leash.py`."""
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            # Isolated and without site: it needs nothing of ours, and starts in a blink.
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-        self._process.wait()
-
-    def hold(self, pid: int) -> None:
-        """End *pid*'s group when we vanish."""
-        self._tell(f"+{pid}\n")
-
-    def let_go(self, pid: int) -> None:
-        """*pid* has ended; its number may soon be somebody else's."""
-        self._tell(f"-{pid}\n")
-
-    def _tell(self, line: str) -> None:
-        if self._process.stdin is None:
-            return
-        # A leash that was killed guards nothing more; that is no reason to end what works.
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
 
 
 class Child:

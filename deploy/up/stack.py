@@ -18,8 +18,9 @@ from rich.console import Console
 
 from deploy.up import llama, ports, valkey
 from deploy.up import models_file as catalogue
-from deploy.up.child import Child, Leash, Say
+from deploy.up.child import Child, Say
 from deploy.up.data_directory import DataDirectory
+from deploy.up.guard import Leash
 from deploy.up.options import CannotStart, Options
 from deploy.up.progress import assembling
 from shared.settings import Settings

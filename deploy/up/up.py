@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import aiohttp
 
-from deploy.up.child import Leash
 from deploy.up.data_directory import DataDirectory
+from deploy.up.guard import Leash
 from deploy.up.options import Options
 from deploy.up.stack import Stack
 from shared.settings import Settings
