@@ -68,12 +68,12 @@ def up(
     page
         Build the chat page first where its sources have changed.
     """
-    from deploy.page import page as web
-    from deploy.up import up as local
+    from deploy.page.page import refresh
     from deploy.up.child import StartFailed
     from deploy.up.data_directory import DataDirectoryInUse
     from deploy.up.options import CannotStart, Options
     from deploy.up.ports import PortTaken
+    from deploy.up.up import run, say
 
     settings = _settings(host=host, port=port)
     try:
@@ -93,8 +93,8 @@ def up(
         options.check()
         if page:
             # Here, where Ctrl-C still is an exception: it ends the build and us.
-            web.refresh(local.say)
-        asyncio.run(local.up(options, settings))
+            refresh(say)
+        asyncio.run(run(options, settings))
     except KeyboardInterrupt:
         sys.exit(130)
     except (CannotStart, StartFailed, DataDirectoryInUse, PortTaken, ValueError, OSError) as error:
@@ -104,11 +104,11 @@ def up(
 @app.command
 def build() -> None:
     """Build the chat page where its sources have changed; `headrace up` does so by itself."""
-    from deploy.page import page as web
+    from deploy.page import page
 
     try:
-        web.build(partial(print, flush=True))
-    except (web.BuildFailed, web.Unsafe) as error:
+        page.build(partial(print, flush=True))
+    except (page.BuildFailed, page.Unsafe) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

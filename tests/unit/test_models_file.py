@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.up import llama
-from deploy.up import models_file as catalogue
+from deploy.up import llama, models_file
 from deploy.up.options import CannotStart, Options
 from shared import models
 
@@ -19,8 +18,8 @@ def options(**given: object) -> Options:
 def test_upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """An upstream becomes one model of the same name, and the default, whatever it is called."""
     monkeypatch.setenv("A_KEY", "secret")
-    text = catalogue.for_upstream("http://host:1/v1", name, "A_KEY")
-    known = catalogue.write(tmp_path / "models.toml", text)
+    text = models_file.for_upstream("http://host:1/v1", name, "A_KEY")
+    known = models_file.write(tmp_path / "models.toml", text)
     assert known.default == name
     assert (known.by_name[name].base_url, known.by_name[name].api_key_env) == ("http://host:1/v1", "A_KEY")
     assert models.load(tmp_path / "models.toml").default == name
@@ -30,8 +29,8 @@ def test_upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) ->
 @pytest.mark.parametrize(("workers", "each"), [(1, llama.SLOTS), (2, llama.SLOTS // 2), (99, 1)])
 def test_embedded(tmp_path: Path, workers: int, each: int) -> None:
     """Workers share the embedded server's slots, and it can go on from a text that breaks off."""
-    text = options(workers=workers).catalogue(8081)
-    model = catalogue.write(tmp_path / "models.toml", text).by_name[llama.MODEL]
+    text = options(workers=workers).models_toml(8081)
+    model = models_file.write(tmp_path / "models.toml", text).by_name[llama.MODEL]
     assert model.base_url == "http://127.0.0.1:8081/v1"
     assert model.concurrency == each
     assert model.can_continue
@@ -44,7 +43,7 @@ def test_another_default(tmp_path: Path, before: str) -> None:
     mine = tmp_path / "mine.toml"
     tables = '[models.a]\nbackend = "scripted"\n[models.b]\nbackend = "scripted"\nparameters = { seed = 3 }\n'
     mine.write_text(before + tables)
-    known = catalogue.write(tmp_path / "models.toml", options(models=mine, model="b").catalogue(0))
+    known = models_file.write(tmp_path / "models.toml", options(models=mine, model="b").models_toml(0))
     assert known.default == "b"
     assert known.by_name == models.load(mine).by_name
 
@@ -54,14 +53,16 @@ def test_unknown_default(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text('[models.a]\nbackend = "scripted"\n')
     with pytest.raises(ValueError, match="'b' is not among the models"):
-        catalogue.write(tmp_path / "models.toml", options(models=mine, model="b").catalogue(0))
+        models_file.write(tmp_path / "models.toml", options(models=mine, model="b").models_toml(0))
     assert not (tmp_path / "models.toml").exists()
 
 
 def test_missing_key(tmp_path: Path) -> None:
     """A model whose key is not in the environment is refused by the variable's name."""
     with pytest.raises(ValueError, match="NO_SUCH_KEY"):
-        catalogue.write(tmp_path / "models.toml", catalogue.for_upstream("http://x/v1", "m", "NO_SUCH_KEY"))
+        models_file.write(
+            tmp_path / "models.toml", models_file.for_upstream("http://x/v1", "m", "NO_SUCH_KEY")
+        )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploy.client import events as replies
+from deploy.client import events
 from deploy.client.sse import Frame, SSEParser
 from worker.backends.sse import SSEParser as UpstreamParser
 
@@ -31,14 +31,14 @@ _NAMES = {
     "finishReason": "finish_reason",
 }
 _KINDS: dict[str, type] = {
-    "queued": replies.Queued,
-    "start": replies.Started,
-    "chunk": replies.Chunk,
-    "reasoning": replies.Reasoning,
-    "tool_call": replies.ToolCall,
-    "reset": replies.Reset,
-    "end": replies.Ended,
-    "error": replies.Failed,
+    "queued": events.Queued,
+    "start": events.Started,
+    "chunk": events.Chunk,
+    "reasoning": events.Reasoning,
+    "tool_call": events.ToolCall,
+    "reset": events.Reset,
+    "end": events.Ended,
+    "error": events.Failed,
 }
 
 
@@ -91,9 +91,9 @@ def test_upstream(case: dict[str, Any]) -> None:
 def test_events(case: dict[str, Any]) -> None:
     """The frames of the native dialect mean the same to both clients."""
     parser = SSEParser()
-    events = [replies.parse(frame.data, frame.id or None) for frame in parser.feed(stream(case))]
-    assert len(events) == len(case["events"])
-    for event, wanted in zip(events, case["events"], strict=True):
+    parsed = [events.parse(frame.data, frame.id or None) for frame in parser.feed(stream(case))]
+    assert len(parsed) == len(case["events"])
+    for event, wanted in zip(parsed, case["events"], strict=True):
         kind = _KINDS.get(wanted["type"])
         assert (event is None) if kind is None else isinstance(event, kind)
         for name, value in wanted.items():

@@ -1,0 +1,54 @@
+"""One server over one pool of connections: how requests reach it, and when its silence counts as an end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from deploy.client.errors import HeadraceError, refusal
+
+#: A stream says something every heartbeat (15 s by default); this much silence is a dead connection.
+_SILENCE_S = 60.0
+_CONNECT_S = 10.0
+
+
+class Server:
+    """Usable between `open` and `close`."""
+
+    def __init__(self, url: str, api_key: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._headers = {"Accept-Encoding": "identity"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Make the pool; nothing is sent yet."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(
+        self, method: str, path: str, *, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> aiohttp.ClientResponse:
+        """One request, as `aiohttp` answers it and with its errors."""
+        if self._session is None:
+            raise RuntimeError("a HeadraceClient is used inside `async with`")
+        return await self._session.request(
+            method, self.url + path, json=body, headers=headers, allow_redirects=False
+        )
+
+    async def json(self, method: str, path: str) -> dict[str, Any]:
+        """One request that is answered with an object. Raises `HeadraceError`."""
+        try:
+            async with await self.request(method, path) as response:
+                if response.status >= 400:
+                    raise await refusal(response)
+                return msgspec.json.decode(await response.read(), type=dict[str, Any])
+        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
+            raise HeadraceError(f"{self.url} did not answer: {error or type(error).__name__}") from error
