@@ -10,9 +10,6 @@ from typing import Annotated, NoReturn
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from pydantic import ValidationError
-
-from shared.settings import Settings
 
 app = App(
     name="headrace",
@@ -74,10 +71,11 @@ def up(
     from deploy.up.options import CannotStart, Options
     from deploy.up.ports import PortTaken
     from deploy.up.up import run, say
+    from shared.startup import SettingsWrong, read_settings
 
-    settings = _settings(host=host, port=port)
+    listening = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     try:
-        settings.refuse_open_door()
+        settings = read_settings(listening, listens=True, models_needed=False)
         options = Options(
             host=settings.host,
             port=settings.port,
@@ -97,6 +95,8 @@ def up(
         asyncio.run(run(options, settings))
     except KeyboardInterrupt:
         sys.exit(130)
+    except SettingsWrong as error:
+        sys.exit(str(error))
     except (CannotStart, StartFailed, DataDirectoryInUse, PortTaken, ValueError, OSError) as error:
         _fail(str(error))
 
@@ -125,7 +125,6 @@ def gateway(*, host: str | None = None, port: Port = None) -> None:
     port
         The port [default: HEADRACE_PORT or 8000].
     """
-    _settings(host=host, port=port)
     if host is not None:
         os.environ["HEADRACE_HOST"] = host
     if port is not None:
@@ -136,7 +135,6 @@ def gateway(*, host: str | None = None, port: Port = None) -> None:
 @app.command
 def worker() -> None:
     """Run one worker against the Redis of HEADRACE_REDIS_URL and the models of HEADRACE_MODELS."""
-    _settings()
     _become("worker")
 
 
@@ -182,16 +180,6 @@ def chat(
 def main() -> None:
     """The console script's entry."""
     app()
-
-
-def _settings(**chosen: object) -> Settings:
-    try:
-        return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"headrace: HEADRACE_{name}: {problem['msg']}", file=sys.stderr)
-        sys.exit(1)
 
 
 def _become(module: str) -> NoReturn:

@@ -7,14 +7,13 @@ import sys
 import structlog
 import uvloop
 from aiohttp import web
-from pydantic import ValidationError
 
 from gateway.app import make_app
 from gateway.edge.state import STATE
 from shared import models
 from shared.logs import configure
 from shared.settings import Settings
-from shared.startup import prepare_process
+from shared.startup import SettingsWrong, prepare_process, read_settings
 
 logger = structlog.get_logger("gateway.process")
 
@@ -54,16 +53,11 @@ async def _set(signal: asyncio.Event) -> None:
 def main() -> None:
     """`python -m gateway`: settings come from the environment."""
     try:
-        settings = Settings()
+        settings = read_settings(listens=True)
         configure(settings)
         prepare_process()
         uvloop.run(run(settings))
-    except ValidationError as error:
-        sys.exit("headrace gateway: " + "; ".join(_line(e) for e in error.errors()))
-    except (ValueError, OSError) as error:
+    except SettingsWrong as error:
+        sys.exit(str(error))
+    except OSError as error:
         sys.exit(f"headrace gateway: {error}")
-
-
-def _line(error: object) -> str:
-    where, message = error["loc"], error["msg"]  # type: ignore[index]
-    return f"{'HEADRACE_' + str(where[0]).upper() + ': ' if where else ''}{message}"

@@ -15,7 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """One frozen object for gateway and worker alike."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADRACE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="HEADRACE_", frozen=True, extra="ignore", allow_inf_nan=False
+    )
 
     #: The broker: `redis://`, `rediss://`, `unix://`, or `redis+sentinel://host:port,host:port/service/0`.
     redis_url: str = "redis://127.0.0.1:6379/0"

@@ -1,7 +1,66 @@
-"""What gateway and worker do alike before they begin."""
+"""What our processes do alike before they begin: settle what is set, and prepare themselves."""
 
 import gc
 import resource
+from collections.abc import Callable, Mapping
+
+from pydantic import ValidationError
+from redis.asyncio.connection import parse_url
+
+from shared.models import Models, load
+from shared.sentinel import Sentinels, is_sentinel
+from shared.settings import Settings
+
+#: What may be wrong with the address itself is not repeated: it may hold a password.
+_NO_BROKER = "should look like redis://host:port/0, rediss://host:port/0 or unix:///path/to/socket"
+_NO_SENTINELS = "should look like redis+sentinel://host:port,host:port/service/0"
+
+
+class SettingsWrong(Exception):
+    """Its text is what to say before ending: a line for each, `headrace: HEADRACE_PORT: what is wrong`."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        """*problems* are names of settings, each with what is wrong."""
+        super().__init__("\n".join(f"headrace: HEADRACE_{name.upper()}: {what}" for name, what in problems))
+
+
+def read_settings(
+    chosen: Mapping[str, object] | None = None,
+    *,
+    listens: bool = False,
+    models_needed: bool = True,
+    unusable: Callable[[Models], list[str]] = lambda known: [],
+) -> Settings:
+    """
+    The environment's settings, *chosen* ones before those. Raises `SettingsWrong` with all that is wrong.
+
+    With *listens*, also whether a gateway may listen there. With *models_needed*, also whether the file
+    of models can be read; *unusable* tells what of it cannot be used.
+    """
+    given = dict(chosen or {})
+    problems: list[tuple[str, str]] = []
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        problems = [(str(problem["loc"][0]), problem["msg"]) for problem in error.errors()]
+        # What else is wrong is looked for with their defaults in place.
+        defaults = {name: Settings.model_fields[name].get_default() for name, _ in problems}
+        settings = Settings.model_validate(given | defaults)
+    wrong = {name for name, _ in problems}
+    problems += _wrong_addresses(settings)
+    if listens and not wrong & {"host", "api_keys", "allow_anonymous"}:
+        try:
+            settings.refuse_open_door()
+        except ValueError as error:
+            problems.append(("host", str(error)))
+    if models_needed and "models" not in wrong:
+        try:
+            problems += [("models", what) for what in unusable(load(settings.models))]
+        except ValueError as error:
+            problems.append(("models", str(error)))
+    if problems:
+        raise SettingsWrong(problems)
+    return settings
 
 
 def prepare_process() -> None:
@@ -12,6 +71,25 @@ def prepare_process() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
+
+
+def _wrong_addresses(settings: Settings) -> list[tuple[str, str]]:
+    problems = []
+    for name, host in (("host", settings.host), ("metrics_host", settings.metrics_host)):
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            problems.append((name, "is no name and no address of a machine"))
+    sentinels = False
+    try:
+        sentinels = is_sentinel(settings.redis_url)
+        if sentinels:
+            Sentinels(settings.redis_url)
+        else:
+            parse_url(settings.redis_url)
+    except ValueError:
+        problems.append(("redis_url", _NO_SENTINELS if sentinels else _NO_BROKER))
+    return problems
 
 
 def _raise_open_files() -> None:

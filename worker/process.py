@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import structlog
+import uvloop
 from aiohttp import web
 
 from shared import metrics, models
@@ -18,9 +19,9 @@ from shared.event_log import EventLog
 from shared.logs import configure
 from shared.queue import Queue
 from shared.settings import Settings
-from shared.startup import prepare_process
+from shared.startup import SettingsWrong, prepare_process, read_settings
 from worker.appender import Appender
-from worker.backends.choice import open_backend
+from worker.backends.choice import open_backend, unusable
 from worker.cancels import Cancels
 from worker.leased_worker import LeasedWorker
 from worker.registry import Registry
@@ -111,13 +112,12 @@ async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> 
 
 def main() -> None:
     """`python -m worker`: settings come from the environment."""
-    import uvloop
-    from pydantic import ValidationError
-
     try:
-        settings = Settings()
+        settings = read_settings(unusable=unusable)
         configure(settings)
         prepare_process()
         uvloop.run(run(settings))
-    except (ValidationError, ValueError) as error:
+    except SettingsWrong as error:
+        sys.exit(str(error))
+    except OSError as error:
         sys.exit(f"headrace worker: {error}")

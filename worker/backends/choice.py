@@ -1,6 +1,6 @@
 """Which backend a model's entry in `models.toml` asks for."""
 
-from shared.models import Model
+from shared.models import Model, Models
 from worker.backends import Backend
 from worker.backends.openai_compatible import OpenAICompatible
 from worker.backends.scripted import Scripted
@@ -11,3 +11,14 @@ def open_backend(model: Model, name: str = "") -> Backend:
     if model.backend == "scripted":
         return Scripted(model)
     return OpenAICompatible(model, name)
+
+
+def unusable(models: Models) -> list[str]:
+    """What is wrong with the models that no worker could serve."""
+    wrong = []
+    for name, model in models.by_name.items():
+        try:
+            open_backend(model, name)
+        except ValueError as error:
+            wrong.append(f"model {name!r}: {error}")
+    return wrong
