@@ -11,6 +11,8 @@ from typing import Annotated, NoReturn
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from deploy import programs
+
 app = App(
     name="headrace",
     help="Chat answers as streams that cannot be lost.",
@@ -164,7 +166,7 @@ def chat(
     api_key_env
         The environment variable that holds the API key, if the gateway wants one.
     """
-    from deploy.client.terminal import Chat
+    from headrace.terminal import Chat
 
     if not url.startswith(("http://", "https://")):
         _fail(f"--url must be an http:// or https:// address, not {url!r}")
@@ -178,12 +180,12 @@ def chat(
 
 
 def main() -> None:
-    """The console script's entry."""
+    """Do what the command line says."""
     app()
 
 
 def _become(module: str) -> NoReturn:
-    os.execv(sys.executable, [sys.executable, "-P", "-m", module])
+    os.execve(sys.executable, programs.command(module), programs.environment())
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,19 +1,10 @@
-"""
-A client of the native API, in asyncio:
-
-    async with HeadraceClient("http://127.0.0.1:8000") as client:
-        async for event in client.start("What is a headrace?"):
-            if isinstance(event, Chunk):
-                print(event.text, end="")
-
-A `Reply` comes back by itself when its connection breaks; its events are in `deploy/client/events.py`.
-"""
+"""The client itself: replies to start, to resume and to cancel on one server."""
 
 from typing import Any, Literal, Self
 
-from deploy.client.errors import HeadraceError
-from deploy.client.reply import Reply
-from deploy.client.server import Server
+from .errors import HeadraceError
+from .reply import Reply
+from .server import Server
 
 __all__ = ["HeadraceClient", "HeadraceError", "Reply"]
 

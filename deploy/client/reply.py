@@ -12,10 +12,10 @@ from typing import Any
 
 import aiohttp
 
-from deploy.client.errors import HeadraceError, refusal
-from deploy.client.events import Chunk, Ended, Event, Failed, Interrupted, Reset, Started, parse
-from deploy.client.server import Server
-from deploy.client.sse import FrameTooLarge, SSEParser
+from .errors import HeadraceError, refusal
+from .events import Chunk, Ended, Event, Failed, Interrupted, Reset, Started, parse
+from .server import Server
+from .sse import FrameTooLarge, SSEParser
 
 #: Connections that may fail in a row before a reply is given up that the server has accepted …
 _MAX_FAILURES = 10

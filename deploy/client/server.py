@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from deploy.client.errors import HeadraceError, refusal
+from .errors import HeadraceError, refusal
 
 #: A stream says something every heartbeat (15 s by default); this much silence is a dead connection.
 _SILENCE_S = 60.0

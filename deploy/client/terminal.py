@@ -6,8 +6,8 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-from deploy.client.client import HeadraceClient, HeadraceError, Reply
-from deploy.client.events import Chunk, Ended, Failed, Interrupted, Queued, Reset
+from .client import HeadraceClient, HeadraceError, Reply
+from .events import Chunk, Ended, Failed, Interrupted, Queued, Reset
 
 #: How a shell counts a program that Ctrl-C ended.
 CANCELLED = 128 + signal.SIGINT

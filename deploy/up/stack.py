@@ -7,7 +7,6 @@ They start in the order in which they need each other, and stop in the opposite 
 import asyncio
 import os
 import shutil
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 
+from deploy import programs
 from deploy.up import llama, models_file, ports, valkey
 from deploy.up.child import Child, Say
 from deploy.up.data_directory import DataDirectory
@@ -124,7 +124,7 @@ class Stack:
     def _new_model_server(self) -> Child:
         return self._child(
             "the model server",
-            _python("deploy.up.llama", "--port", str(self._model_port)),
+            programs.command("deploy.up.llama", "--port", str(self._model_port)),
             ready=self._answers(f"http://127.0.0.1:{self._model_port}/health"),
             log=self._data.logs / "llama.log",
         )
@@ -139,7 +139,7 @@ class Stack:
             workers.append(
                 self._child(
                     f"worker {number}",
-                    _python("worker"),
+                    programs.command("worker"),
                     ready=self._answers(f"{_address(host, port)}/readyz"),
                     env=env | {"HEADRACE_METRICS_PORT": str(port)},
                 )
@@ -152,7 +152,7 @@ class Stack:
         return [
             self._child(
                 f"gateway {number}",
-                _python("gateway"),
+                programs.command("gateway"),
                 ready=self._answers(f"{_address(host, port)}/readyz"),
                 env=env | {"HEADRACE_HOST": host, "HEADRACE_PORT": str(port)},
             )
@@ -175,7 +175,7 @@ class Stack:
             leash=self._leash,
             say=self._say,
             ready=ready,
-            env=env,
+            env=programs.environment() | (env or {}),
             log=log,
             keep=keep,
             grace_s=self._grace_s + _END_S,
@@ -214,11 +214,6 @@ async def _reach(url: str) -> None:
         raise CannotStart(f"cannot reach the Redis given with --redis: {error}") from error
     finally:
         await client.aclose()
-
-
-def _python(module: str, *arguments: str) -> list[str]:
-    # -P: a folder that is called like one of our packages must not be taken for it.
-    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def _address(host: str, port: int) -> str:

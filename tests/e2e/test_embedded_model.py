@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from deploy.client.client import HeadraceClient
-from deploy.client.events import Chunk, Ended
-from deploy.client.sse import SSEParser
 from deploy.up import llama
+from headrace import HeadraceClient
+from headrace.events import Chunk, Ended
+from headrace.sse import SSEParser
 from shared import models
 from tests.e2e.up import Up
 

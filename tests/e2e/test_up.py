@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from deploy.client.client import HeadraceClient, Reply
-from deploy.client.events import Chunk, Ended, Event, Reset
+from headrace import HeadraceClient, Reply
+from headrace.events import Chunk, Ended, Event, Reset
 from tests.e2e.up import Up, kill
 from tests.kit.eventually import eventually
 from tests.kit.program import environment

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,10 +27,11 @@ parameters = { rate = 0, length = 60 }
 
 
 class Up:
-    """One `headrace up` with scripted models, on ports and in a folder of its own."""
+    """One `headrace up` with scripted models, on ports and in a folder of its own. *command* is ours."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: Sequence[str] = (sys.executable, "-m", "deploy")) -> None:
         self.folder = folder
+        self._command = command
         self._out = folder / "out"
         self._err = folder / "err"
         models = folder / "scripted.toml"
@@ -43,7 +45,7 @@ class Up:
         chosen = [part for option in (self._defaults | given).items() if option[1] for part in option]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy", "up", "--no-page", *chosen],
+                [*self._command, "up", "--no-page", *chosen],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from deploy.client.client import HeadraceClient, HeadraceError
-from deploy.client.events import Chunk, Ended, Event, Failed, Interrupted, Reasoning, Reset, Started, ToolCall
+from headrace import HeadraceClient, HeadraceError
+from headrace.events import Chunk, Ended, Event, Failed, Interrupted, Reasoning, Reset, Started, ToolCall
 from tests.conftest import StartStack
 from tests.kit.chat_client import script
 from tests.kit.local import Local

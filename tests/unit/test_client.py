@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 
-from deploy.client import reply as reply_module
-from deploy.client.client import HeadraceClient, HeadraceError
-from deploy.client.events import Chunk, Ended, Event, Failed, Interrupted, Queued, Reset, Started
+from headrace import HeadraceClient, HeadraceError
+from headrace import reply as reply_module
+from headrace.events import Chunk, Ended, Event, Failed, Interrupted, Queued, Reset, Started
 
 
 def frame(position: str, **fields: object) -> bytes:
@@ -172,7 +172,7 @@ async def test_resume_and_cancel(connect: Connect) -> None:
 
 async def test_other_frames() -> None:
     """Frames about what happens around the answer."""
-    from deploy.client.events import parse
+    from headrace.events import parse
 
     assert parse(b'{"type":"queued","metadata":{"position":3}}', None) == Queued(3)
     assert parse(b'{"type":"reset","metadata":{"reason":"worker_lost"}}', "2-0") == Reset(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.client.sse import Frame, FrameTooLarge, SSEParser
+from headrace.sse import Frame, FrameTooLarge, SSEParser
 
 STREAM = (
     "\ufeffretry: 700\n\n: a comment\r\n"

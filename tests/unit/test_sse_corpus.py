@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from deploy.client import events
-from deploy.client.sse import Frame, SSEParser
+from headrace import events
+from headrace.sse import Frame, SSEParser
 from worker.backends.sse import SSEParser as UpstreamParser
 
 CORPUS = Path(__file__).parents[2] / "gateway" / "web" / "corpus"
