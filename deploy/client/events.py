@@ -1,12 +1,12 @@
 """What a reply says while it is streamed: the frames of the native dialect as typed events."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 
 class _Said(msgspec.Struct, frozen=True, kw_only=True):
-    #: The event's place in the log, to go on behind; None for what is not kept there.
+    #: The event's place in the log, to resume after; None for what is not kept there.
     position: str | None = None
 
 
@@ -73,42 +73,58 @@ class Interrupted(_Said, frozen=True):
 Event = Queued | Started | Chunk | Reasoning | ToolCall | Reset | Ended | Failed | Interrupted
 
 
-class _Frame(msgspec.Struct):
-    type: str
-    content: str = ""
-    conversation_id: str | None = None
-    generation_id: str = ""
-    metadata: dict[str, Any] = {}
-
-
-_decode = msgspec.json.Decoder(_Frame).decode
+_Kind = TypeVar("_Kind")
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def parse(data: bytes, position: str | None) -> Event | None:
-    """The event in a frame; None for types that came after this client. Raises `ValueError`."""
+    """
+    The event in a frame; None for a type that came after this client. What else came after it is passed over.
+
+    Raises `ValueError` for what is no frame, or lacks what its type is about.
+    """
     try:
         frame = _decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"not a frame of a reply: {error}") from error
-    facts = frame.metadata
-    match frame.type:
+    facts = frame.get("metadata")
+    if not isinstance(facts, dict):
+        facts = {}
+    match frame.get("type"):
         case "chunk":
-            return Chunk(frame.content, position=position)
+            return Chunk(_needed(frame, "content", str), position=position)
         case "reasoning":
-            return Reasoning(frame.content, position=position)
+            return Reasoning(_needed(frame, "content", str), position=position)
         case "tool_call":
-            return ToolCall(dict(facts.get("tool_call") or {}), position=position)
+            return ToolCall(_needed(facts, "tool_call", dict), position=position)
         case "queued":
-            return Queued(int(facts.get("position", 0)))
+            return Queued(_needed(facts, "position", int))
         case "start":
-            model = str(facts.get("model", ""))
-            return Started(frame.generation_id, frame.conversation_id, model, position=position)
+            conversation_id = _text(frame, "conversation_id") or None
+            model = _text(facts, "model")
+            return Started(_text(frame, "generation_id"), conversation_id, model, position=position)
         case "reset":
-            return Reset(str(facts.get("reason", "")), position=position)
+            return Reset(_text(facts, "reason"), position=position)
         case "end":
-            reason = str(facts.get("finish_reason", ""))
-            return Ended(reason, dict(facts.get("usage") or {}), position=position)
+            usage = facts.get("usage")
+            return Ended(
+                _text(facts, "finish_reason"), usage if isinstance(usage, dict) else {}, position=position
+            )
         case "error":
-            code = str(facts.get("code", ""))
-            return Failed(code, frame.content, bool(facts.get("retryable")), position=position)
-    return None
+            retryable = facts.get("retryable") is True
+            return Failed(_text(facts, "code"), _text(frame, "content"), retryable, position=position)
+        case str():
+            return None
+    raise ValueError("not a frame of a reply: it has no type")
+
+
+def _needed(of: dict[str, Any], name: str, kind: type[_Kind]) -> _Kind:
+    value = of.get(name)
+    if not isinstance(value, kind):
+        raise ValueError(f"not a frame of a reply: its {name} is missing or of another kind")
+    return value
+
+
+def _text(of: dict[str, Any], name: str) -> str:
+    value = of.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,9 +1,11 @@
 """
-A reply outlives its connections: when one breaks, the next goes on behind the last event, so whoever
-iterates over it gets every event once, in order.
+A reply outlives its connections: when one breaks, the next resumes after the last event, so whoever
+iterates over it gets every event once, in order. Events that this client does not know, or cannot read,
+are skipped; an end among them is missed, and raises.
 """
 
 import asyncio
+import logging
 import os
 import random
 import uuid
@@ -15,7 +17,7 @@ import aiohttp
 from .errors import HeadraceError, refusal
 from .events import Chunk, Ended, Event, Failed, Interrupted, Reset, Started, parse
 from .server import Server
-from .sse import FrameTooLarge, SSEParser
+from .sse import Frame, FrameTooLarge, SSEParser
 
 #: Connections that may fail in a row before a reply is given up that the server has accepted …
 _MAX_FAILURES = 10
@@ -31,7 +33,7 @@ class Reply:
     """
     One reply, iterated over once: its events, with `Interrupted` between two connections.
 
-    Ends behind `Ended` or `Failed`. Raises `HeadraceError` when the server refuses or stays away.
+    Ends after `Ended` or `Failed`. Raises `HeadraceError` when the server refuses or stays away.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Reply:
         self.generation_id = generation_id
         self.conversation_id: str | None = None
         #: The last event's place in the log.
-        self.position = after
+        self.position = self._resumed_after = after
         if generation_id is not None:
             self._known.set()
 
@@ -89,6 +91,9 @@ class Reply:
                         hopeless = True
                         raise await refusal(response)
                     if response.status == 204:
+                        if self.position != self._resumed_after:
+                            hopeless = True
+                            raise HeadraceError("the reply's end could not be read", code="invalid_frame")
                         return
                     self._accepted(response)
                     async for event in self._events(response):
@@ -98,7 +103,7 @@ class Reply:
                 failure = HeadraceError("the connection ended")
             except HeadraceError as error:
                 failure = error
-            except (FrameTooLarge, ValueError) as error:
+            except FrameTooLarge as error:
                 raise HeadraceError(str(error), code="invalid_frame") from error
             except aiohttp.ClientConnectorError as error:
                 failure = HeadraceError(f"cannot reach {self._server.url}: {_reason(error)}")
@@ -131,7 +136,7 @@ class Reply:
         parser = SSEParser()
         async for data in response.content.iter_any():
             for frame in parser.feed(data):
-                event = parse(frame.data, frame.id or None)
+                event = self._read(frame)
                 if frame.id and frame.id != self.position:
                     self.position = frame.id
                     self._failures = 0
@@ -141,6 +146,16 @@ class Reply:
                     yield event
             if parser.retry_ms is not None:
                 self._retry_s = parser.retry_ms / 1000
+
+    def _read(self, frame: Frame) -> Event | None:
+        try:
+            event = parse(frame.data, frame.id or None)
+        except ValueError as error:
+            self._server.say_once(logging.WARNING, "skipped what cannot be read:", error)
+            return None
+        if event is None:
+            self._server.say_once(logging.DEBUG, "skipped an event that came after this client,", frame.id)
+        return event
 
     def _delay_s(self) -> float:
         """The server's own delay, doubled with each failure; jittered, lest all readers return at once."""

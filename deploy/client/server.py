@@ -1,5 +1,6 @@
 """One server over one pool of connections: how requests reach it, and when its silence counts as an end."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ import aiohttp
 import msgspec
 
 from .errors import HeadraceError, refusal
+
+_logger = logging.getLogger("headrace")
 
 #: A stream says something every heartbeat (15 s by default); this much silence is a dead connection.
 _SILENCE_S = 60.0
@@ -22,6 +25,7 @@ class Server:
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._session: aiohttp.ClientSession | None = None
+        self._said: set[str] = set()
 
     def open(self) -> None:
         """Make the pool; nothing is sent yet."""
@@ -32,6 +36,12 @@ class Server:
         """Close all connections."""
         if self._session is not None:
             await self._session.close()
+
+    def say_once(self, level: int, message: str, detail: object = "") -> None:
+        """Log *message* with its first *detail* to `headrace`, once for each server."""
+        if message not in self._said:
+            self._said.add(message)
+            _logger.log(level, "%s: %s %s", self.url, message, detail)
 
     async def request(
         self, method: str, path: str, *, body: object = None, headers: Mapping[str, str] | None = None

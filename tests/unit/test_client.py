@@ -1,7 +1,8 @@
 """The client's replies, over connections that break in every way."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 from aiohttp import web
@@ -28,10 +29,16 @@ HEADERS = {"Content-Type": "text/event-stream", "X-Generation-Id": "gen_1", "X-C
 
 
 class Gateway:
-    """Serves `FRAMES`, but cuts every connection after *cut* bytes; knows what was asked of it."""
+    """Serves *frames*, but cuts every connection after *cut* bytes; knows what was asked of it."""
 
-    def __init__(self, cut: int | None = None, refuse: list[web.Response] | None = None) -> None:
+    def __init__(
+        self,
+        cut: int | None = None,
+        refuse: list[web.Response] | None = None,
+        frames: Sequence[bytes] = FRAMES,
+    ) -> None:
         self.cut = cut
+        self.frames = frames
         self.refuse = refuse or []
         self.keys: list[str] = []
         self.resumed: list[str | None] = []
@@ -49,13 +56,15 @@ class Gateway:
         self.keys.append(request.headers["Idempotency-Key"])
         if self.refuse:
             return self.refuse.pop(0)
-        return await self._stream(request, b"retry: 1\n\n" + b"".join(FRAMES))
+        return await self._stream(request, b"retry: 1\n\n" + b"".join(self.frames))
 
     async def _resume(self, request: web.Request) -> web.StreamResponse:
         after = request.headers.get("Last-Event-ID")
         self.resumed.append(after)
         first = int(after.split("-")[1]) + 1 if after else 0
-        return await self._stream(request, b"".join(FRAMES[first:]))
+        if first >= len(self.frames):
+            return web.Response(status=204)
+        return await self._stream(request, b"".join(self.frames[first:]))
 
     async def _stream(self, request: web.Request, data: bytes) -> web.StreamResponse:
         response = web.StreamResponse(headers=HEADERS)
@@ -118,6 +127,65 @@ async def test_cut(connect: Connect, cut: int) -> None:
     assert await events((await connect(gateway)).start("hi")) == WHOLE
     assert len(gateway.keys) == 1
     assert gateway.resumed or cut >= len(b"".join(FRAMES))
+
+
+#: Data lines that no client can read, and known types in shapes that are not theirs.
+MALFORMED = [
+    *(b"", b"{", b"[]", b"7", b"null", b'"chunk"', b"\xff\xfe", b"[" * 5000),
+    *(b"{}", b'{"type":5}', b'{"type":null}', b'{"type":["chunk"]}'),
+    *(b'{"type":"chunk"}', b'{"type":"chunk","content":5}', b'{"type":"reasoning","content":null}'),
+    *(b'{"type":"queued","metadata":{"position":"soon"}}', b'{"type":"queued","metadata":[]}'),
+    *(b'{"type":"tool_call","metadata":{"tool_call":[1]}}', b'{"type":"tool_call"}'),
+]
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The levels at which the client has said something."""
+    return [record.levelname for record in caplog.records if record.name == "headrace"]
+
+
+async def test_events_of_the_future(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """P18: types and fields that came after this client are skipped, and said once."""
+    caplog.set_level(logging.DEBUG, "headrace")
+    newer = {"content_type": "text", "data": {"x": [1]}, "metadata": {"finish_reason": "stop", "cost": 1}}
+    start = {"type": "start", "conversation_id": "c", "generation_id": "gen_1", "metadata": {"model": "m"}}
+    frames = [
+        frame("1-0", **start, parts=[]),
+        frame("1-1", **newer, type="chunk", content="Hi"),
+        *(frame(f"1-{n}", **newer, type=f"future_{n}") for n in range(2, 5)),
+        frame("1-5", **newer, type="end"),
+    ]
+    reply = (await connect(Gateway(frames=frames))).start("hi")
+    assert await events(reply) == [
+        Started("gen_1", "c", "m", position="1-0"),
+        Chunk("Hi", position="1-1"),
+        Ended("stop", {}, position="1-5"),
+    ]
+    assert logged(caplog) == ["DEBUG"]
+
+
+async def test_malformed_lines(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """P18: a line that cannot be read is skipped, and said once; what follows it comes all the same."""
+    wrong = [b"id: 1-%d\ndata: %s\n\n" % (n, data) for n, data in enumerate(MALFORMED, 4)]
+    last = len(MALFORMED) + 4
+    gateway = Gateway(frames=[*FRAMES[:4], *wrong, frame(f"1-{last}", type="end", metadata=None)])
+    client = await connect(gateway)
+    for _ in range(2):
+        assert await events(client.start("hi")) == [*WHOLE[:3], Ended("", {}, position=f"1-{last}")]
+    assert not gateway.resumed
+    assert sorted(logged(caplog)) == ["WARNING"]
+
+
+async def test_an_end_that_cannot_be_read(connect: Connect) -> None:
+    """P18: a reply whose end was a malformed line fails, rather than to stop as if it were whole."""
+    gateway = Gateway(frames=[*FRAMES[:4], b'id: 1-4\ndata: {"type":"end"\n\n'])
+    seen: list[Event] = []
+    with pytest.raises(HeadraceError) as failed:
+        async for event in (await connect(gateway)).start("hi"):
+            seen.append(event)
+    assert failed.value.code == "invalid_frame"
+    assert [event for event in seen if not isinstance(event, Interrupted)] == WHOLE[:3]
+    assert await events((await connect(gateway)).resume("gen_1", after="1-4")) == []
 
 
 async def test_refused_for_now(connect: Connect) -> None:
