@@ -7,7 +7,7 @@ NPM = $(BIN)/python -m deploy.page.node
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
-.PHONY: help setup up web test bench figures chaos format lock
+.PHONY: help setup up web test bench figures chaos settings format lock
 
 help:
 	@echo "make up      install what is missing and run Headrace on this machine"
@@ -17,6 +17,7 @@ help:
 	@echo "make chaos   break each part on purpose, then everything at random for ten minutes"
 	@echo "make web     install what is missing and build the chat page, where it has changed"
 	@echo "make setup   only install, into .venv"
+	@echo "make settings write deploy/SETTINGS.md anew, from the code"
 	@echo "make format  format the code"
 	@echo "make lock    resolve the locked dependencies anew (ARGS=--upgrade: to the latest)"
 
@@ -54,6 +55,9 @@ figures: setup
 chaos: setup
 	@$(BIN)/python -m pytest tests/chaos -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+settings: setup
+	@$(BIN)/python -m deploy.settings_page
 
 format: setup
 	@$(BIN)/ruff check --fix .

@@ -20,9 +20,13 @@ import msgspec
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model, as `models.toml` describes it."""
 
+    #: `openai_compatible` asks a model server; `scripted` plays known answers, for tests.
     backend: Literal["openai_compatible", "scripted"] = "openai_compatible"
+    #: The address of an OpenAI-compatible server, such as `http://host:8080/v1`.
     base_url: str = ""
+    #: The server's own name for the model; else ours.
     upstream_model: str | None = None
+    #: The environment variable that holds the server's API key.
     api_key_env: str | None = None
     #: The arq queue its generations wait in; else one of its own.
     queue: str | None = None
@@ -30,11 +34,15 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     concurrency: int = 2_000
     #: The backend can go on from a text that breaks off (assistant prefill).
     can_continue: bool = False
+    #: A server that has said nothing of its answer for this long has failed.
     first_token_timeout_s: float = 60
+    #: A server that falls silent for this long within its answer has failed.
     between_tokens_timeout_s: float = 30
+    #: A whole answer may take this long.
     total_timeout_s: float = 600
     #: Tokens of history and prompt sent upstream, by our own rough count of 4 characters a token.
     max_context_tokens: int = 32_000
+    #: Tokens of an answer, where a request does not say how many; else the server's own limit.
     max_tokens: int | None = None
     #: Put before the conversation, unless empty.
     system_prompt: str = ""

@@ -1,7 +1,8 @@
 """
 Everything that can be set, read once from `HEADRACE_…` environment variables.
 
-Units are in the names. A value that cannot be is refused at start-up, by name.
+Units are in the names. A value that cannot be is refused at start-up, by name. The comment above a setting is
+its description in deploy/SETTINGS.md, which `make settings` writes.
 """
 
 from functools import cached_property
@@ -19,6 +20,8 @@ class Settings(BaseSettings):
         env_prefix="HEADRACE_", frozen=True, extra="ignore", allow_inf_nan=False
     )
 
+    # Gateway and worker
+
     #: The broker: `redis://`, `rediss://`, `unix://`, or `redis+sentinel://host:port,host:port/service/0`.
     redis_url: str = "redis://127.0.0.1:6379/0"
     #: A TOML file that names the models; without it there are none.
@@ -28,12 +31,16 @@ class Settings(BaseSettings):
     min_replicas: int = Field(0, ge=0)
     #: How long to wait for them; then the generation goes on without.
     replication_timeout_s: float = Field(1, gt=0)
+    #: Lines of less weight are left out.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    #: For people, or a JSON object a line.
     log_format: Literal["console", "json"] = "console"
 
     # Gateway
 
+    #: The address to listen on. Beyond loopback a gateway needs API keys, or `HEADRACE_ALLOW_ANONYMOUS`.
     host: str = "127.0.0.1"
+    #: The port to listen on; 0 picks a free one.
     port: int = Field(8000, ge=0, le=65535)
     #: Comma-separated keys; a client sends one as `Authorization: Bearer <key>`.
     api_keys: SecretStr = SecretStr("")
@@ -41,7 +48,9 @@ class Settings(BaseSettings):
     allow_anonymous: bool = False
     #: Comma-separated origins that browsers may call from, or `*`.
     cors_origins: str = ""
+    #: A larger request body is refused with 413.
     max_body_bytes: int = Field(1_000_000, gt=0)
+    #: A longer message is refused.
     max_message_chars: int = Field(32_000, gt=0)
     #: Open SSE streams in one gateway process; the next one is told to come back.
     max_open_streams: int = Field(10_000, gt=0)
@@ -63,8 +72,9 @@ class Settings(BaseSettings):
 
     # Worker
 
-    #: Where the worker serves `/metrics`, `/livez` and `/readyz`; 0 picks a free port.
+    #: The address on which a worker serves `/metrics`, `/livez` and `/readyz`.
     metrics_host: str = "127.0.0.1"
+    #: Their port; 0 picks a free one.
     metrics_port: int = Field(0, ge=0, le=65535)
     #: A worker's right to a job lasts this long without renewal.
     lease_s: float = Field(3, gt=0)
@@ -82,7 +92,7 @@ class Settings(BaseSettings):
     #: One generation's log may not grow beyond this.
     max_log_bytes: int = Field(16 * 1024 * 1024, gt=0)
 
-    # Both
+    # Gateway and worker
 
     #: Seconds a stopping process gives what it has under way.
     drain_grace_s: float = Field(20, ge=0)
@@ -94,11 +104,13 @@ class Settings(BaseSettings):
     record_retention_s: int = Field(24 * 3600, gt=0)
     #: A retried submission is recognised this long.
     idempotency_ttl_s: int = Field(24 * 3600, gt=0)
+    #: A conversation that is not used is deleted after this long.
     conversation_ttl_s: int = Field(30 * 24 * 3600, gt=0)
-    #: Of a longer conversation the oldest messages are let go.
+    #: Messages of one conversation; of more, the oldest are dropped.
     max_conversation_messages: int = Field(3_000, gt=0)
+    #: Likewise by the size of its messages.
     max_conversation_bytes: int = Field(8 * 1024 * 1024, gt=0)
-    #: Of an owner; the one that was used least recently is deleted.
+    #: How many conversations an owner may keep; of more, the one that was used least recently is deleted.
     max_conversations: int = Field(1_000, gt=0)
 
     def refuse_open_door(self) -> None:
