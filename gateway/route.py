@@ -1,7 +1,8 @@
 """What a call of the API is: its handler, what it takes and gives, and every status it can answer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp.typedefs import Handler
 
@@ -17,7 +18,8 @@ RESUME: Sequence[Parameter] = (("header", "Last-Event-ID", STRING), ("query", "a
 IDEMPOTENT: Sequence[Parameter] = (("header", "Idempotency-Key", STRING),)
 
 
-class Route(NamedTuple):
+@dataclass(frozen=True)
+class Route:
     """One call."""
 
     method: str

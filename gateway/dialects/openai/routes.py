@@ -1,6 +1,7 @@
 """OpenAI's APIs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.dialects.openai import chat, models, responses
 from gateway.dialects.openai.errors import OPENAI_ERRORS
@@ -78,4 +79,4 @@ _CALLS: Sequence[Route] = (
     Route("GET", "/v1/models/{model}", models.detail, gives=models.ModelEntry, errors=(401, 404, 503)),
 )
 
-ROUTES: Sequence[Route] = [route._replace(error_shape=OPENAI_ERRORS) for route in _CALLS]
+ROUTES: Sequence[Route] = [replace(route, error_shape=OPENAI_ERRORS) for route in _CALLS]
