@@ -40,6 +40,7 @@ test: setup
 	@$(NPM) gateway/web run --silent build:lib
 	@$(BIN)/python -m tests.kit.node_clients
 	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m tests.kit.debian
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not timing and not long"
 	@$(BIN)/python -m pytest -m "timing and not long"
 
@@ -53,6 +54,7 @@ figures: setup
 	@$(BIN)/python -m tests.browser.measure $(ARGS)
 
 chaos: setup
+	@$(BIN)/python -m tests.kit.debian
 	@$(BIN)/python -m pytest tests/chaos -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 

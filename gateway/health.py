@@ -7,6 +7,7 @@ from gateway.edge.answers import answer_json
 from gateway.edge.state import STATE
 from gateway.edge.timestamp import iso
 from shared import metrics, queue
+from shared.clock import BrokerClock
 from shared.errors import BrokerUnavailable, Draining
 from shared.events import now_ms
 
@@ -49,8 +50,9 @@ async def expose(request: web.Request) -> web.StreamResponse:
     """All metrics in Prometheus' text format."""
     state = request.app[STATE]
     try:
+        now = await BrokerClock(state.broker).look()
         for name in state.models.queues:
-            waiting, age_s = await queue.depth(state.broker, name)
+            waiting, age_s = await queue.depth(state.broker, name, now)
             metrics.queue_depth.labels(name).set(waiting)
             metrics.queue_oldest_age.labels(name).set(age_s)
     except BrokerUnavailable:

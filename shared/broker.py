@@ -32,7 +32,7 @@ from shared.sentinel import Sentinels, is_sentinel
 from shared.settings import Settings
 
 Step = Literal[
-    "create", "append", "claim", "renew", "release", "restore", "cancel", "close", "rename", "remove"
+    "create", "append", "claim", "clock", "renew", "release", "restore", "cancel", "close", "rename", "remove"
 ]
 
 _LUA = Path(__file__).parent / "lua"
@@ -165,6 +165,7 @@ class Broker:
             "MAX_CONVERSATION_BYTES": s.max_conversation_bytes,
             "MAX_MESSAGES": s.max_conversation_messages,
             "MAX_CONVERSATIONS": s.max_conversations,
+            "MOST_UNSEEN_MS": max(1, int(s.lease_s * 500)),
         }
         head = keys.lua() + "".join(f"local {name} = {value}\n" for name, value in limits.items())
         return head + (_LUA / "_steps.lua").read_text() + (_LUA / f"{step}.lua").read_text()

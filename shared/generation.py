@@ -73,7 +73,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
-    """A record as it stands. Times are milliseconds since the epoch by the broker's clock."""
+    """
+    A record as it stands. Times are milliseconds since the epoch by the broker's clock, for people to read;
+    `first_token_ms` is by its worker's.
+    """
 
     id: str
     owner: str
@@ -86,7 +89,6 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     request: str = "{}"
     dialect_options: str = "{}"
     created_ms: int
-    queued_ms: int | None = None
     started_ms: int | None = None
     first_token_ms: int | None = None
     ended_ms: int | None = None

@@ -13,6 +13,7 @@ Every Redis key and channel, and nothing else knows their names.
     hr:next:{owner}:{conversation}    list    generations that wait for the active one (`on_busy: queue`)
     hr:convs:{owner}                  zset    an owner's conversations by last use; what falls out is deleted
     hr:idem:{owner}:{key}             string  `<generation id> <request digest>` of a submission
+    hr:clock                          hash    what the broker's clock last said, and how far our time is ahead
     arq:job:{id}                      string  arq's own: a job's payload
 
 `{owner}` is a hash of fixed length, so no two names can meet. Every key has a TTL from its birth on.
@@ -23,6 +24,7 @@ RECORD = "hr:gen:"
 LOG = "hr:log:"
 LIVE = "hr:live:"
 CANCEL = "hr:cancel"
+CLOCK = "hr:clock"
 REPLICATED = "hr:replicated"
 QUEUE = "hr:queue:"
 WAKE = "hr:wake:"

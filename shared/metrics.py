@@ -88,6 +88,9 @@ append_batch = Histogram(
 )
 redis_round_trips = Counter("headrace_redis_round_trips", "Commands sent to Redis.", ["command"])
 redis_failures = Counter("headrace_redis_failures", "Commands that Redis did not answer.", ["command"])
+broker_clock_steps = Counter(
+    "headrace_broker_clock_steps", "Times the broker's clock was seen to have been set."
+)
 unreplicated = Counter(
     "headrace_unreplicated", "Times too few replicas confirmed what a gateway or worker had written."
 )

@@ -31,6 +31,9 @@ class Claim(msgspec.Struct, frozen=True):
     log_length: int
     #: The record as it was when claimed, so that it can be written again.
     record: dict[str, str] = {}
+    #: Seconds since it was queued, and since it was first claimed, when it was claimed.
+    queued_s: float = 0
+    begun_s: float = 0
 
 
 class Renewed(NamedTuple):
@@ -60,8 +63,8 @@ class Queue:
         newest_ms = "" if queued_within_s is None else int(queued_within_s * 1000)
         claimed = await self._broker.run("claim", [queue, limit, self._lease_ms, nonce, newest_ms, suspects])
         return [
-            _claim(job_id.decode(), queue, lease.decode(), length, _pairs(fields))
-            for job_id, lease, length, fields in claimed
+            _claim(job_id.decode(), queue, lease.decode(), length, queued_ms, begun_ms, _pairs(fields))
+            for job_id, lease, length, queued_ms, begun_ms, fields in claimed
         ]
 
     async def renew(self, claims: Sequence[Claim]) -> list[Renewed]:
@@ -87,15 +90,13 @@ class Queue:
         return bool(await self._broker.run("release", [claim.queue, claim.generation.id, claim.lease]))
 
 
-async def depth(broker: Broker, queue: str) -> tuple[int, float]:
+async def depth(broker: Broker, queue: str, now_ms: int) -> tuple[int, float]:
     """How many generations wait in *queue*, and how long the first of them has, in seconds."""
     async with broker.watch("depth"), broker.redis.pipeline(transaction=False) as pipe:
-        pipe.time()
         pipe.zrange(keys.QUEUE + queue, 0, 0, withscores=True)
-        (seconds, micros), first = await pipe.execute()
-        now = seconds * 1000 + micros / 1000
-        waiting = await broker.redis.zcount(keys.QUEUE + queue, "-inf", now)
-    age = max(0.0, (now - first[0][1]) / 1000) if first and waiting else 0.0
+        pipe.zcount(keys.QUEUE + queue, "-inf", now_ms)
+        first, waiting = await pipe.execute()
+    age = max(0.0, (now_ms - first[0][1]) / 1000) if first and waiting else 0.0
     return waiting, age
 
 
@@ -105,9 +106,18 @@ def job_payload(generation_id: str) -> bytes:
     return payload
 
 
-def _claim(job_id: str, queue: str, lease: str, length: int, fields: dict[bytes, bytes]) -> Claim:
+def _claim(
+    job_id: str,
+    queue: str,
+    lease: str,
+    length: int,
+    queued_ms: int,
+    begun_ms: int,
+    fields: dict[bytes, bytes],
+) -> Claim:
     record = {name.decode(): value.decode() for name, value in fields.items()}
-    return Claim(parse(job_id, fields), queue, lease, length, record)
+    waited_s, elapsed_s = max(0, queued_ms) / 1000, max(0, begun_ms) / 1000
+    return Claim(parse(job_id, fields), queue, lease, length, record, waited_s, elapsed_s)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

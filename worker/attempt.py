@@ -13,7 +13,7 @@ from shared import events, metrics
 from shared.errors import AttemptsExhausted, BrokerUnavailable, GenerationFailed, InternalFailure
 from shared.event_log import Entry
 from shared.events import End, Error, Start, Terminal, now_ms
-from shared.generation import TERMINAL_STATES, Generation
+from shared.generation import TERMINAL_STATES
 from shared.queue import Claim
 from shared.replication import replicated
 from worker.appender import LogWriter
@@ -126,7 +126,7 @@ class Attempt:
             await writer.durable()
         if writer.fenced:
             raise Fenced
-        _count(self._generation, terminal)
+        _count(self._running, terminal)
         if self._running.abandoned:
             metrics.abandonments.labels(self._generation.on_disconnect).inc()
 
@@ -149,8 +149,8 @@ class Attempt:
             logger.warning("could not hand back; its lease will run out", generation=self._generation.id)
 
 
-def _count(generation: Generation, terminal: Terminal) -> None:
-    name, outcome = generation.model, "done"
+def _count(running: Running, terminal: Terminal) -> None:
+    name, outcome = running.claim.generation.model, "done"
     if isinstance(terminal, Error):
         outcome = "failed"
         metrics.generation_errors.labels(name, terminal.code).inc()
@@ -159,9 +159,7 @@ def _count(generation: Generation, terminal: Terminal) -> None:
     metrics.generations_ended.labels(name, outcome).inc()
     metrics.tokens.labels(name, "prompt").inc(terminal.usage.prompt_tokens)
     metrics.tokens.labels(name, "completion").inc(terminal.usage.completion_tokens)
-    if generation.started_ms is not None:
-        seconds = (terminal.ts - generation.started_ms) / 1000
-        metrics.generation_duration.labels(name).observe(max(0.0, seconds))
+    metrics.generation_duration.labels(name).observe(running.elapsed_s)
 
 
 async def generate(tools: Tools, claim: Claim) -> None:

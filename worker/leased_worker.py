@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from arq.worker import Worker, func
 
-from shared import events, keys, metrics
+from shared import keys, metrics
 from shared.broker import BROKEN, Broker, pack, unpack
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.queue import JOB_FUNCTION, Claim, Queue
@@ -28,6 +28,10 @@ _CLAIM_AT_MOST = 8
 _RECONNECT_S = 0.2
 #: Redis ends a blocking wait itself; later than this, it hangs.
 _ANSWER_WITHIN_S = 2.0
+
+
+class _Overdue(Exception):
+    """Redis has not ended a wait: it hangs, is gone, or its clock, by which it waits, was set back."""
 
 
 async def _run(ctx: dict[str, Any], generation_id: str) -> None:
@@ -64,6 +68,9 @@ class LeasedWorker(Worker):
                     while self.allow_pick_jobs:
                         if not await self._take():
                             await self._woken(waiting)
+            except _Overdue:
+                # Whether the broker is away tells the next claim, over another connection.
+                logger.warning("waiting for work took too long, connecting again")
             except (BrokerUnavailable, BrokerRefused, *BROKEN) as error:
                 self.tools.registry.broker_failed()
                 logger.warning("broker away, connecting again", error=str(error) or type(error).__name__)
@@ -108,9 +115,8 @@ class LeasedWorker(Worker):
 
     def _start(self, claim: Claim) -> None:
         generation = claim.generation
-        if claim.generation.attempt == 1 and generation.queued_ms is not None:
-            waited = (events.now_ms() - generation.queued_ms) / 1000
-            metrics.queue_wait.labels(generation.model).observe(max(0.0, waited))
+        if claim.generation.attempt == 1:
+            metrics.queue_wait.labels(generation.model).observe(claim.queued_s)
         job = self.functions[JOB_FUNCTION].coroutine({"tools": self.tools, "claim": claim}, generation.id)
         task: asyncio.Task[None] = asyncio.create_task(job)
         # A generation can come back to the worker that is just losing it.
@@ -137,7 +143,7 @@ class LeasedWorker(Worker):
             if token in done:
                 token.result()
             elif not done:
-                raise TimeoutError
+                raise _Overdue
         finally:
             for task in (token, stop):
                 task.cancel()

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from shared import metrics, models
 from shared.broker import Broker
+from shared.clock import BrokerClock
 from shared.conversations import Conversations
 from shared.errors import BrokerUnavailable
 from shared.event_log import EventLog
@@ -36,7 +37,7 @@ async def run(settings: Settings) -> None:
     broker = Broker(settings)
     queue, log = Queue(broker, lease_s=settings.lease_s), EventLog(broker)
     cancels, appender = Cancels(broker), Appender(log, settings)
-    registry = Registry(queue, cancels, settings)
+    registry = Registry(queue, cancels, BrokerClock(broker), settings)
     tools = Tools(
         settings=settings,
         broker=broker,

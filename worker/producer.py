@@ -162,12 +162,11 @@ class Producer:
 
     def _deadline(self) -> Deadline:
         m = self._model
-        started = self._generation.started_ms or now_ms()
         return Deadline(
             self._running.interrupt,
             first=(m.first_token_timeout_s, FirstTokenTimeout()),
             between=(m.between_tokens_timeout_s, BetweenTokensTimeout()),
-            total=(m.total_timeout_s - (now_ms() - started) / 1000, TotalTimeout()),
+            total=(m.total_timeout_s - self._running.elapsed_s, TotalTimeout()),
         )
 
     def _put(self, writer: LogWriter, event: events.Event) -> None:

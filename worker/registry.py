@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from shared import metrics
+from shared.clock import BrokerClock
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.events import cancel_reason
 from shared.queue import Queue, Renewed
@@ -30,8 +31,9 @@ _RETRY_S = 0.2
 class Registry:
     """All generations of this process, by id."""
 
-    def __init__(self, queue: Queue, cancels: Cancels, settings: Settings) -> None:
+    def __init__(self, queue: Queue, cancels: Cancels, clock: BrokerClock, settings: Settings) -> None:
         self._queue = queue
+        self._clock = clock
         self._settings = settings
         self._running: dict[str, Running] = {}
         #: Loop time at which the broker was last away. For one lease from then on, lapsed leases are left
@@ -97,6 +99,8 @@ class Registry:
                     await self._look.wait()
             self._look.clear()
             try:
+                # Even where nothing runs: a clock that nobody looks at stands still.
+                await self._clock.look()
                 await self._renew()
             except BrokerUnavailable:
                 self.broker_failed()

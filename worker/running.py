@@ -36,9 +36,14 @@ class Running:
         self.writer: LogWriter | None = None
         self.interruption: Interruption | None = None
         self._task: asyncio.Task[None] | None = None
-        self._watched_at = self.confirmed_at = asyncio.get_running_loop().time()
+        self._claimed_at = self._watched_at = self.confirmed_at = asyncio.get_running_loop().time()
         #: Whether no gateway listened when last looked.
         self.abandoned = False
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the first claim: by the broker's time up to this one, then by ours."""
+        return self.claim.begun_s + asyncio.get_running_loop().time() - self._claimed_at
 
     async def interruptible(self, task: "asyncio.Task[None]") -> None:
         """Wait for *task*; raises the interruption that ended it, if one did."""

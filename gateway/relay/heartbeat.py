@@ -13,6 +13,7 @@ from gateway.relay.feed import Feed
 from gateway.relay.vitals import Vitals, read_vitals
 from shared import metrics
 from shared.broker import Broker
+from shared.clock import BrokerClock
 from shared.errors import BrokerRefused, BrokerUnavailable, GenerationFailed, Gone, QueueTimeout, WorkerLost
 from shared.events import Error, now_ms
 from shared.generation import TERMINAL_STATES, Generation
@@ -37,6 +38,7 @@ class Heartbeat:
         self, broker: Broker, generations: Generations, settings: Settings, feeds: Mapping[str, Feed]
     ) -> None:
         self._broker = broker
+        self._clock = BrokerClock(broker)
         self._generations = generations
         self._settings = settings
         self._feeds = feeds
@@ -55,6 +57,8 @@ class Heartbeat:
 
     async def _check(self) -> None:
         now = time.monotonic()
+        # Even where nothing is due: a clock that nobody looks at stands still.
+        now_ms = await self._clock.look() if self._feeds else 0
         due = [
             feed
             for feed in self._feeds.values()
@@ -68,7 +72,7 @@ class Heartbeat:
         seen: dict[Feed, Vitals] = {}
         if due:
             generations = [feed.generation for feed in due]
-            found = await read_vitals(self._broker, generations, self._settings.lease_s)
+            found = await read_vitals(self._broker, generations, self._settings.lease_s, now_ms)
             seen = dict(zip(due, found, strict=True))
         for feed, vitals in seen.items():
             feed.checked_at = now

@@ -26,10 +26,11 @@ class Vitals(NamedTuple):
     queued_s: float | None
 
 
-async def read_vitals(broker: Broker, generations: Sequence[Generation], lease_s: float) -> list[Vitals]:
-    """Look at all *generations* in one round trip. Raises `BrokerUnavailable`."""
+async def read_vitals(
+    broker: Broker, generations: Sequence[Generation], lease_s: float, now_ms: int
+) -> list[Vitals]:
+    """Look at all *generations* in one round trip; *now_ms* is the broker's. Raises `BrokerUnavailable`."""
     async with broker.watch("vitals"), broker.redis.pipeline(transaction=False) as pipe:
-        pipe.time()
         for generation in generations:
             queue = keys.QUEUE + generation.queue
             pipe.hmget(keys.RECORD + generation.id, ["state", "queued_ms"])
@@ -37,8 +38,7 @@ async def read_vitals(broker: Broker, generations: Sequence[Generation], lease_s
             pipe.zrank(queue, generation.id)
             pipe.xrevrange(keys.LOG + generation.id, count=1)
             pipe.lpos(f"{keys.NEXT}{generation.owner}:{generation.conversation}", generation.id)
-        (seconds, micros), *answers = await pipe.execute()
-    now_ms = seconds * 1000 + micros / 1000
+        answers = await pipe.execute()
     return [_vitals(answers[i : i + 5], now_ms, lease_s) for i in range(0, len(answers), 5)]
 
 

@@ -1,9 +1,28 @@
 -- What several scripts do in the same way. Loaded in front of each of them, behind the names of
 -- shared/keys.py and the limits of shared/broker.py. Needs one primary: keys are made up here.
 
-local function now_ms()
+-- The broker's clock, which may be set: for what people read, and for nothing that is counted.
+local function wall_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- Time as leases, queues and limits count it, whatever happens to the broker's clock: a step back is made up
+-- for, and of time in which nobody looked only half a lease counts, for it may have been a step forward, a
+-- pause or a failover, and the leases of those alive must outlast that.
+local function now_ms()
+  local wall = wall_ms()
+  local clock = redis.call('HMGET', CLOCK, 'seen', 'ahead')
+  local seen, ahead = tonumber(clock[1]) or wall, tonumber(clock[2]) or 0
+  local passed = math.max(0, math.min(wall - seen, MOST_UNSEEN_MS))
+  if not clock[1] or wall < seen or wall - seen >= MOST_UNSEEN_MS / 6 then
+    ahead = ahead + passed - (wall - seen)
+    redis.call('HSET', CLOCK, 'seen', wall, 'ahead', ahead)
+    if redis.call('PTTL', CLOCK) < CONVERSATION_TTL_MS / 2 then
+      redis.call('PEXPIRE', CLOCK, CONVERSATION_TTL_MS)
+    end
+  end
+  return wall + ahead
 end
 
 -- A script whose first write needs no memory may write on beyond the broker's limit: what runs already
@@ -30,8 +49,8 @@ local function holds(id, lease, held, state)
   return true
 end
 
-local function enqueue(queue, id, now)
-  redis.call('ZADD', QUEUE .. queue, now, id)
+local function enqueue(queue, id)
+  redis.call('ZADD', QUEUE .. queue, now_ms(), id)
   redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
   redis.call('LPUSH', WAKE .. queue, '1')
   redis.call('LTRIM', WAKE .. queue, 0, WAKE_CAP - 1)
@@ -84,15 +103,15 @@ local function cut(scope, id)
 end
 
 -- An owner's conversation exists, and is the last used.
-local function converse(owner, name, title, now)
+local function converse(owner, name, title)
   local conversation, all = CONVERSATION .. owner .. ':' .. name, CONVERSATIONS .. owner
-  if redis.call('HSETNX', conversation, 'created_ms', now) == 1 then
+  if redis.call('HSETNX', conversation, 'created_ms', wall_ms()) == 1 then
     redis.call('HSET', conversation, 'title', title)
   end
-  redis.call('HSET', conversation, 'updated_ms', now)
+  redis.call('HSET', conversation, 'updated_ms', wall_ms())
   revise(owner .. ':' .. name)
   redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
-  redis.call('ZADD', all, now, name)
+  redis.call('ZADD', all, now_ms(), name)
   local excess = redis.call('ZCARD', all) - MAX_CONVERSATIONS
   if excess > 0 then
     -- What leaves the list leaves the broker, unless it is being answered.
@@ -108,16 +127,16 @@ local function converse(owner, name, title, now)
 end
 
 -- A generation's turn in its conversation begins: its message is said, its job can be claimed.
-local function activate(id, now)
+local function activate(id)
   local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation', 'turn', 'replaces')
   if r[3] then
     local scope = r[2] .. ':' .. r[3]
-    redis.call('HSET', CONVERSATION .. scope, 'active', id, 'updated_ms', now)
+    redis.call('HSET', CONVERSATION .. scope, 'active', id, 'updated_ms', wall_ms())
     if r[5] then cut(scope, r[5]) end
     say(scope, r[4])
   end
-  redis.call('HSET', RECORD .. id, 'queued_ms', now)
-  enqueue(r[1], id, now)
+  redis.call('HSET', RECORD .. id, 'queued_ms', now_ms())
+  enqueue(r[1], id)
 end
 
 local function append(id, position, event)
@@ -126,9 +145,9 @@ end
 
 -- Terminal is final: the outcome is recorded, the reply joins its conversation, the keys get their
 -- last TTL, and whoever waits for the conversation has its turn.
-local function finish(id, closing, now)
+local function finish(id, closing)
   local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation')
-  local fields = {'ended_ms', now}
+  local fields = {'ended_ms', wall_ms()}
   for name, value in pairs(closing.fields) do
     fields[#fields + 1] = name
     fields[#fields + 1] = value
@@ -145,14 +164,14 @@ local function finish(id, closing, now)
     return
   end
   redis.call('HDEL', CONVERSATION .. scope, 'active')
-  redis.call('HSET', CONVERSATION .. scope, 'updated_ms', now)
+  redis.call('HSET', CONVERSATION .. scope, 'updated_ms', wall_ms())
   revise(scope)
   if closing.reply then say(scope, closing.reply) end
   while true do
     local waiting = redis.call('LPOP', NEXT .. scope)
     if not waiting then return end
     if redis.call('HGET', RECORD .. waiting, 'state') == 'queued' then
-      return activate(waiting, now)
+      return activate(waiting)
     end
   end
 end

@@ -32,7 +32,7 @@ while i <= #ARGV do
       lines[#lines + 1] = position .. ' ' .. event
     end
     if length == 0 then redis.call('PEXPIRE', LOG .. id, GENERATION_TTL_MS) end
-    if closing ~= '' then finish(id, cjson.decode(closing), now_ms()) end
+    if closing ~= '' then finish(id, cjson.decode(closing)) end
     length = math.max(length, first + count)
     if #lines > 0 then
       redis.call('PUBLISH', LIVE .. id, table.concat(lines, '\n'))

@@ -5,7 +5,8 @@
 --         may be another worker's, whose lease lapsed, or whose claim was lost, while the broker was away
 --       6 how many at most that have lost all workers but one: one of them may be what kills workers, and
 --         the others must not be beside it when it does
--- gives for each: id, lease, log length, then the record as a flat list of names and values
+-- gives for each: id, lease, log length, ms since it was queued, ms since it was first claimed, then the
+--   record as a flat list of names and values
 local queue, limit, lease_ms, nonce, newest_ms = QUEUE .. ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local suspects = tonumber(ARGV[6])
 pass_memory_limit()
@@ -20,9 +21,15 @@ local function claim(id, r)
   local lease = attempt .. ':' .. nonce
   if r[1] == 'running' then redis.call('HINCRBY', RECORD .. id, 'lost', 1) end
   redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', attempt, 'lease', lease)
-  redis.call('HSETNX', RECORD .. id, 'started_ms', now)
+  redis.call('HSETNX', RECORD .. id, 'started_ms', wall_ms())
+  -- `started_ms` is for people; this is counted from.
+  redis.call('HSETNX', RECORD .. id, 'begun', now)
   redis.call('ZADD', queue, now + lease_ms, id)
-  claimed[#claimed + 1] = {id, lease, redis.call('XLEN', LOG .. id), redis.call('HGETALL', RECORD .. id)}
+  local since = redis.call('HMGET', RECORD .. id, 'queued_ms', 'begun')
+  claimed[#claimed + 1] = {
+    id, lease, redis.call('XLEN', LOG .. id), now - (tonumber(since[1]) or now), now - (tonumber(since[2]) or now),
+    redis.call('HGETALL', RECORD .. id),
+  }
 end
 
 -- Gives how many of *ids* were left to others.

@@ -16,6 +16,6 @@ local position = attempt .. '-0'
 append(id, position, event)
 redis.call('HSET', RECORD .. id, 'attempt', attempt, 'lease', attempt .. ':')
 closing.fields.position = position
-finish(id, closing, now)
+finish(id, closing)
 redis.call('PUBLISH', LIVE .. id, position .. ' ' .. event)
 return 'closed'

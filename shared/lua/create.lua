@@ -6,14 +6,13 @@
 --       2 the arq job payload
 -- gives {'created'} | {'waiting', active id, ids that wait already…} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'}
 local new, payload = cjson.decode(ARGV[1]), ARGV[2]
-local now = now_ms()
 local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
 
 if idempotency then
   local known = redis.call('GET', idempotency)
   if known then return {'known', known} end
 end
-if redis.call('ZCOUNT', QUEUE .. new.queue, '-inf', now) >= new.max_queued then return {'too_busy'} end
+if redis.call('ZCOUNT', QUEUE .. new.queue, '-inf', now_ms()) >= new.max_queued then return {'too_busy'} end
 
 local scope, active
 if new.conversation then
@@ -28,7 +27,7 @@ if new.conversation then
   if active and redis.call('LLEN', NEXT .. scope) >= MAX_WAITING then return {'too_busy'} end
 end
 
-local fields = {'state', 'queued', 'created_ms', now}
+local fields = {'state', 'queued', 'created_ms', wall_ms()}
 for name, value in pairs(new.record) do
   fields[#fields + 1] = name
   fields[#fields + 1] = value
@@ -40,7 +39,7 @@ if idempotency then
   redis.call('SET', idempotency, new.id .. ' ' .. new.digest, 'PX', new.idempotency_ttl_ms)
 end
 if scope then
-  converse(new.owner, new.conversation, new.title, now)
+  converse(new.owner, new.conversation, new.title)
 end
 if active then
   local ahead = redis.call('LRANGE', NEXT .. scope, 0, -1)
@@ -48,5 +47,5 @@ if active then
   redis.call('PEXPIRE', NEXT .. scope, GENERATION_TTL_MS)
   return {'waiting', active, unpack(ahead)}
 end
-activate(new.id, now)
+activate(new.id)
 return {'created'}

@@ -3,7 +3,7 @@
 --
 -- ARGV  1 id  2 lease in ms  3 lease  4 the record as JSON  5 the arq job payload  6 the conversation's title
 -- gives 1 restored | 0 there is a record
-local id, due, lease, record, payload, title = ARGV[1], now_ms() + tonumber(ARGV[2]), ARGV[3], cjson.decode(ARGV[4]), ARGV[5], ARGV[6]
+local id, lease, record, payload, title = ARGV[1], ARGV[3], cjson.decode(ARGV[4]), ARGV[5], ARGV[6]
 pass_memory_limit()
 if redis.call('EXISTS', RECORD .. id) == 1 then return 0 end
 local fields = {}
@@ -24,10 +24,10 @@ if record.conversation then
   local state = active and redis.call('HGET', RECORD .. active, 'state')
   -- Who has asked meanwhile is answered first; this reply then stays out of the conversation.
   if not state or is_terminal(state) then
-    converse(record.owner, record.conversation, title, now_ms())
-    activate(id, now_ms())
+    converse(record.owner, record.conversation, title)
+    activate(id)
   end
 end
-redis.call('ZADD', QUEUE .. record.queue, due, id)
+redis.call('ZADD', QUEUE .. record.queue, now_ms() + tonumber(ARGV[2]), id)
 redis.call('PEXPIRE', QUEUE .. record.queue, GENERATION_TTL_MS)
 return 1

@@ -1,11 +1,13 @@
 """The broker that tests run against: the embedded Valkey, as `headrace up` starts it."""
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from signal import Signals
 
@@ -23,7 +25,9 @@ class EmbeddedBroker:
     Its 16 databases keep stacks apart that run at the same time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        """*environment* beside this process's own."""
+        self._environment = {**os.environ, **(environment or {})}
         self._data = Path(tempfile.mkdtemp(prefix="headrace-"))
         self._socket = valkey.socket_path(self._data)
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,7 +52,11 @@ class EmbeddedBroker:
         """Returns once it answers."""
         with (self._data / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                valkey.command(self._data, self._socket), stdout=log, stderr=log, start_new_session=True
+                valkey.command(self._data, self._socket),
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():

@@ -1,5 +1,6 @@
 """Gateways, workers and a model server as real processes around one broker."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,11 @@ class Stack:
         """One more, ready."""
         return await self._begun(self._gateway(settings))
 
-    async def add_worker(self, **settings: object) -> Program:
-        """One more, ready."""
-        return await self._begun(self._worker(settings))
+    async def add_worker(self, env: Mapping[str, str] | None = None, **settings: object) -> Program:
+        """One more, ready; *env* beside what settings become."""
+        worker = self._worker(settings)
+        worker.env.update(env or {})
+        return await self._begun(worker)
 
     async def settle(self, timeout_s: float = 5) -> None:
         """Stop what still runs through the API, and check that all of it came to its one end."""

@@ -73,7 +73,10 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     if seconds is not None or value is None:
         return seconds
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        # Its own clock has said both, if it says what time it is; ours may be another.
+        now = headers.get("Date")
+        since = parsedate_to_datetime(now).timestamp() if now else time.time()
+        return max(0.0, parsedate_to_datetime(value).timestamp() - since)
     except (ValueError, OverflowError):
         return None
 
