@@ -66,6 +66,7 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     yield
     state.relaying.cancel()
     await asyncio.wait([state.relaying])
+    await state.generations.finished()
     await state.broker.close()
 
 

@@ -7,6 +7,7 @@ import msgspec
 from shared import keys, messages
 from shared.broker import Broker
 from shared.messages import Message
+from shared.outcome import stopped_unbegun
 
 #: Messages read at once where it is not known how many are needed.
 _PAGE = 64
@@ -79,13 +80,14 @@ class Conversations:
         """Give it another title; False where there is no such conversation."""
         return bool(await self._broker.run("rename", [owner, conversation_id, title]))
 
-    async def remove(self, owner: str, conversation_id: str) -> list[str] | None:
+    async def remove(self, owner: str, conversation_id: str) -> list[bytes] | None:
         """
-        Delete it. Gives the generations that are to be cancelled now, those that wait first; None where
-        there is no such conversation.
+        Delete it, and stop what answers it or waits to; gives what `Generations.settle_stopped` is to have.
+        None where there is no such conversation.
         """
-        ids = await self._broker.run("remove", [owner, conversation_id])
-        return None if ids is None else [raw.decode() for raw in ids]
+        ending = stopped_unbegun("user")
+        stopped: list[bytes] | None = await self._broker.run("remove", [owner, conversation_id, *ending])
+        return stopped
 
     async def answering(self, owner: str, conversation_id: str) -> list[str]:
         """The active generation's id, then those that wait for it, oldest first."""

@@ -4,7 +4,9 @@ A generation's record: what was asked, who may see it, how far it is, and how it
 `queued -> running -> done | failed | cancelled`; each change is one atomic step, terminal is final.
 """
 
-from typing import Any, Literal, cast
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
@@ -15,9 +17,14 @@ from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal, Usage
 from shared.generation import Generation, Submission, parse
 from shared.messages import Message
-from shared.outcome import Outcome
+from shared.outcome import Outcome, stopped_unbegun
 from shared.queue import job_payload
 from shared.replication import replicated
+
+_T = TypeVar("_T")
+
+#: What became of a generation that was to be stopped.
+Stopping = Literal["missing", "ended", "pushed", "closed"]
 
 
 class Generations:
@@ -27,6 +34,7 @@ class Generations:
         self._broker = broker
         self._log = EventLog(broker)
         self._max_queued = max_queued
+        self._owned: set[asyncio.Task[Any]] = set()
         self._idempotency_ttl_ms = idempotency_ttl_s * 1000
 
     async def create(self, submission: Submission) -> tuple[str, bool]:
@@ -37,8 +45,11 @@ class Generations:
         is being answered, `TooBusy` when the queue is full, `IdempotencyMismatch` when the key came
         with another request, `NotFound` when the turn to be replaced is not in the conversation.
         """
-        payload = job_payload(submission.generation_id)
-        answer = await self._broker.run("create", [_creation(submission, self), payload])
+        return await self.surely(self._create(submission))
+
+    async def _create(self, submission: Submission) -> tuple[str, bool]:
+        payload, ending = job_payload(submission.generation_id), stopped_unbegun("interrupted")
+        answer = await self._broker.run("create", [_creation(submission, self), payload, *ending])
         outcome = answer[0].decode()
         if outcome == "known":
             return _same(answer[1].decode(), submission), False
@@ -53,10 +64,7 @@ class Generations:
         ):
             raise BrokerUnavailable(retry_after_s=1)
         metrics.generations_created.labels(submission.model, submission.dialect).inc()
-        if outcome == "waiting" and submission.on_busy == "interrupt":
-            # Those that wait go first, or the end of the active one would start them.
-            for generation_id in reversed(answer[1:]):
-                await self.cancel(generation_id.decode(), submission.owner, "interrupted")
+        await self.settle_stopped(answer[1:], "interrupted")
         return submission.generation_id, True
 
     async def known(self, submission: Submission) -> str | None:
@@ -83,21 +91,50 @@ class Generations:
         async with self._broker.watch("forget"):
             await self._broker.redis.delete(keys.RECORD + generation_id, keys.LOG + generation_id)
 
-    async def cancel(
-        self, generation_id: str, owner: str, reason: CancelReason
-    ) -> Literal["missing", "ended", "pushed", "closed"]:
+    async def cancel(self, generation_id: str, owner: str, reason: CancelReason) -> Stopping:
         """
         Stop a generation. One that a worker holds is `pushed`: the worker ends it within moments.
         One that nobody holds is `closed` here and now, with the text it has.
         """
-        answer = (await self._broker.run("cancel", [generation_id, owner, reason])).decode()
-        if answer != "unheld":
-            return cast(Literal["missing", "ended", "pushed"], answer)
-        end = End(ts=events.now_ms(), finish_reason="cancelled", reason=reason)
-        outcome = await self.close(generation_id, end, overdue_s=0)
+        return await self.surely(self._cancel(generation_id, owner, reason))
+
+    async def settle_stopped(self, stopped: Sequence[bytes], reason: CancelReason) -> None:
+        """*stopped* by a script, as id and what `stop` gave, …: close what nobody holds."""
+        for generation_id, outcome in zip(stopped[::2], stopped[1::2], strict=True):
+            await self._stopped(generation_id.decode(), outcome.decode(), reason)
+
+    async def surely(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """
+        Do *work* to its end, though its caller be cancelled: what follows an accepted step must not be lost
+        with the client that asked for it.
+        """
+        task = asyncio.create_task(work)
+        self._owned.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def finished(self) -> None:
+        """Returns once what callers left behind is done."""
+        while self._owned:
+            await asyncio.wait(self._owned)
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._owned.discard(task)
+        if not task.cancelled():
+            task.exception()  # the caller's; one that has left hears of none
+
+    async def _cancel(self, generation_id: str, owner: str, reason: CancelReason) -> Stopping:
+        ending = stopped_unbegun(reason)
+        outcome = (await self._broker.run("cancel", [generation_id, owner, reason, *ending])).decode()
+        return await self._stopped(generation_id, outcome, reason)
+
+    async def _stopped(self, generation_id: str, outcome: str, reason: CancelReason) -> Stopping:
+        if outcome == "unheld":
+            end = End(ts=events.now_ms(), finish_reason="cancelled", reason=reason)
+            outcome = await self.close(generation_id, end, overdue_s=0)
         if outcome == "closed":
             metrics.cancels.labels(reason).inc()
-        return "pushed" if outcome == "held" else outcome
+        return cast(Stopping, "pushed" if outcome == "held" else outcome)
 
     async def close(
         self, generation_id: str, terminal: Terminal, *, overdue_s: float

@@ -3,7 +3,7 @@
 import msgspec
 
 from shared import events, messages
-from shared.events import End, Error, Event, Terminal, Usage
+from shared.events import CancelReason, End, Error, Event, Terminal, Usage
 from shared.messages import Failure, Message
 
 
@@ -99,3 +99,10 @@ class Outcome:
             error=failure,
         )
         return msgspec.json.encode({"fields": fields, "reply": messages.encode(reply).decode()})
+
+
+def stopped_unbegun(reason: CancelReason) -> tuple[bytes, bytes]:
+    """The terminal event, and the closing for an id of `{id}`, of what is stopped before it has begun."""
+    outcome = Outcome()
+    end = End(ts=events.now_ms(), finish_reason="cancelled", usage=outcome.usage(), reason=reason)
+    return events.encode(end), outcome.closing("{id}", end)

@@ -175,3 +175,33 @@ local function finish(id, closing)
     end
   end
 end
+
+-- End a generation that nobody holds. What it has written stands.
+local function close(id, event, closing)
+  local attempt = (tonumber(redis.call('HGET', RECORD .. id, 'attempt')) or 0) + 1
+  local position = attempt .. '-0'
+  append(id, position, event)
+  redis.call('HSET', RECORD .. id, 'attempt', attempt, 'lease', attempt .. ':')
+  closing.fields.position = position
+  finish(id, closing)
+  redis.call('PUBLISH', LIVE .. id, position .. ' ' .. event)
+end
+
+-- Stop a generation, with all of it that needs no log to be read: the durable intent, the push to its worker, the
+-- end of one that has written nothing and that nobody holds. *event* and *closing* are that end, for an id of `{id}`.
+-- Gives 'missing' | 'ended' | 'pushed' (its worker will end it) | 'closed' | 'unheld' (no worker has it, but it has a
+-- log: the next to claim it ends it, unless it is closed before).
+local function stop(id, reason, event, closing)
+  local r = redis.call('HMGET', RECORD .. id, 'state', 'queue')
+  if not r[1] then return 'missing' end
+  if is_terminal(r[1]) then return 'ended' end
+  redis.call('HSETNX', RECORD .. id, 'cancel', reason)
+  local due = tonumber(redis.call('ZSCORE', QUEUE .. r[2], id))
+  if r[1] == 'running' and due and due > now_ms() then
+    redis.call('PUBLISH', CANCEL, id .. ' ' .. reason)
+    return 'pushed'
+  end
+  if redis.call('EXISTS', LOG .. id) == 1 then return 'unheld' end
+  close(id, event, cjson.decode((string.gsub(closing, '{id}', id))))
+  return 'closed'
+end

@@ -6,16 +6,10 @@
 local id, read, event, closing, overdue_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], cjson.decode(ARGV[4]), tonumber(ARGV[5])
 pass_memory_limit()
 local now = now_ms()
-local r = redis.call('HMGET', RECORD .. id, 'state', 'queue', 'attempt')
+local r = redis.call('HMGET', RECORD .. id, 'state', 'queue')
 if not r[1] or is_terminal(r[1]) then return 'ended' end
 local due = tonumber(redis.call('ZSCORE', QUEUE .. r[2], id))
 if due and due + overdue_ms > now and not (r[1] == 'queued' and overdue_ms == 0) then return 'held' end
 if redis.call('XLEN', LOG .. id) ~= read then return 'changed' end
-local attempt = (tonumber(r[3]) or 0) + 1
-local position = attempt .. '-0'
-append(id, position, event)
-redis.call('HSET', RECORD .. id, 'attempt', attempt, 'lease', attempt .. ':')
-closing.fields.position = position
-finish(id, closing)
-redis.call('PUBLISH', LIVE .. id, position .. ' ' .. event)
+close(id, event, closing)
 return 'closed'

@@ -3,9 +3,9 @@
 -- ARGV  1 what to create as JSON: id, owner, conversation, on_busy, idempotency, digest, queue,
 --         max_queued, title, idempotency_ttl_ms, record (a map of fields; its `replaces` names a turn
 --         of this conversation)
---       2 the arq job payload
--- gives {'created'} | {'waiting', active id, ids that wait already…} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'}
-local new, payload = cjson.decode(ARGV[1]), ARGV[2]
+--       2 the arq job payload  3 terminal event and  4 closing as JSON of what is interrupted before it has begun
+-- gives {'created'} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'}
+local new, payload, event, closing = cjson.decode(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
 
 if idempotency then
@@ -45,7 +45,17 @@ if active then
   local ahead = redis.call('LRANGE', NEXT .. scope, 0, -1)
   redis.call('RPUSH', NEXT .. scope, new.id)
   redis.call('PEXPIRE', NEXT .. scope, GENERATION_TTL_MS)
-  return {'waiting', active, unpack(ahead)}
+  local answer = {'waiting'}
+  if new.on_busy == 'interrupt' then
+    -- In this step, lest the caller be gone before the next. Those that wait go first, or the end of the active one
+    -- would start them.
+    table.insert(ahead, 1, active)
+    for i = #ahead, 1, -1 do
+      answer[#answer + 1] = ahead[i]
+      answer[#answer + 1] = stop(ahead[i], 'interrupted', event, closing)
+    end
+  end
+  return answer
 end
 activate(new.id)
 return {'created'}

@@ -101,13 +101,14 @@ async def test_an_answer_that_ends_after_its_conversation(chat: ChatClient, stac
 
 
 async def test_delete_is_durable(local: Local, session: ClientSession) -> None:
-    """Whoever deletes may die before the push that stops the answer: the intent is in the record already."""
+    """Whoever deletes may die right after: the answer is stopped in the same step."""
     await local.start(MODELS)
     chat = ChatClient(session, local.url)
     async with await chat.send(LONG, conversation_id="c1") as reader:
         await reader.until("chunk")
         owner = local.redis.hget(keys.RECORD + reader.generation_id, "owner").decode()
-        assert await local.state.conversations.remove(owner, "c1") == [reader.generation_id]
+        stopped = await local.state.conversations.remove(owner, "c1")
+        assert stopped == [reader.generation_id.encode(), b"pushed"]
         await reader.all()
     assert reader.end.data["metadata"]["finish_reason"] == "cancelled"
 

@@ -93,12 +93,15 @@ async def rename(request: web.Request) -> web.StreamResponse:
 async def remove(request: web.Request) -> web.StreamResponse:
     """Delete a conversation, and stop what answers it."""
     state, owner = request.app[STATE], request[OWNER]
-    stopping = await state.conversations.remove(owner, request.match_info["conversation_id"])
-    if stopping is None:
-        raise _unknown()
-    for generation_id in stopping:
-        await state.generations.cancel(generation_id, owner, "user")
+    await state.generations.surely(_remove(state, owner, request.match_info["conversation_id"]))
     return web.Response(status=204)
+
+
+async def _remove(state: State, owner: str, conversation_id: str) -> None:
+    stopped = await state.conversations.remove(owner, conversation_id)
+    if stopped is None:
+        raise _unknown()
+    await state.generations.settle_stopped(stopped, "user")
 
 
 async def follow(request: web.Request) -> web.StreamResponse:
