@@ -23,7 +23,11 @@ async def run(settings: Settings) -> None:
     settings.refuse_open_door()
     app = make_app(settings, models.load(settings.models))
     runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=True, shutdown_timeout=settings.drain_grace_s
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        # aiohttp waits for handlers so long, then as long again, and only then cancels them.
+        shutdown_timeout=settings.drain_grace_s / 2,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

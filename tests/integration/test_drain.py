@@ -1,8 +1,11 @@
 """P8: a deploy costs no reader any text and no generation its life."""
 
 import signal
+import time
+from contextlib import suppress
 
-from aiohttp import ClientSession
+import pytest
+from aiohttp import ClientError, ClientSession
 
 from tests.conftest import StartStack
 from tests.kit.chat_client import ChatClient, script
@@ -96,6 +99,29 @@ async def test_a_draining_gateway_sends_readers_elsewhere(
         async with await there.resume(reader.generation_id, reader.last_id) as rest:
             await rest.all()
         assert reader.text + rest.text == expected_text({"length": 60})
+
+
+@pytest.mark.timing
+async def test_a_draining_gateway_keeps_to_its_grace(own_stack: StartStack, session: ClientSession) -> None:
+    """A reader that cannot come back reads on for the grace and no longer, like one that does not read."""
+    stack = await own_stack(drain_grace_s=3)
+    [gateway] = stack.gateways
+    body = {"model": "scripted", "stream": True, "on_disconnect": "continue"}
+    body["messages"] = [{"role": "user", "content": script(rate=50, length=400)}]
+    async with (
+        session.post(f"{gateway.url}/v1/chat/completions", json=body) as reading,
+        session.post(f"{gateway.url}/v1/chat/completions", json=body),
+    ):
+        await reading.content.readany()
+        gateway.signal(signal.SIGTERM)
+        began = time.monotonic()
+        with suppress(ClientError):
+            while await reading.content.readany():
+                pass
+        assert 2.5 < time.monotonic() - began < 4
+        assert await gateway.ended() == 0
+        assert time.monotonic() - began < 4
+    await stack.add_gateway()
 
 
 async def test_a_draining_gateway_refuses_politely(local: Local, session: ClientSession) -> None:
