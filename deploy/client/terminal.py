@@ -8,13 +8,12 @@ from typing import TextIO
 
 from .client import HeadraceClient, HeadraceError, Reply
 from .events import Chunk, Ended, Failed, Interrupted, Queued, Reset
+from .harmless import Harmless
 
 #: How a shell counts a program that Ctrl-C ended.
 CANCELLED = 128 + signal.SIGINT
 #: A message that no server has accepted by then needs no cancelling.
 _ACCEPTED_WITHIN_S = 3.0
-#: What a model says must not move the cursor or ring the bell.
-_CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)])
 
 
 class Chat:
@@ -35,6 +34,7 @@ class Chat:
         self._model = model
         self._out = out or sys.stdout
         self._notes = notes or sys.stderr
+        self._harmless = Harmless()
         #: Whether the cursor stands behind some text.
         self._midline = False
 
@@ -128,7 +128,7 @@ class Chat:
             reading.cancel()
 
     def _say(self, text: str, *, end: bool = False) -> None:
-        clean = text.translate(_CONTROLS)
+        clean = self._harmless.clean(text)
         if clean:
             self._midline = not clean.endswith("\n")
         if end and self._midline:
@@ -141,4 +141,4 @@ class Chat:
         # Into a file or a pipe goes the answer alone, as it is.
         if self._out.isatty():
             self._say("", end=True)
-        print(line.translate(_CONTROLS), file=self._notes, flush=True)
+        print(Harmless().clean(line), file=self._notes, flush=True)

@@ -1,0 +1,55 @@
+"""What a model says reaches the terminal as text alone: nothing in it moves, hides or reorders anything."""
+
+import io
+
+import pytest
+
+from headrace.terminal import Chat
+
+_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
+
+
+def said(*pieces: str) -> str:
+    """What is shown of *pieces*, as they come."""
+    out = io.StringIO()
+    chat = Chat("http://127.0.0.1:1", out=out)
+    for piece in pieces:
+        chat._say(piece)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]0;title\x07x", "[2J]0;titlex"),
+        ("\x9b2Jx\x85y", "2Jxy"),
+        ("a\rb\x08c\x7fd\x0be\x0cf", "abcdef"),
+        (f"a{_BIDI}b", "ab"),
+        ("a\u2028b\u2029c", "a\nb\nc"),
+        ("in\u00advisi\u200bble\ufeff\u2060\u180e", "invisible"),
+        ("a\U000e0041\U000e0042b", "ab"),
+        ("a\u206ab\ufff9c\ufffa", "abc"),
+        ("a\ud800b", "a\ufffdb"),
+    ],
+)
+def test_harmless(text: str, shown: str) -> None:
+    """Escapes, controls, and what reorders or hides text are left out."""
+    assert said(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "line\n\ttab",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f \U0001f3f3\ufe0f\u200d\U0001f308",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        "مرحبا بالعالم 123",
+        "שלום עולם (abc)",
+        "می\u200cخواهم",
+        "क्\u200dष 你好 é e\u0301",
+    ],
+)
+def test_unchanged(text: str) -> None:
+    """Languages that are written from the right, joiners and emoji are what they were, however they are cut."""
+    assert said(text) == text
+    assert said(*text) == text
