@@ -201,6 +201,8 @@ class UpstreamError(GenerationFailed):
     code = "upstream_failed"
     status = 502
     retryable = True
+    #: The HTTP status it answered with, where it refused.
+    upstream_status: int | None = None
 
 
 class UpstreamRefused(UpstreamError):

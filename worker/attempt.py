@@ -10,13 +10,20 @@ import asyncio
 import structlog
 
 from shared import events, metrics
-from shared.errors import AttemptsExhausted, BrokerUnavailable, GenerationFailed, InternalFailure
+from shared.errors import (
+    AttemptsExhausted,
+    BrokerUnavailable,
+    GenerationFailed,
+    InternalFailure,
+    UpstreamError,
+)
 from shared.event_log import Entry
 from shared.events import End, Error, Start, Terminal, now_ms
 from shared.generation import TERMINAL_STATES
 from shared.queue import Claim
 from shared.replication import replicated
 from worker.appender import LogWriter
+from worker.backends.redaction import for_clients, for_log
 from worker.producer import Producer
 from worker.running import Fenced, Running, Stopped
 from worker.state import Tools
@@ -100,18 +107,33 @@ class Attempt:
         except GenerationFailed as error:
             return self._error(error)
         except MemoryError:
-            logger.error("out of memory", generation=self._generation.id)
             return self._error(InternalFailure("The worker ran out of memory."))
         except Exception:  # a defect of ours must end this log, not the worker
-            logger.exception("generation failed", generation=self._generation.id)
+            logger.exception("a defect", generation=self._generation.id)
             return self._error(InternalFailure())
         return End(ts=now_ms(), finish_reason=reason, usage=producer.usage())
 
     def _error(self, error: GenerationFailed) -> Error:
+        message, facts = error.message, {}
+        if isinstance(error, UpstreamError):
+            # Its own words: all of them for the operator, who knows where it is anyway.
+            message = for_clients(error.message)
+            facts = {"said": error.message}
+            if error.upstream_status is not None:
+                facts["status"] = str(error.upstream_status)
+        logger.warning(
+            "generation failed",
+            generation=self._generation.id,
+            model=self._generation.model,
+            upstream=for_log(self._tools.models.by_name[self._generation.model].base_url),
+            code=error.code,
+            attempt=self._generation.attempt,
+            **facts,
+        )
         return Error(
             ts=now_ms(),
             code=error.code,
-            message=error.message,
+            message=message,
             retryable=error.retryable,
             usage=self._producer.usage(),
         )

@@ -1,8 +1,8 @@
 """
-Text of strangers as a terminal may show it: nothing in it moves the cursor, rings the bell, reorders or hides.
+Text of strangers as a terminal may show it: nothing in it moves the cursor, rings, reorders or hides.
 
-Left out are controls, escapes, and format characters such as U+202E; languages that are written from the right,
-joiners and emoji stay what they are.
+Left out are controls, escapes, and format characters such as U+202E; languages that are written from the
+right, joiners and emoji stay what they are.
 """
 
 import unicodedata

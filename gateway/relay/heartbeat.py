@@ -115,7 +115,8 @@ class Heartbeat:
     async def _close(self, generation: Generation, why: GenerationFailed, overdue_s: float) -> None:
         error = Error(ts=now_ms(), code=why.code, message=why.message, retryable=why.retryable)
         if await self._generations.close(generation.id, error, overdue_s=max(0.001, overdue_s)) == "closed":
-            logger.warning("generation given up", generation=generation.id, code=why.code)
+            model = generation.model
+            logger.warning("generation failed", generation=generation.id, model=model, code=why.code)
             metrics.generations_ended.labels(generation.model, "failed").inc()
             metrics.generation_errors.labels(generation.model, why.code).inc()
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from headrace import HeadraceClient, Reply
-from headrace.events import Chunk, Ended, Event, Reset
+from headrace.events import Chunk, Ended, Event, Failed, Reset
 from tests.e2e.up import Up, kill
 from tests.kit.eventually import eventually
 from tests.kit.program import environment
@@ -136,6 +136,20 @@ async def test_same_folder_twice(up: Up) -> None:
     assert "is in use by another `headrace up`" in said
     async with HeadraceClient(url) as client:
         assert text(await read(client.start("hi", model="fast"))) == TEXT
+
+
+async def test_what_failed_is_said(up: Up) -> None:
+    """One line a failed generation, by default, with what an operator asks first, and nothing of its text."""
+    up.start()
+    [url] = await up.ready()
+    async with HeadraceClient(url) as client:
+        reply = client.start('/script {"fail_after": 2, "fail_code": "upstream_invalid"}')
+        assert isinstance((await read(reply))[-1], Failed)
+    await up.said_eventually("generation failed")
+    [line] = [line for line in up.said.splitlines() if "generation failed" in line]
+    for fact in ("warning", reply.generation_id or "", "code=upstream_invalid", "model=slow", "attempt=1"):
+        assert fact in line
+    assert "fail_after" not in up.said
 
 
 async def test_port_taken(up: Up) -> None:

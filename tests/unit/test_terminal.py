@@ -45,11 +45,11 @@ def test_harmless(text: str, shown: str) -> None:
         "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
         "مرحبا بالعالم 123",
         "שלום עולם (abc)",
-        "می\u200cخواهم",
+        "می\u200cخواهم",  # noqa: RUF001
         "क्\u200dष 你好 é e\u0301",
     ],
 )
 def test_unchanged(text: str) -> None:
-    """Languages that are written from the right, joiners and emoji are what they were, however they are cut."""
+    """Languages written from the right, joiners and emoji are what they were, however they are cut."""
     assert said(text) == text
     assert said(*text) == text

@@ -1,11 +1,10 @@
 """
 What an upstream's refusal means: its HTTP status, headers and body in, one of our errors out.
 
-Its own words reach the client shortened, on one line, and without anything that looks like a key.
+Its own words are shortened, on one line, and without anything that looks like a key.
 """
 
 import math
-import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -14,10 +13,9 @@ from typing import Any
 import msgspec
 
 from shared.errors import UpstreamError, UpstreamFailed, UpstreamRateLimited, UpstreamRejected
+from worker.backends.redaction import for_log
 
 _MAX_MESSAGE_CHARS = 300
-#: OpenAI repeats the key it refuses, with stars in its middle.
-_SECRET = re.compile(r"\b(?:bearer\s+\S+|(?:sk|pk|rk|gsk|xai|hf)[-_][^\s,;\"']{6,})", re.IGNORECASE)
 #: A request that came too late or too early may simply be sent again.
 _TRANSIENT = {408, 425}
 
@@ -45,7 +43,7 @@ def stated_message(error: Any) -> str | None:
     if not isinstance(error, str):
         return None
     printable = "".join(char if char.isprintable() else " " for char in error[: 4 * _MAX_MESSAGE_CHARS])
-    message = _SECRET.sub("[redacted]", " ".join(printable.split()))
+    message = for_log(" ".join(printable.split()))
     if len(message) > _MAX_MESSAGE_CHARS:
         message = message[: _MAX_MESSAGE_CHARS - 1] + "…"
     return message or None

@@ -61,7 +61,9 @@ class OpenAICompatible:
         response = await self._connections.ask(self._body(prompt))
         try:
             if response.status != 200:
-                raise refusal(response.status, response.headers, await _read_refusal(response))
+                error = refusal(response.status, response.headers, await _read_refusal(response))
+                error.upstream_status = response.status
+                raise error
             if response.content_type == "application/json":
                 yield await _whole(response.content)
                 return
