@@ -30,6 +30,7 @@ from shared import keys, metrics, redis_private
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.sentinel import Sentinels, is_sentinel
 from shared.settings import Settings
+from shared.sockets import TCP_OPTIONS
 
 Step = Literal[
     "create", "append", "claim", "clock", "renew", "release", "restore", "cancel", "close", "rename", "remove"
@@ -144,6 +145,8 @@ class Broker:
             "retry": Retry(NoBackoff(), 1),
             "health_check_interval": 0,
         }
+        if not self.settings.redis_url.startswith("unix:"):
+            options |= {"socket_keepalive": True, "socket_keepalive_options": TCP_OPTIONS}
         pool: ConnectionPool
         if self._sentinels is not None:
             pool = self._sentinels.pool(**options)

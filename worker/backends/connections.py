@@ -10,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from shared.errors import UpstreamBroke, UpstreamInvalid, UpstreamRefused
+from shared.sockets import open_socket
 
 _CONNECT_TIMEOUT_S = 10.0
 
@@ -65,7 +66,7 @@ def _open_session() -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(_note_from_pool)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=aiohttp.TCPConnector(limit=0, socket_factory=open_socket),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[trace],
