@@ -129,9 +129,11 @@ class Generations:
         return await self._stopped(generation_id, outcome, reason)
 
     async def _stopped(self, generation_id: str, outcome: str, reason: CancelReason) -> Stopping:
+        end = End(ts=events.now_ms(), finish_reason="cancelled", reason=reason)
         if outcome == "unheld":
-            end = End(ts=events.now_ms(), finish_reason="cancelled", reason=reason)
             outcome = await self.close(generation_id, end, overdue_s=0)
+        else:
+            outcome = _counted(outcome, end)
         if outcome == "closed":
             metrics.cancels.labels(reason).inc()
         return cast(Stopping, "pushed" if outcome == "held" else outcome)
@@ -158,7 +160,19 @@ class Generations:
                 ],
             )
             if answer != b"changed":
-                return cast(Literal["closed", "ended", "held"], answer.decode())
+                return cast(Literal["closed", "ended", "held"], _counted(answer.decode(), terminal))
+
+
+def _counted(answer: str, terminal: Terminal) -> str:
+    """*answer* of a script without the model it names; an end that it made is counted, once."""
+    outcome, _, model = answer.partition(" ")
+    if outcome == "closed":
+        if isinstance(terminal, End):
+            metrics.generations_ended.labels(model, "cancelled").inc()
+        else:
+            metrics.generations_ended.labels(model, "failed").inc()
+            metrics.generation_errors.labels(model, terminal.code).inc()
+    return outcome
 
 
 def _same(known: str, submission: Submission) -> str:

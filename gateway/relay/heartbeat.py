@@ -117,8 +117,6 @@ class Heartbeat:
         if await self._generations.close(generation.id, error, overdue_s=max(0.001, overdue_s)) == "closed":
             model = generation.model
             logger.warning("generation failed", generation=generation.id, model=model, code=why.code)
-            metrics.generations_ended.labels(generation.model, "failed").inc()
-            metrics.generation_errors.labels(generation.model, why.code).inc()
 
     def _beat(self, seen: dict[Feed, Vitals], *, away: bool = False) -> None:
         """To every reader that was silent for a heartbeat: how old is its worker's last sign of life."""

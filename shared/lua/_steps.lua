@@ -176,7 +176,7 @@ local function finish(id, closing)
   end
 end
 
--- End a generation that nobody holds. What it has written stands.
+-- End a generation that nobody holds. What it has written stands. Gives 'closed <model>', for whoever counts it.
 local function close(id, event, closing)
   local attempt = (tonumber(redis.call('HGET', RECORD .. id, 'attempt')) or 0) + 1
   local position = attempt .. '-0'
@@ -185,11 +185,12 @@ local function close(id, event, closing)
   closing.fields.position = position
   finish(id, closing)
   redis.call('PUBLISH', LIVE .. id, position .. ' ' .. event)
+  return 'closed ' .. redis.call('HGET', RECORD .. id, 'model')
 end
 
 -- Stop a generation, with all of it that needs no log to be read: the durable intent, the push to its worker, the
 -- end of one that has written nothing and that nobody holds. *event* and *closing* are that end, for an id of `{id}`.
--- Gives 'missing' | 'ended' | 'pushed' (its worker will end it) | 'closed' | 'unheld' (no worker has it, but it has a
+-- Gives 'missing' | 'ended' | 'pushed' (its worker will end it) | 'closed <model>' | 'unheld' (no worker has it, but a
 -- log: the next to claim it ends it, unless it is closed before).
 local function stop(id, reason, event, closing)
   local r = redis.call('HMGET', RECORD .. id, 'state', 'queue')
@@ -202,6 +203,5 @@ local function stop(id, reason, event, closing)
     return 'pushed'
   end
   if redis.call('EXISTS', LOG .. id) == 1 then return 'unheld' end
-  close(id, event, cjson.decode((string.gsub(closing, '{id}', id))))
-  return 'closed'
+  return close(id, event, cjson.decode((string.gsub(closing, '{id}', id))))
 end

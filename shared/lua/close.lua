@@ -2,7 +2,7 @@
 --
 -- ARGV  1 id  2 length of the log the caller has read  3 terminal event
 --       4 closing as JSON (fields, reply)  5 how long its lease must have run out, in ms
--- gives 'closed' | 'ended' | 'held' (a worker has it) | 'changed' (read the log again)
+-- gives 'closed <model>' | 'ended' | 'held' (a worker has it) | 'changed' (read the log again)
 local id, read, event, closing, overdue_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], cjson.decode(ARGV[4]), tonumber(ARGV[5])
 pass_memory_limit()
 local now = now_ms()
@@ -11,5 +11,4 @@ if not r[1] or is_terminal(r[1]) then return 'ended' end
 local due = tonumber(redis.call('ZSCORE', QUEUE .. r[2], id))
 if due and due + overdue_ms > now and not (r[1] == 'queued' and overdue_ms == 0) then return 'held' end
 if redis.call('XLEN', LOG .. id) ~= read then return 'changed' end
-close(id, event, closing)
-return 'closed'
+return close(id, event, closing)

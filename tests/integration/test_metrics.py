@@ -4,9 +4,11 @@ import re
 
 import pytest
 from aiohttp import ClientSession
+from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
 from tests.kit.stack import Stack
 
 PROMISED = {
@@ -18,7 +20,7 @@ PROMISED = {
 }
 ALLOWED_LABELS = {
     *("model", "dialect", "outcome", "code", "kind", "reason", "policy", "result", "queue", "command"),
-    *("route", "status", "le"),
+    *("route", "status", "what", "le"),
 }
 
 
@@ -61,6 +63,30 @@ async def test_what_happened_is_counted(stack: Stack, chat: ChatClient, session:
     assert grown("headrace_generation_duration_seconds_count") == 1
     assert grown("headrace_relay_delay_seconds_count") >= 1
     assert after["headrace_open_streams"] == 0
+
+
+def ended(outcome: str) -> float:
+    """How many generations this process has seen end so."""
+    value = REGISTRY.get_sample_value(
+        "headrace_generations_ended_total", {"model": "scripted", "outcome": outcome}
+    )
+    return value or 0.0
+
+
+async def test_an_end_without_a_worker_is_counted_once(local: Local, session: ClientSession) -> None:
+    """What the gateway ends, stopped in the queue or while it waits or given up, counts as any end."""
+    await local.start(worker=False, heartbeat_s=0.2, queue_timeout_s=0.5)
+    chat = ChatClient(session, local.url)
+    cancelled, failed = ended("cancelled"), ended("failed")
+    stopped = await chat.send(conversation_id="c1")
+    waiting = await chat.send(conversation_id="c1", on_busy="queue")
+    for reader in (waiting, stopped):
+        assert (await chat.cancel(reader.generation_id)).body["status"] == "cancelled"
+        assert (await chat.cancel(reader.generation_id)).body["status"] == "already_ended"
+    assert ended("cancelled") == cancelled + 2
+    given_up = await chat.ask()
+    assert given_up.end.data["metadata"]["code"] == "queue_timeout"
+    assert ended("failed") == failed + 1
 
 
 async def totals(stack: Stack, session: ClientSession) -> dict[str, float]:
