@@ -17,6 +17,7 @@ from shared import metrics
 from shared.errors import Gone, InvalidRequest, NotFound, Resumable, Unavailable
 from shared.generation import Generation, Submission
 from shared.position import ORIGIN, Position
+from shared.sockets import notice_loss
 
 #: A generation's own headers: how a client finds it again.
 Headers = Callable[[Generation], dict[str, str]]
@@ -28,6 +29,7 @@ async def stream_new(
     """Accept *submission* and stream its answer; a repeated one gets the first one's stream."""
     state = request.app[STATE]
     room_for_stream(state)
+    _notice_loss(request)
     if request.headers.get("Last-Event-ID"):
         return await _come_again(request, submission, dialect, headers)
     generation = submission.generation()
@@ -57,6 +59,7 @@ async def stream_known(
 ) -> web.StreamResponse:
     """Stream *generation* after *after*; its replay is made by *encoder*, if one is given."""
     state = request.app[STATE]
+    _notice_loss(request)
     async with state.relay.subscribe(generation, dialect, after, encoder=encoder) as subscriber:
         return await sse.stream(
             request, subscriber, headers, model=generation.model, retry_ms=state.settings.retry_ms
@@ -120,6 +123,7 @@ async def await_new(request: web.Request, submission: Submission) -> tuple[Gener
     """Accept *submission* and wait for its end; a repeated one is the first. Tells whether it was new."""
     state = request.app[STATE]
     room_for_stream(state)
+    _notice_loss(request)
     generation = submission.generation()
     async with state.relay.subscribe(generation, ENDING, fresh=True) as subscriber:
         known_id, new = await state.generations.create(submission)
@@ -133,6 +137,12 @@ async def await_new(request: web.Request, submission: Submission) -> tuple[Gener
     if not known.ended:
         raise Unavailable("The answer has ended, but its record does not say so yet.", retry_after_s=1)
     return known, new
+
+
+def _notice_loss(request: web.Request) -> None:
+    """A reader whose network vanishes must not count as watching: its generation may cost money."""
+    if request.transport is not None:
+        notice_loss(request.transport.get_extra_info("socket"))
 
 
 def stream_headers(generation: Generation) -> dict[str, str]:

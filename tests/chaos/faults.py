@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import redis
 
+from tests.chaos import clients
 from tests.chaos.stage import Stage
 
 Fault = Callable[[Stage, random.Random], Awaitable[bool]]
@@ -135,6 +136,9 @@ FAULTS: dict[str, Fault] = {
     "link cut": _link_cut,
     "link stalled": _link_stalled,
     "link 200 ms slower": _link_slow,
+    "reader vanished": clients.vanished_reader,
+    "client hung up in mid-handler": clients.hung_up,
+    "position ahead of the log": clients.ahead_of_the_log,
 }
 
 #: A fault may meet a broker that another has just taken away.

@@ -100,20 +100,26 @@ class Follower:
             await self._read(response)
 
     async def _read(self, response: ClientResponse) -> None:
-        buffer = b""
-        while data := await response.content.readany():
-            *blocks, buffer = (buffer + data).split(b"\n\n")
+        buffer, position, data = b"", "", b""
+        while read := await response.content.readany():
+            *lines, buffer = (buffer + read).split(b"\n")
             now = time.monotonic()
-            for block in blocks:
-                self._take(block, now)
+            for line in lines:
+                if line.startswith(b":"):
+                    self.comments += 1
+                elif line.startswith(b"id: "):
+                    position = line[4:].decode()
+                elif line.startswith(b"data: "):
+                    data = line[6:]
+                elif not line and data:
+                    self._take(position, data, now)
+                    position, data = "", b""
 
-    def _take(self, block: bytes, now: float) -> None:
-        head, _, data = block.partition(b"\ndata: ")
-        if not data:
-            self.comments += head.startswith(b":")
-            return
+    def _take(self, position: str, data: bytes, now: float) -> None:
         frame = _decode(data)
-        self.ids.append(head.removeprefix(b"id: ").decode())
+        if not position:
+            return
+        self.ids.append(position)
         match frame["type"]:
             case "chunk":
                 self._said.append(frame["content"])

@@ -4,6 +4,7 @@ import asyncio
 import random
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,9 @@ class Stage:
         self.broker = EmbeddedBroker()
         self.broker_is_free = asyncio.Lock()
         self._busy: set[Program] = set()
+        #: Connections of clients that have vanished, and what was seen to be wrong while it blew.
+        self.gone: list[socket.socket] = []
+        self.shame: list[str] = []
 
     async def __aenter__(self) -> Self:
         self.broker.start()
@@ -40,6 +44,8 @@ class Stage:
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for connection in self.gone:
+            connection.close()
         for program in self.programs:
             program.kill()
         self.link.__exit__(None, None, None)
@@ -68,7 +74,7 @@ class Stage:
 
     async def end(self) -> list[str]:
         """Drain every process; gives what each has to be ashamed of."""
-        shame = []
+        shame = list(self.shame)
         for program in self.programs:
             program.signal(signal.SIGTERM)
         for program in self.programs:

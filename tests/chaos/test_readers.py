@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from tests.chaos.crowd import Crowd, p99
 from tests.chaos.memory import only_where_counted, resident_bytes
+from tests.chaos.vanishing import ask, vanish
 from tests.conftest import StartStack
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -31,7 +33,29 @@ NOISE_S = 0.02
 #: The same for the second in which a thousand requests come, each of which takes the gateway some time.
 CROWDED_S = 0.05
 MINUTE_S = 60.0
+#: The bound of `shared/sockets.py`, a look at who listens, the grace, and a busy machine.
+VANISHED_WITHIN_S = 45.0
 THOUSAND = 1000
+
+
+async def test_a_reader_whose_network_vanishes(own_stack: StartStack, session: ClientSession) -> None:
+    """Its connection is noticed within 30 s, and what runs for it alone is stopped, upstream and all."""
+    stack = await own_stack(abandon_grace_s=1)
+    gateway = stack.gateways[0]
+    chat = ChatClient(session, gateway.url)
+    reader = await chat.send(script(length=10_000, rate=20), on_disconnect="cancel")
+    silent = await chat.send(script(length=3, stall_after=1), on_disconnect="cancel")
+    connections = [ask(gateway.port, f"/api/chat/{r.generation_id}/stream") for r in (reader, silent)]
+    for connection, its in zip(connections, (reader, silent), strict=True):
+        assert b"200 OK" in connection.recv(4096)
+        its.cut()
+        vanish(connection)
+    vanished = time.monotonic()
+    for its in (reader, silent):
+        await eventually(partial(chat.ended, its.generation_id), "it is stopped", VANISHED_WITHIN_S)
+    print(f"noticed after {time.monotonic() - vanished:.1f} s")
+    for connection in connections:
+        connection.close()
 
 
 class Lingerer:

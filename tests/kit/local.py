@@ -37,6 +37,11 @@ class Local:
         state: State = self._gateways[0].app[STATE]
         return state
 
+    @property
+    def connections(self) -> list[asyncio.BaseTransport]:
+        """What clients have open to the first gateway."""
+        return [handler.transport for handler in self._gateways[0].handler.connections if handler.transport]
+
     def settings(self, **settings: Any) -> Settings:
         """Settings for one more part."""
         ours = {"redis_url": self._url, "models": self._models_file, "drain_grace_s": 0, "lease_s": 1}

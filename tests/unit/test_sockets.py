@@ -1,10 +1,12 @@
 """Connections that cost money notice within 30 s that the other side has vanished."""
 
+import asyncio
 import socket
 import sys
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from yarl import URL
 
 from shared.broker import Broker
@@ -12,6 +14,9 @@ from shared.settings import Settings
 from shared.sockets import SILENCE_S
 from tests.chaos.link import Link
 from tests.kit.broker import EmbeddedBroker
+from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
 from tests.kit.upstream import FakeUpstream
 from worker.backends.connections import Connections, cut
 
@@ -55,3 +60,19 @@ async def test_a_brokers(broker: EmbeddedBroker) -> None:
     here = Broker(Settings(redis_url=broker.url(1)))
     assert await here.redis.ping()
     await here.close()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_readers(local: Local, session: ClientSession, whole: bool) -> None:
+    """One that reads a stream, or waits for a whole answer."""
+    await local.start()
+    body = {"model": "scripted", "messages": [{"role": "user", "content": script(stall_after=1)}]}
+    asked = asyncio.create_task(
+        session.post(local.url + "/v1/chat/completions", json={**body, "stream": not whole})
+    )
+    await eventually(lambda: local.state.relay.open_streams == 1, "it is read")
+    (reader,) = local.connections
+    assert notices_within_s(reader.get_extra_info("socket")) == SILENCE_S
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    await session.close()
