@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
-import { compressed } from './page/build/compressed.ts';
-import { weighed } from './page/build/weighed.ts';
+import { compressed } from './page/vite/compressed.ts';
+import { weighed } from './page/vite/weighed.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const gateway = process.env.HEADRACE_URL ?? 'http://127.0.0.1:8000';
