@@ -4,7 +4,7 @@ import { RepeatIcon } from '../app/icons.tsx';
 import { Text } from '../markdown/Text.tsx';
 import { useWords } from '../words/words.ts';
 import { Failure } from './Failure.tsx';
-import type { MessageProps } from './Message.tsx';
+import type { MessageProps } from './messageProps.ts';
 import { Pulse } from './Pulse.tsx';
 import { Reasoning } from './Reasoning.tsx';
 

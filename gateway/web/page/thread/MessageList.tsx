@@ -2,7 +2,8 @@
 import { type Ref, type RefObject, useMemo } from 'react';
 import { Virtualizer, type VirtualizerHandle } from 'virtua';
 import type { UseStreamingChat } from '../../react/index.js';
-import { Message, type MessageActions } from './Message.tsx';
+import { Message } from './Message.tsx';
+import type { MessageActions } from './messageProps.ts';
 
 interface MessageListProps {
   chat: UseStreamingChat;

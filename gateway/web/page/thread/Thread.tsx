@@ -11,7 +11,7 @@ import { useWords } from '../words/words.ts';
 import { Announcer } from './Announcer.tsx';
 import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
-import type { MessageActions } from './Message.tsx';
+import type { MessageActions } from './messageProps.ts';
 import { MessageList } from './MessageList.tsx';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';

@@ -2,7 +2,7 @@ import { type FormEvent, type KeyboardEvent, useState } from 'react';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { PencilIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
-import type { MessageProps } from './Message.tsx';
+import type { MessageProps } from './messageProps.ts';
 
 /** A user's message, which can be copied, and edited in its place. */
 export function UserMessage({ message, isEditing, canAct, actions }: MessageProps) {

@@ -1,0 +1,22 @@
+import type { ChatMessage } from '../../client/index.js';
+
+/** What can be done with a message. The same object for as long as a conversation is shown. */
+export interface MessageActions {
+  regenerate(id: string): void;
+  retry(): void;
+  /** Open a message for editing; null closes it. */
+  edit(id: string | null): void;
+  resend(id: string, text: string): void;
+  askKey(): void;
+}
+
+export interface MessageProps {
+  message: ChatMessage;
+  isLast: boolean;
+  isEditing: boolean;
+  /** Whether the conversation is free to go on from here. */
+  canAct: boolean;
+  /** Of the reply on its way, else null. */
+  live: { queuePlace: number | null; tokensPerSecond: number | null } | null;
+  actions: MessageActions;
+}
