@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react';
 import { useWords } from '../words/words.ts';
+import { IconButton } from './IconButton.tsx';
 import { CheckIcon, CopyIcon } from './icons.tsx';
 
 interface CopyButtonProps {
@@ -25,9 +26,9 @@ export function CopyButton({ text, label }: CopyButtonProps) {
   const said = outcome === 'copied' ? words.copied : outcome === 'failed' ? words.copyFailed : '';
   return (
     <>
-      <button type="button" className="icon-button copy" aria-label={label} title={said || label} onClick={copy}>
+      <IconButton className="copy" label={label} title={said || label} onClick={copy}>
         {outcome === 'copied' ? <CheckIcon /> : <CopyIcon />}
-      </button>
+      </IconButton>
       <span className="visually-hidden" role="status">
         {said}
       </span>

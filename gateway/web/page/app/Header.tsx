@@ -1,4 +1,5 @@
 import { useWords } from '../words/words.ts';
+import { IconButton } from './IconButton.tsx';
 import { AutoIcon, KeyboardIcon, MoonIcon, PlusIcon, SidebarIcon, SunIcon } from './icons.tsx';
 import { useTheme } from './theme.ts';
 
@@ -19,41 +20,21 @@ export function Header({ title, isSidebarShown, onSidebar, onNewChat, onShortcut
     <header className="header">
       {!isSidebarShown && (
         <>
-          <button
-            type="button"
-            className="icon-button"
-            aria-label={words.openSidebar}
-            title={words.openSidebar}
-            aria-controls="sidebar"
-            aria-expanded="false"
-            onClick={onSidebar}
-          >
+          <IconButton label={words.openSidebar} aria-controls="sidebar" aria-expanded="false" onClick={onSidebar}>
             <SidebarIcon />
-          </button>
-          <button
-            type="button"
-            className="icon-button"
-            aria-label={words.newChat}
-            title={words.newChat}
-            onClick={onNewChat}
-          >
+          </IconButton>
+          <IconButton label={words.newChat} onClick={onNewChat}>
             <PlusIcon />
-          </button>
+          </IconButton>
         </>
       )}
       <h1>{title ?? words.untitled}</h1>
-      <button
-        type="button"
-        className="icon-button keyboard-only"
-        aria-label={words.shortcuts}
-        title={words.shortcuts}
-        onClick={onShortcuts}
-      >
+      <IconButton className="keyboard-only" label={words.shortcuts} onClick={onShortcuts}>
         <KeyboardIcon />
-      </button>
-      <button type="button" className="icon-button" aria-label={themeLabel} title={themeLabel} onClick={nextTheme}>
+      </IconButton>
+      <IconButton label={themeLabel} onClick={nextTheme}>
         {theme === 'light' ? <SunIcon /> : theme === 'dark' ? <MoonIcon /> : <AutoIcon />}
-      </button>
+      </IconButton>
     </header>
   );
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
+import { IconButton } from '../app/IconButton.tsx';
 import { CloseIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
 
@@ -35,9 +36,9 @@ export function Dialog({ title, onClose, children }: DialogProps) {
       <div className="dialog-body">
         <header>
           <h2 id={titleId}>{title}</h2>
-          <button type="button" className="icon-button" aria-label={words.close} onClick={onClose}>
+          <IconButton label={words.close} onClick={onClose}>
             <CloseIcon />
-          </button>
+          </IconButton>
         </header>
         {children}
       </div>

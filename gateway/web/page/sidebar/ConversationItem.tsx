@@ -1,5 +1,6 @@
 import { type FormEvent, type KeyboardEvent, type MouseEvent, memo, useState } from 'react';
 import type { Conversation } from '../../client/index.js';
+import { IconButton } from '../app/IconButton.tsx';
 import { BinIcon, CheckIcon, PencilIcon } from '../app/icons.tsx';
 import { pathOf } from '../app/route.ts';
 import { useWords } from '../words/words.ts';
@@ -46,22 +47,12 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
         )}
       </a>
       <span className="actions">
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={words.rename(title)}
-          onClick={() => setRenaming(true)}
-        >
+        <IconButton label={words.rename(title)} onClick={() => setRenaming(true)}>
           <PencilIcon />
-        </button>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={words.remove(title)}
-          onClick={() => onRemove(conversation)}
-        >
+        </IconButton>
+        <IconButton label={words.remove(title)} onClick={() => onRemove(conversation)}>
           <BinIcon />
-        </button>
+        </IconButton>
       </span>
     </li>
   );
@@ -97,14 +88,9 @@ function TitleForm({ title, onFinish, onCancel }: TitleFormProps) {
         onBlur={() => onFinish(value.trim())}
       />
       {/* The press must not take the focus away first: that would end the form before its click. */}
-      <button
-        type="submit"
-        className="icon-button"
-        aria-label={words.save}
-        onPointerDown={(event) => event.preventDefault()}
-      >
+      <IconButton type="submit" label={words.save} onPointerDown={(event) => event.preventDefault()}>
         <CheckIcon />
-      </button>
+      </IconButton>
     </form>
   );
 }

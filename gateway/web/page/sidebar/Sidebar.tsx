@@ -1,5 +1,6 @@
 import { memo, type RefObject, useEffect, useState } from 'react';
 import { type Conversation, type HeadraceClient, HeadraceError } from '../../client/index.js';
+import { IconButton } from '../app/IconButton.tsx';
 import { BrandIcon, PlusIcon, SearchIcon, SidebarIcon } from '../app/icons.tsx';
 import { RemoveDialog } from '../dialogs/RemoveDialog.tsx';
 import { useWords } from '../words/words.ts';
@@ -42,17 +43,9 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
           <BrandIcon />
           {words.name}
         </span>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={words.closeSidebar}
-          title={words.closeSidebar}
-          aria-controls="sidebar"
-          aria-expanded="true"
-          onClick={onHide}
-        >
+        <IconButton label={words.closeSidebar} aria-controls="sidebar" aria-expanded="true" onClick={onHide}>
           <SidebarIcon />
-        </button>
+        </IconButton>
       </header>
       <button type="button" className="button new-chat" onClick={() => onOpen(null)}>
         <PlusIcon />

@@ -1,5 +1,6 @@
 import type { ChatMessage } from '../../client/index.js';
 import { CopyButton } from '../app/CopyButton.tsx';
+import { IconButton } from '../app/IconButton.tsx';
 import { RepeatIcon } from '../app/icons.tsx';
 import { Text } from '../markdown/Text.tsx';
 import { useWords } from '../words/words.ts';
@@ -43,15 +44,9 @@ export function AssistantMessage({ message, isLast, live, canAct, actions }: Mes
         <footer className="message-actions">
           {content !== '' && <CopyButton text={content} label={words.copyMessage} />}
           {isLast && canAct && (
-            <button
-              type="button"
-              className="icon-button"
-              aria-label={words.regenerate}
-              title={words.regenerate}
-              onClick={() => actions.regenerate(message.id)}
-            >
+            <IconButton label={words.regenerate} onClick={() => actions.regenerate(message.id)}>
               <RepeatIcon />
-            </button>
+            </IconButton>
           )}
           <Facts message={message} />
         </footer>

@@ -1,4 +1,5 @@
 import type { ChatError } from '../../client/index.js';
+import { IconButton } from '../app/IconButton.tsx';
 import { CloseIcon, RepeatIcon, WarningIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
 import { failureKind } from './failures.ts';
@@ -39,9 +40,9 @@ export function Failure({ error, onRetry, onKey, onDismiss }: FailureProps) {
         </div>
       </div>
       {onDismiss && (
-        <button type="button" className="icon-button" aria-label={words.dismiss} onClick={onDismiss}>
+        <IconButton label={words.dismiss} onClick={onDismiss}>
           <CloseIcon />
-        </button>
+        </IconButton>
       )}
     </section>
   );

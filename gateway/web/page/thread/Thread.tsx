@@ -11,8 +11,8 @@ import { useWords } from '../words/words.ts';
 import { Announcer } from './Announcer.tsx';
 import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
-import type { MessageActions } from './messageProps.ts';
 import { MessageList } from './MessageList.tsx';
+import type { MessageActions } from './messageProps.ts';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 

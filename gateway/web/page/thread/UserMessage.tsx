@@ -1,5 +1,6 @@
 import { type FormEvent, type KeyboardEvent, useState } from 'react';
 import { CopyButton } from '../app/CopyButton.tsx';
+import { IconButton } from '../app/IconButton.tsx';
 import { PencilIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
 import type { MessageProps } from './messageProps.ts';
@@ -14,15 +15,9 @@ export function UserMessage({ message, isEditing, canAct, actions }: MessageProp
       <Bubble text={message.content} />
       <footer className="message-actions">
         {canAct && (
-          <button
-            type="button"
-            className="icon-button"
-            aria-label={words.edit}
-            title={words.edit}
-            onClick={() => actions.edit(message.id)}
-          >
+          <IconButton label={words.edit} onClick={() => actions.edit(message.id)}>
             <PencilIcon />
-          </button>
+          </IconButton>
         )}
         <CopyButton text={message.content} label={words.copyMessage} />
       </footer>
