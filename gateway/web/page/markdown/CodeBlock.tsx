@@ -12,18 +12,21 @@ const LINES_PER_SECTION = 40;
 interface CodeBlockProps {
   code: string;
   language: string;
+  /** What else stands in the line that opens the fence. */
+  info?: string | undefined;
   isLive: boolean;
 }
 
-export const CodeBlock = memo(function CodeBlock({ code, language, isLive }: CodeBlockProps) {
+export const CodeBlock = memo(function CodeBlock({ code, language, info = '', isLive }: CodeBlockProps) {
   const words = useWords();
-  const lines = code.split('\n');
-  const coloured = useHighlighted(code, language, isLive);
+  const shown = code.replaceAll(/\r\n?/g, '\n');
+  const lines = shown.split('\n');
+  const coloured = useHighlighted(shown, language, isLive);
   const starts = Array.from({ length: Math.ceil(lines.length / LINES_PER_SECTION) }, (_, i) => i * LINES_PER_SECTION);
   return (
     <figure className="code" dir="ltr">
       <figcaption>
-        <span>{language || words.plainText}</span>
+        <span>{`${language} ${info}`.trim() || words.plainText}</span>
         <CopyButton text={code} label={words.copyCode} />
       </figcaption>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}

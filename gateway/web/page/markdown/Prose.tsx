@@ -3,8 +3,8 @@ import { memo, useMemo } from 'react';
 import { Streamdown } from 'streamdown';
 import { elements, elementsOfPiece } from './elements.tsx';
 import { Extension, useExtension } from './extension.ts';
-import { withFormulas } from './formulas.ts';
-import { rehypePlugins } from './plugins.ts';
+import { mightHoldFormulas } from './formulas.ts';
+import { rehypePlugins, remarkPlugins } from './plugins.ts';
 import { Sheet } from './Sheet.tsx';
 
 const mathematics = new Extension(async () => (await import('./mathematics.ts')).default);
@@ -61,8 +61,7 @@ interface PieceProps {
 }
 
 const Piece = memo(function Piece({ text, isLive, isPart = false }: PieceProps) {
-  const { markdown, hasFormulas } = useMemo(() => withFormulas(text), [text]);
-  const math = useExtension(mathematics, hasFormulas);
+  const math = useExtension(mathematics, mightHoldFormulas(text));
   const cjk = useExtension(eastAsian, EAST_ASIAN.test(text));
   const plugins = useMemo(() => ({ ...(math && { math }), ...(cjk && { cjk }) }), [math, cjk]);
   return (
@@ -77,13 +76,24 @@ const Piece = memo(function Piece({ text, isLive, isPart = false }: PieceProps) 
         parseMarkdownIntoBlocksFn={asOneBlock}
         plugins={plugins}
         rehypePlugins={rehypePlugins}
+        remarkPlugins={remarkPlugins}
+        remend={UNFINISHED_LINK.test(text) ? COMPLETED : COMPLETED_BUT_LINKS}
       >
-        {markdown}
+        {text}
       </Streamdown>
       {isPart && ' '}
     </>
   );
 });
+
+/**
+ * What of unfinished markdown is completed while it arrives: emphasis and code. A `<`, a `[` or a `$` may be the last
+ * letter for long, and is shown.
+ */
+const COMPLETED = { comparisonOperators: false, htmlTags: false, katex: false, singleTilde: false };
+const COMPLETED_BUT_LINKS = { ...COMPLETED, images: false, links: false };
+/** Its address is on its way. */
+const UNFINISHED_LINK = /\]\([^)\s]*$/;
 
 /** Ours is in `Link`. */
 const NO_MODAL = { enabled: false };

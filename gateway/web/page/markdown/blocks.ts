@@ -6,11 +6,14 @@
  * whether it came at once or letter by letter.
  */
 import remend from 'remend';
-import { parseMarkdownIntoBlocks } from 'streamdown';
+import { sourcesOf } from './sources.ts';
 
 export interface CodeBlock {
   kind: 'code';
   language: string;
+  /** What else stands in the line that opens the fence. */
+  info: string;
+  /** Byte for byte, line ends included. */
   code: string;
   isClosed: boolean;
 }
@@ -28,6 +31,8 @@ const OPEN_BLOCKS = 2;
 const PIECE_LENGTH = 1500;
 const FENCE = /^( {0,3})(`{3,}(?=[^`\n]*\n)|~{3,}(?=[^\n]*\n))([^\n]*)\n/;
 const NOT_A_PARAGRAPH = /^(?:\s|#{1,6}\s|>|[-*+]\s|\||<|\$\$|\d+[.)]\s|\[)/;
+/** A formula or HTML, which remend knows nothing of. */
+const HELD_TOGETHER = /\\[([]|\$.*\$|<[a-z]/i;
 const SENTENCE_END = /(?:[.!?]["'”’)]?[^\S\n]+|[。！？]["”’）]?)(?=\p{L})/gu;
 
 export class BlockSplitter {
@@ -45,9 +50,8 @@ export class BlockSplitter {
 
   /** The blocks of *text*; cheap when it begins with the text of the call before. */
   split(text: string): readonly Block[] {
-    const whole = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text;
-    if (!whole.startsWith(this.#text)) this.#forget();
-    this.#text = whole;
+    if (!text.startsWith(this.#text)) this.#forget();
+    this.#text = text;
     const open = this.#open();
     return [...this.#settled, ...open];
   }
@@ -69,7 +73,7 @@ export class BlockSplitter {
         this.#settle(block, length);
         continue;
       }
-      const parts = parseMarkdownIntoBlocks(tail);
+      const parts = sourcesOf(tail);
       const settling = this.#firstOpen(parts);
       if (settling === 0) {
         parts[0] = this.#takePieces(parts[0] ?? '');
@@ -133,7 +137,7 @@ export class BlockSplitter {
     for (let end = SENTENCE_END.exec(line); end; end = SENTENCE_END.exec(line)) {
       const piece = line.slice(0, end.index + end[0].length);
       const trimmed = piece.trimEnd();
-      if (remend(trimmed) === trimmed) return piece;
+      if (!HELD_TOGETHER.test(trimmed) && remend(trimmed, { singleTilde: false }) === trimmed) return piece;
     }
     return null;
   }
@@ -141,15 +145,15 @@ export class BlockSplitter {
 
 function fenced(fence: RegExpExecArray, text: string): { block: CodeBlock; length: number } {
   const [opening, indent = '', marks = '', info = ''] = fence;
-  const language = /^\s*([^\s{]*)/.exec(info)?.[1] ?? '';
-  const closing = new RegExp(`^ {0,3}\\${marks[0]}{${marks.length},}[ \\t]*(?:\\n|$)`, 'm').exec(
+  const [, language = '', rest = ''] = /^\s*([^\s{]*)(.*)/.exec(info) ?? [];
+  const closing = new RegExp(`^ {0,3}\\${marks[0]}{${marks.length},}[ \\t]*(?:\\r?\\n|$)`, 'm').exec(
     text.slice(opening.length),
   );
   const end = closing ? opening.length + closing.index : text.length;
   const raw = text.slice(opening.length, end);
-  const code = (indent ? raw.replace(new RegExp(`^ {1,${indent.length}}`, 'gm'), '') : raw).replace(/\n$/, '');
+  const code = (indent ? raw.replace(new RegExp(`^ {1,${indent.length}}`, 'gm'), '') : raw).replace(/\r?\n$/, '');
   return {
-    block: { kind: 'code', language, code, isClosed: closing !== null },
+    block: { kind: 'code', language, info: rest.trim(), code, isClosed: closing !== null },
     length: closing ? end + closing[0].length : text.length,
   };
 }

@@ -12,11 +12,18 @@ interface ElementProps {
   children?: ReactNode;
 }
 
+interface CodeProps {
+  className?: string;
+  metastring?: string;
+  children?: ReactNode;
+}
+
 function Preformatted({ children }: ElementProps) {
   const isLive = useIsCodeFenceIncomplete();
-  if (!isValidElement<{ className?: string; children?: ReactNode }>(children)) return <pre>{children}</pre>;
-  const language = /language-(\S+)/.exec(children.props.className ?? '')?.[1] ?? '';
-  return <CodeBlock code={textOf(children).replace(/\n$/, '')} language={language} isLive={isLive} />;
+  if (!isValidElement<CodeProps>(children)) return <pre>{children}</pre>;
+  const { className = '', metastring } = children.props;
+  const language = /language-(\S+)/.exec(className)?.[1] ?? '';
+  return <CodeBlock code={textOf(children).replace(/\n$/, '')} language={language} info={metastring} isLive={isLive} />;
 }
 
 function textOf(node: ReactNode): string {

@@ -1,14 +1,29 @@
-/** What makes a reply's HTML inert, in the order that it is applied. */
+/** What makes elements of a reply's text, and its HTML inert, in the order that it is applied. */
 import { harden } from 'rehype-harden';
-import { defaultRehypePlugins, type StreamdownProps } from 'streamdown';
+import { defaultRehypePlugins, defaultRemarkPlugins, type StreamdownProps } from 'streamdown';
+import { htmlSyntax } from './htmlSyntax.ts';
+import { said } from './said.ts';
 
 type Plugins = NonNullable<StreamdownProps['rehypePlugins']>;
 
-function named(name: string): Plugins[number] {
-  const plugin = defaultRehypePlugins[name];
-  if (!plugin) throw new Error(`streamdown has no rehype plugin ${name}`);
-  return plugin;
+/** A plugin that streamdown brings, its options changed. */
+function named<T extends object>(
+  plugins: Record<string, Plugins[number]>,
+  name: string,
+  changed: (options: T) => T = (options) => options,
+): Plugins[number] {
+  const plugin = plugins[name];
+  if (!plugin) throw new Error(`streamdown has no plugin ${name}`);
+  return Array.isArray(plugin) ? ([plugin[0], changed(plugin[1] as T)] as Plugins[number]) : plugin;
 }
+
+export const remarkPlugins: Plugins = [
+  // A single tilde says "to" in `3~5`.
+  named(defaultRemarkPlugins, 'gfm', (options) => ({ ...options, singleTilde: false })),
+  named(defaultRemarkPlugins, 'codeMeta'),
+  htmlSyntax,
+  said as Plugins[number],
+];
 
 interface HtmlNode {
   properties?: Record<string, unknown>;
@@ -27,9 +42,12 @@ function strip(node: HtmlNode): void {
 }
 
 export const rehypePlugins: Plugins = [
-  named('raw'),
+  named(defaultRehypePlugins, 'raw'),
   // An allow-list of elements and attributes: no script, style, frame, form, handler.
-  named('sanitize'),
+  named<{ tagNames?: string[] }>(defaultRehypePlugins, 'sanitize', (schema) => ({
+    ...schema,
+    tagNames: [...(schema.tagNames ?? []), 'mark', 'small', 'u'],
+  })),
   withoutIds,
   [
     harden,

@@ -76,7 +76,9 @@ describe('BlockSplitter', () => {
 
   it('reads code with the fence still open, and begins anew with another text', () => {
     const splitter = new BlockSplitter();
-    expect(splitter.split('```ts\nlet a')).toEqual([{ kind: 'code', language: 'ts', code: 'let a', isClosed: false }]);
+    expect(splitter.split('```ts\nlet a')).toEqual([
+      { kind: 'code', language: 'ts', info: '', code: 'let a', isClosed: false },
+    ]);
     expect(splitter.split('Another')).toEqual([{ kind: 'prose', pieces: ['Another'] }]);
   });
 

@@ -1,0 +1,135 @@
+// @vitest-environment jsdom
+import fc from 'fast-check';
+import { flushSync } from 'react-dom';
+import { createRoot } from 'react-dom/client';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { BlockSplitter } from '../markdown/blocks.ts';
+import { Markdown } from '../markdown/Markdown.tsx';
+
+const place = document.createElement('div');
+const root = createRoot(place);
+
+function drawn(text: string, isLive = false): Element {
+  flushSync(() => root.render(<Markdown key={`${text} ${isLive}`} text={text} isLive={isLive} />));
+  return place;
+}
+
+beforeAll(async () => {
+  // What is fetched when it is first wanted is there for all of them.
+  await vi.waitUntil(() => drawn('每 $x^2$').querySelector('.katex'), { timeout: 10_000 });
+});
+
+const compact = (text: string | null) => (text ?? '').replace(/\s+/g, '');
+const shown = (text: string, isLive = false) => compact(drawn(text, isLive).textContent);
+
+describe('what was said is shown', () => {
+  it.each([
+    '每天3~5次，每次10~20分钟',
+    'It takes 3~5 days, or ~10~20 of them, from ~/bin to ~/lib.',
+    'List<String>',
+    'a<b and c>d',
+    'Map<String, List<i>> of vector<b> and Box<a>',
+    'Put <your name> here, then </think> and <|im_start|> and <3.',
+    'The <div> tag, the <td> tag and </p> alone.',
+    'a <!-- comment --> b <?php echo 1 ?> c <!DOCTYPE html> d <![CDATA[e]]> f',
+    '<b onclick=go()>x</b> and <script>alert(1)</script>',
+    '<think>\nfirst\n\nsecond\n</think>\n\nanswer',
+    '<T>\n\ntext',
+    '<div>\nif a<b then\n\nelse',
+    '<!-- one\n\ntwo -->\n\nthree',
+    'call array[i](x) or see [the guide](docs/guide.md) and <javascript:alert(1)>',
+    '[Note]: this',
+    '[重点]: 内容',
+    '[^1]: A note that nobody refers to.',
+    'costs $5 and $10, $HOME_A:$HOME_B, US$3_000 to US$4_000',
+    'pay $$ now, $$ later',
+  ])('in %s', (text) => {
+    expect(shown(text)).toBe(compact(text));
+    for (let end = 1; end <= text.length; end++) expect(shown(text.slice(0, end))).toBe(compact(text.slice(0, end)));
+  });
+
+  it('in cells that the header has no column for', () => {
+    expect(shown('| a | b |\n| - | - |\n| 1 | 2 | 3 | 4 |')).toBe('ab1234');
+  });
+
+  it('in the line that opens a fence', () => {
+    expect(shown('```python title="mill.py" {1,3}\nflow()\n```')).toContain('title="mill.py"{1,3}');
+  });
+
+  it('but for the marks of the HTML that only says how text is set', () => {
+    expect(drawn('a<br>b H<sub>2</sub>O <u>c</u> <a href="https://example.org">d</a>').textContent).toBe('ab H2O c d');
+    expect(drawn('<table>\n<tr><td align="left">1</td></tr>\n</table>').querySelector('td')?.textContent).toBe('1');
+  });
+
+  it('whatever it is, where nothing in it is markup', () => {
+    const letters = [...'abcXYZ019 .,;:?!()"\'%@/|=+~<>^&$#-', ...'每天次。，「」あ한é🙂عש'];
+    // What a mark of markdown could be made of is left out, and an `&` that begins a character reference.
+    const isPlain = (text: string) =>
+      !/~~|^\s*(?:[-+#>|=~$]|\d+[.)])|\n|&[#\w]+;|https?:|www\.|@|\||--|^\s|\$\$|<\w+:/m.test(text);
+    const plain = fc
+      .array(fc.constantFrom(...letters), { maxLength: 60 })
+      .map((drawnLetters) => drawnLetters.join(''))
+      .filter(isPlain);
+    fc.assert(
+      fc.property(plain, (text) => {
+        expect(shown(text)).toBe(compact(text));
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('whatever stands in angle brackets', () => {
+    const name = fc.constantFrom('b', 'i', 'a', 'T', 'String', 'div', 'p', 'table', 'script', 'x-y', 'b and c', 'i, b');
+    const bracketed = fc.tuple(fc.constantFrom('x', '', 'List', '每 '), name, fc.constantFrom('y', '', ' z', '\n\n'));
+    fc.assert(
+      fc.property(fc.array(bracketed, { maxLength: 5 }), (parts) => {
+        // All of them open and none closes, so none is HTML.
+        const text = `t ${parts.map(([before, tag, after]) => `${before}<${tag}>${after}`).join('')}`;
+        expect(shown(text)).toBe(compact(text));
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('code', () => {
+  const copied = (text: string) => [...drawn(text).querySelectorAll('.code')].map((code) => code.textContent);
+
+  it.each(['```\n', '~~~\n', '```tex\n', '- ```\n  ', '> ~~~\n> '])(
+    'keeps what looks like a formula after %j',
+    (opening) => {
+      const code = '\\(a\\) $b_1$ \\[c\\]';
+      expect(shown(`${opening}${code}`)).toContain(compact(code));
+      expect(copied(`${opening}${code}`)).toHaveLength(1);
+      expect(place.querySelector('.katex, .math-inline')).toBeNull();
+    },
+  );
+});
+
+describe('what is copied', () => {
+  it('of code is what was said, byte for byte', () => {
+    const line = fc.constantFrom(
+      '',
+      'a',
+      '\ta  ',
+      '  \\(b\\)',
+      '`',
+      '~~',
+      '<b>',
+      'é\u0301🙂',
+      '\u00a0',
+      '$x_1$',
+      '&amp;',
+      '**',
+    );
+    const end = fc.constantFrom('\n', '\r\n');
+    fc.assert(
+      fc.property(fc.array(fc.tuple(line, end), { maxLength: 6 }), end, fc.boolean(), (lines, lineEnd, isClosed) => {
+        const code = lines.map((parts) => parts.join('')).join('') || 'x';
+        const text = `Before.${lineEnd}${lineEnd}\`\`\`js${lineEnd}${code}${isClosed ? `${lineEnd}\`\`\`${lineEnd}After` : ''}`;
+        const block = new BlockSplitter().split(text).find(({ kind }) => kind === 'code');
+        expect(block).toMatchObject({ code: isClosed ? code : code.replace(/\r?\n$/, '') });
+      }),
+    );
+  });
+});
