@@ -63,7 +63,20 @@ export interface StoredMessage {
   generation_id?: string;
   model?: string;
   usage?: Usage;
+  reasoning?: string;
+  /** How long the reasoning took. */
+  reasoning_ms?: number;
+  tool_calls?: StoredCall[];
   error?: { code: string; message: string };
+}
+
+/** A call to a tool that a reply made. */
+export interface StoredCall {
+  id: string;
+  name: string;
+  arguments: string;
+  /** The number of characters (Unicode code points) of `content` before it; without one it came after all of them. */
+  at?: number;
 }
 
 export interface ConversationDetail {

@@ -16,6 +16,12 @@ export interface ToolCall {
   arguments: string;
 }
 
+/** A call to a tool, as far as it has arrived. */
+export interface MadeCall extends ToolCall {
+  /** The length of the text before it, in UTF-16 code units. */
+  at: number;
+}
+
 interface Logged {
   /** The event's id in the log, to go on behind. */
   position: string;

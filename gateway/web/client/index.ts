@@ -5,6 +5,7 @@ export type {
   ChunkEvent,
   EndEvent,
   ErrorEvent,
+  MadeCall,
   QueuedEvent,
   ReasoningEvent,
   ResetEvent,

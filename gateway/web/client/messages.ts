@@ -1,5 +1,5 @@
 import { HeadraceError } from './error.js';
-import type { ToolCall, Usage } from './events.js';
+import type { MadeCall, Usage } from './events.js';
 import type { Connection } from './reply.js';
 
 export type MessageState = 'sending' | 'queued' | 'streaming' | 'done' | 'failed' | 'cancelled';
@@ -18,6 +18,8 @@ export interface ChatMessage {
   readonly role: 'user' | 'assistant' | 'system';
   readonly content: string;
   readonly reasoning?: string;
+  /** How long it took, once it is over. */
+  readonly reasoningMs?: number;
   /** In ms since the epoch. */
   readonly createdAt: number;
   readonly state: MessageState;
@@ -25,7 +27,7 @@ export interface ChatMessage {
   readonly model?: string;
   readonly usage?: Usage;
   readonly error?: ChatError;
-  readonly toolCalls?: readonly ToolCall[];
+  readonly toolCalls?: readonly MadeCall[];
 }
 
 /** How a conversation stands. Immutable; a message that has not changed is the same object as before. */

@@ -1,10 +1,10 @@
-import type { StoredMessage } from './api.js';
-import { usage } from './events.js';
+import type { StoredCall, StoredMessage } from './api.js';
+import { type MadeCall, usage } from './events.js';
 import type { ChatMessage } from './messages.js';
 
 /**
  * The server's messages in place of ours. Ids stay, and what has not changed stays the same object;
- * what the server does not keep (reasoning, tool calls) stays too, and so do messages it never got.
+ * what the server does not keep stays too, and so do messages it never got.
  */
 export function merge(ours: readonly ChatMessage[], stored: readonly StoredMessage[]): readonly ChatMessage[] {
   const known = new Map(ours.filter((message) => !isUnsent(message)).map((message) => [key(message), message]));
@@ -61,6 +61,7 @@ function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefine
   const used = usage(stored.usage);
   const now: ChatMessage = {
     ...(before?.reasoning && { reasoning: before.reasoning }),
+    ...(before?.reasoningMs !== undefined && { reasoningMs: before.reasoningMs }),
     ...(before?.toolCalls && { toolCalls: before.toolCalls }),
     ...(before?.usage && { usage: before.usage }),
     ...(before?.model && { model: before.model }),
@@ -72,9 +73,20 @@ function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefine
     ...(stored.generation_id && { generationId: stored.generation_id }),
     ...(stored.model && { model: stored.model }),
     ...(used && { usage: used }),
+    ...(stored.reasoning && { reasoning: stored.reasoning }),
+    ...(stored.reasoning_ms !== undefined && { reasoningMs: stored.reasoning_ms }),
+    ...(stored.tool_calls && { toolCalls: calls(stored.tool_calls, stored.content) }),
     ...(stored.error && { error: before?.error ?? { ...stored.error, retryable: true } }),
   };
   return before && same(before, now) ? before : now;
+}
+
+function calls(stored: readonly StoredCall[], content: string): readonly MadeCall[] {
+  return stored.map(({ at, ...call }, index) => ({
+    ...call,
+    index,
+    at: at === undefined ? content.length : [...content].slice(0, at).join('').length,
+  }));
 }
 
 /** Whether one that we believe unsent has arrived after all: its request was accepted, the answer lost. */
@@ -86,7 +98,8 @@ function same(a: ChatMessage, b: ChatMessage): boolean {
   if (a.content !== b.content || a.state !== b.state || a.generationId !== b.generationId || a.model !== b.model) {
     return false;
   }
-  return JSON.stringify([a.usage, a.error]) === JSON.stringify([b.usage, b.error]);
+  if (a.reasoning !== b.reasoning || a.reasoningMs !== b.reasoningMs) return false;
+  return JSON.stringify([a.usage, a.error, a.toolCalls]) === JSON.stringify([b.usage, b.error, b.toolCalls]);
 }
 
 function key(message: ChatMessage): string {

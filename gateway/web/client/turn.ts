@@ -1,4 +1,4 @@
-import { isTerminal, type StreamEvent, type ToolCall, type Usage, usage } from './events.js';
+import { isTerminal, type MadeCall, type StreamEvent, type ToolCall, type Usage, usage } from './events.js';
 import type { ChatError, ChatMessage, MessageState } from './messages.js';
 import { Rate } from './rate.js';
 
@@ -18,7 +18,10 @@ export class Turn {
   isLost = false;
   #model: string | null = null;
   #reasoning = '';
-  #toolCalls: readonly ToolCall[] = [];
+  #reasoningMs = 0;
+  /** When the reasoning that is going on began. */
+  #reasoningSince: number | null = null;
+  #toolCalls: readonly MadeCall[] = [];
   #message: ChatMessage | null = null;
 
   constructor(generationId: string | null, id?: string) {
@@ -33,6 +36,7 @@ export class Turn {
   apply(event: StreamEvent): void {
     this.#message = null;
     if (event.type !== 'queued') this.queuePlace = null;
+    if (event.type !== 'queued') this.#time(event.type === 'reasoning', event.ts);
     if (!isTerminal(event)) this.state = event.type === 'queued' ? 'queued' : 'streaming';
     switch (event.type) {
       case 'queued':
@@ -50,11 +54,12 @@ export class Turn {
         this.rate.add(event.ts, event.tokens);
         break;
       case 'tool_call':
-        this.#toolCalls = joined(this.#toolCalls, event.call);
+        this.#toolCalls = joined(this.#toolCalls, event.call, this.text.length);
         break;
       case 'reset':
         this.text = '';
         this.#reasoning = '';
+        this.#reasoningMs = 0;
         this.#toolCalls = [];
         break;
       case 'end':
@@ -64,6 +69,14 @@ export class Turn {
       case 'error':
         this.usage = event.usage;
         this.fail({ code: event.code, message: event.message, retryable: event.retryable });
+    }
+  }
+
+  #time(isReasoning: boolean, ts: number): void {
+    if (isReasoning) this.#reasoningSince ??= ts;
+    else if (this.#reasoningSince !== null) {
+      this.#reasoningMs += Math.max(0, ts - this.#reasoningSince);
+      this.#reasoningSince = null;
     }
   }
 
@@ -100,6 +113,7 @@ export class Turn {
       createdAt: this.#createdAt,
       state: this.state,
       ...(this.#reasoning && { reasoning: this.#reasoning }),
+      ...(this.#reasoning && this.#reasoningSince === null && { reasoningMs: this.#reasoningMs }),
       ...(this.generationId && { generationId: this.generationId }),
       ...(this.#model && { model: this.#model }),
       ...(this.usage && { usage: this.usage }),
@@ -110,10 +124,11 @@ export class Turn {
   }
 }
 
-function joined(calls: readonly ToolCall[], piece: ToolCall): readonly ToolCall[] {
+function joined(calls: readonly MadeCall[], piece: ToolCall, at: number): readonly MadeCall[] {
   const known = calls.find((call) => call.index === piece.index);
-  if (!known) return [...calls, piece];
+  if (!known) return [...calls, { ...piece, at }];
   const whole = {
+    at: known.at,
     index: known.index,
     id: known.id || piece.id,
     name: known.name + piece.name,

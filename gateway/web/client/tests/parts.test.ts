@@ -4,6 +4,7 @@ import type { ChatMessage } from '../messages.js';
 import { type Position, parsePosition, relation } from '../position.js';
 import { Rate } from '../rate.js';
 import { inPlace, merge } from '../transcript.js';
+import { Turn } from '../turn.js';
 
 test.each([
   [null, undefined],
@@ -55,6 +56,36 @@ describe('tokens a second', () => {
   });
 });
 
+describe('a reply on its way', () => {
+  const at = { position: '1-1', tokens: 1 };
+
+  test('says how long its reasoning took, all parts of it, once it is over', () => {
+    const turn = new Turn('g1');
+    turn.apply({ ...at, type: 'reasoning', ts: 1000, text: 'Hm' });
+    turn.apply({ ...at, type: 'reasoning', ts: 1600, text: '.' });
+    expect(turn.message.reasoningMs).toBeUndefined();
+    turn.apply({ ...at, type: 'chunk', ts: 2000, text: 'So ' });
+    turn.apply({ ...at, type: 'reasoning', ts: 5000, text: ' Hm.' });
+    turn.apply({ ...at, type: 'chunk', ts: 5500, text: 'be it.' });
+    expect(turn.message.reasoningMs).toBe(1500);
+  });
+
+  test('has each tool call where it happened', () => {
+    const turn = new Turn('g1');
+    const call = (index: number, name: string, given: string) =>
+      turn.apply({ ...at, type: 'tool_call', ts: 1, call: { index, id: '', name, arguments: given } });
+    turn.apply({ ...at, type: 'chunk', ts: 1, text: 'One' });
+    call(0, 'level', '{');
+    call(0, '', '}');
+    turn.apply({ ...at, type: 'chunk', ts: 1, text: 'Two' });
+    call(1, 'gate', '');
+    expect(turn.message.toolCalls?.map(({ name, arguments: given, at: place }) => [name, given, place])).toEqual([
+      ['level', '{}', 3],
+      ['gate', '', 6],
+    ]);
+  });
+});
+
 describe('messages', () => {
   const at = { createdAt: 1, state: 'done' } as const;
   const user: ChatMessage = { ...at, id: 'u', role: 'user', content: 'hello', generationId: 'g1' };
@@ -74,6 +105,25 @@ describe('messages', () => {
     const merged = merge([user, { ...reply, content: 'H', state: 'failed' }], stored);
     expect(merged[0]).toBe(user);
     expect(merged[1]).toEqual(reply);
+  });
+
+  test('come with their reasoning and tool calls, each at its place in the text', () => {
+    const calls = [
+      { id: 'c1', name: 'level', arguments: '{}', at: 1 },
+      { id: 'c2', name: 'gate', arguments: '{}' },
+    ];
+    const [, merged] = merge(
+      [],
+      [stored[0], { ...stored[1], content: '🙂 Hi', reasoning: 'Hm.', reasoning_ms: 1200, tool_calls: calls }],
+    );
+    expect(merged).toMatchObject({
+      reasoning: 'Hm.',
+      reasoningMs: 1200,
+      toolCalls: [
+        { index: 0, id: 'c1', at: 2 },
+        { index: 1, id: 'c2', at: 5 },
+      ],
+    });
   });
 
   test('that never arrived stay where they were', () => {

@@ -112,7 +112,8 @@ describe('a new conversation', () => {
     expect(message(session, -1)).toMatchObject({
       content: 'Right',
       reasoning: 'Let me think.',
-      toolCalls: [{ index: 0, id: 'call_1', name: 'weather', arguments: '{"city":"Basel"}' }],
+      reasoningMs: expect.any(Number),
+      toolCalls: [{ index: 0, id: 'call_1', name: 'weather', arguments: '{"city":"Basel"}', at: 0 }],
     });
   });
 
