@@ -28,7 +28,7 @@ export function Header({ title, isSidebarShown, onSidebar, onNewChat, onShortcut
           </IconButton>
         </>
       )}
-      <h1>{title ?? words.untitled}</h1>
+      <h1 dir="auto">{title ?? words.untitled}</h1>
       <IconButton className="keyboard-only" label={words.shortcuts} onClick={onShortcuts}>
         <KeyboardIcon />
       </IconButton>

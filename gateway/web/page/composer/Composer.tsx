@@ -47,6 +47,7 @@ export function Composer({ field, isStreaming, onSend, onStop, children }: Compo
       <textarea
         ref={field}
         id="message"
+        dir="auto"
         rows={1}
         value={text}
         placeholder={words.placeholder}

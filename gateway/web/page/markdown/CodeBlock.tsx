@@ -14,10 +14,12 @@ interface CodeBlockProps {
   language: string;
   /** What else stands in the line that opens the fence. */
   info?: string | undefined;
+  /** Whether it is still being written. */
   isLive: boolean;
+  hasCaret: boolean;
 }
 
-export const CodeBlock = memo(function CodeBlock({ code, language, info = '', isLive }: CodeBlockProps) {
+export const CodeBlock = memo(function CodeBlock({ code, language, info = '', isLive, hasCaret }: CodeBlockProps) {
   const words = useWords();
   const shown = code.replaceAll(/\r\n?/g, '\n');
   const lines = shown.split('\n');
@@ -37,6 +39,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, info = '', is
               key={start}
               lines={lines.slice(start, start + LINES_PER_SECTION)}
               rows={coloured?.tokens.slice(start, start + LINES_PER_SECTION) ?? NO_ROWS}
+              hasCaret={hasCaret && start === starts.at(-1)}
             />
           ))}
         </code>
@@ -51,20 +54,23 @@ const NO_ROWS: Rows = [];
 interface SectionProps {
   lines: readonly string[];
   rows: Rows;
+  /** Whether the caret is at its end. */
+  hasCaret: boolean;
 }
 
 const Section = memo(
-  function Section({ lines, rows }: SectionProps) {
+  function Section({ lines, rows, hasCaret }: SectionProps) {
     return (
       <span className="lines">
         {lines.map((line, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: lines are only ever added at the end
-          <Line key={index} line={line} row={rows[index]} />
+          <Line key={index} line={line} row={rows[index]} hasCaret={hasCaret && index === lines.length - 1} />
         ))}
       </span>
     );
   },
   (before, after) =>
+    before.hasCaret === after.hasCaret &&
     before.lines.length === after.lines.length &&
     before.lines.every((line, index) => line === after.lines[index]) &&
     before.rows.length === after.rows.length &&
@@ -74,12 +80,21 @@ const Section = memo(
 interface LineProps {
   line: string;
   row: readonly HighlightToken[] | undefined;
+  hasCaret: boolean;
 }
 
-const Line = memo(function Line({ line, row }: LineProps) {
+const Line = memo(function Line({ line, row, hasCaret }: LineProps) {
   // While text arrives, the colours are a frame behind it.
   const isCurrent = row !== undefined && row.map((token) => token.content).join('') === line;
-  if (!isCurrent) return <span className="line">{`${line}\n`}</span>;
+  const end = hasCaret && <span className="caret" />;
+  if (!isCurrent)
+    return (
+      <span className="line">
+        {line}
+        {end}
+        {'\n'}
+      </span>
+    );
   return (
     <span className="line">
       {row.map((token, index) => (
@@ -88,6 +103,7 @@ const Line = memo(function Line({ line, row }: LineProps) {
           {token.content}
         </span>
       ))}
+      {end}
       {'\n'}
     </span>
   );

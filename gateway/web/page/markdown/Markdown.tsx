@@ -43,7 +43,7 @@ const Blocks = memo(
           const isOpen = isLive && index === blocks.length - 1;
           return block.kind === 'code' ? (
             // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only ever added at the end
-            <CodeBlock key={index} {...block} isLive={isOpen && !block.isClosed} />
+            <CodeBlock key={index} {...block} isLive={isOpen && !block.isClosed} hasCaret={isOpen} />
           ) : (
             // biome-ignore lint/suspicious/noArrayIndexKey: as above
             <Prose key={index} pieces={block.pieces} isLive={isOpen} />

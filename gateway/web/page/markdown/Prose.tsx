@@ -4,7 +4,7 @@ import { Streamdown } from 'streamdown';
 import { elements, elementsOfPiece } from './elements.tsx';
 import { Extension, useExtension } from './extension.ts';
 import { mightHoldFormulas } from './formulas.ts';
-import { rehypePlugins, remarkPlugins } from './plugins.ts';
+import { liveRehypePlugins, rehypePlugins, remarkPlugins } from './plugins.ts';
 import { Sheet } from './Sheet.tsx';
 
 const mathematics = new Extension(async () => (await import('./mathematics.ts')).default);
@@ -31,7 +31,7 @@ export const Prose = memo(
     const starts = Array.from({ length: Math.ceil(pieces.length / STRETCH) }, (_, index) => index * STRETCH);
     return (
       // biome-ignore lint/a11y/useSemanticElements: a `p` may not hold the elements that the pieces come in
-      <div className="paragraph" role="paragraph">
+      <div className="paragraph" role="paragraph" dir="auto">
         {starts.map((start) => (
           <Sheet className="stretch" isSettled={!isLive || start + 2 * STRETCH < pieces.length} key={start}>
             {pieces.slice(start, start + STRETCH).map((piece, index) => (
@@ -75,7 +75,7 @@ const Piece = memo(function Piece({ text, isLive, isPart = false }: PieceProps) 
         parseIncompleteMarkdown={isLive}
         parseMarkdownIntoBlocksFn={asOneBlock}
         plugins={plugins}
-        rehypePlugins={rehypePlugins}
+        rehypePlugins={isLive ? liveRehypePlugins : rehypePlugins}
         remarkPlugins={remarkPlugins}
         remend={UNFINISHED_LINK.test(text) ? COMPLETED : COMPLETED_BUT_LINKS}
       >

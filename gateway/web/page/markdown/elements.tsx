@@ -10,6 +10,7 @@ import { Picture } from './Picture.tsx';
 interface ElementProps {
   node?: unknown;
   children?: ReactNode;
+  dir?: string;
 }
 
 interface CodeProps {
@@ -18,12 +19,21 @@ interface CodeProps {
   children?: ReactNode;
 }
 
-function Preformatted({ children }: ElementProps) {
+function Preformatted({ children, ...props }: ElementProps & { 'data-caret'?: string }) {
   const isLive = useIsCodeFenceIncomplete();
+  const hasCaret = props['data-caret'] !== undefined;
   if (!isValidElement<CodeProps>(children)) return <pre>{children}</pre>;
   const { className = '', metastring } = children.props;
   const language = /language-(\S+)/.exec(className)?.[1] ?? '';
-  return <CodeBlock code={textOf(children).replace(/\n$/, '')} language={language} info={metastring} isLive={isLive} />;
+  return (
+    <CodeBlock
+      code={textOf(children).replace(/\n$/, '')}
+      language={language}
+      info={metastring}
+      isLive={isLive}
+      hasCaret={hasCaret}
+    />
+  );
 }
 
 function textOf(node: ReactNode): string {
@@ -32,14 +42,16 @@ function textOf(node: ReactNode): string {
   return isValidElement<{ children?: ReactNode }>(node) ? textOf(node.props.children) : '';
 }
 
-function Table({ children }: ElementProps) {
+function Table({ children, dir }: ElementProps) {
   const words = useWords();
   const table = useRef<HTMLTableElement>(null);
   return (
     <div className="table">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
       <div className="scroll" tabIndex={0}>
-        <table ref={table}>{children}</table>
+        <table ref={table} dir={dir}>
+          {children}
+        </table>
       </div>
       <CopyButton
         text={() => (table.current ? tableDataToTSV(extractTableDataFromElement(table.current)) : '')}
@@ -67,8 +79,12 @@ const KEPT_CLASS = /^(?:contains-task-list|task-list-item|footnotes|language-|ma
  * and leave some out, which a screen reader's list of headings must not.
  */
 function heading(level: 1 | 2 | 3 | 4 | 5 | 6) {
-  return function Heading({ children }: ElementProps) {
-    return <h3 className={`level-${level}`}>{children}</h3>;
+  return function Heading({ children, dir }: ElementProps) {
+    return (
+      <h3 className={`level-${level}`} dir={dir}>
+        {children}
+      </h3>
+    );
   };
 }
 

@@ -1,6 +1,7 @@
 /** What makes elements of a reply's text, and its HTML inert, in the order that it is applied. */
 import { harden } from 'rehype-harden';
 import { defaultRehypePlugins, defaultRemarkPlugins, type StreamdownProps } from 'streamdown';
+import { caret, directions, type HtmlNode } from './finish.ts';
 import { htmlSyntax } from './htmlSyntax.ts';
 import { said } from './said.ts';
 
@@ -24,11 +25,6 @@ export const remarkPlugins: Plugins = [
   htmlSyntax,
   said as Plugins[number],
 ];
-
-interface HtmlNode {
-  properties?: Record<string, unknown>;
-  children?: HtmlNode[];
-}
 
 /** An id that a reply chose could stand in for one of the page's own. Footnotes get theirs from the parser. */
 function withoutIds() {
@@ -60,4 +56,8 @@ export const rehypePlugins: Plugins = [
       imageBlockPolicy: 'text-only',
     },
   ],
+  directions,
 ];
+
+/** Of the block that is being written. */
+export const liveRehypePlugins: Plugins = [...rehypePlugins, caret];

@@ -39,7 +39,9 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
   return (
     <li className="conversation">
       <a href={pathOf(conversation.id)} aria-current={isCurrent ? 'page' : undefined} title={title} onClick={open}>
-        <span className="title">{title}</span>
+        <span className="title" dir="auto">
+          {title}
+        </span>
         {conversation.active && (
           <span className="answering">
             <span className="visually-hidden">({words.answering})</span>
@@ -80,6 +82,7 @@ function TitleForm({ title, onFinish, onCancel }: TitleFormProps) {
     <form className="title-form" onSubmit={submit}>
       <input
         ref={selected}
+        dir="auto"
         value={value}
         maxLength={200}
         aria-label={words.titleOf}

@@ -56,6 +56,7 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
         <input
           ref={searchField}
           type="search"
+          dir="auto"
           value={query}
           placeholder={words.search}
           aria-label={words.search}

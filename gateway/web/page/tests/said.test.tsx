@@ -74,7 +74,7 @@ describe('what was said is shown', () => {
       fc.property(plain, (text) => {
         expect(shown(text)).toBe(compact(text));
       }),
-      { numRuns: 400 },
+      { numRuns: 150 },
     );
   });
 
@@ -87,7 +87,7 @@ describe('what was said is shown', () => {
         const text = `t ${parts.map(([before, tag, after]) => `${before}<${tag}>${after}`).join('')}`;
         expect(shown(text)).toBe(compact(text));
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 });

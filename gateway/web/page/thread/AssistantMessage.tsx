@@ -1,4 +1,4 @@
-import type { ChatMessage } from '../../client/index.js';
+import type { ChatMessage, MadeCall } from '../../client/index.js';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { IconButton } from '../app/IconButton.tsx';
 import { RepeatIcon } from '../app/icons.tsx';
@@ -8,11 +8,13 @@ import { Failure } from './Failure.tsx';
 import type { MessageProps } from './messageProps.ts';
 import { Pulse } from './Pulse.tsx';
 import { Reasoning } from './Reasoning.tsx';
+import { ToolCall } from './ToolCall.tsx';
 
 /** A reply: on its way, as it ended, or why it failed; and what can be done with it. */
 export function AssistantMessage({ message, isLast, live, canAct, actions }: MessageProps) {
   const words = useWords();
-  const { content, reasoning, state, error, toolCalls } = message;
+  const { content, reasoning, reasoningMs, state, error } = message;
+  const said = inOrder(message);
   const isLive = state === 'sending' || state === 'queued' || state === 'streaming';
   return (
     <article
@@ -22,17 +24,17 @@ export function AssistantMessage({ message, isLast, live, canAct, actions }: Mes
       aria-busy={isLive}
     >
       <h2 className="visually-hidden">{words.assistant}</h2>
-      {reasoning && <Reasoning text={reasoning} isLive={isLive && content === ''} />}
-      {content !== '' && (
-        <div className={isLive ? 'text live' : 'text'}>
-          <Text text={content} isLive={isLive} />
-        </div>
-      )}
-      {toolCalls?.map((call) => (
-        <p className="tool-call" key={call.index}>
-          {words.toolCall(call.name)} <code>{call.arguments}</code>
-        </p>
-      ))}
+      {reasoning && <Reasoning text={reasoning} ms={reasoningMs} isLive={isLive && said.length === 0} />}
+      {said.map((part, index) => {
+        const isOpen = isLive && index === said.length - 1;
+        if (typeof part !== 'string') return <ToolCall call={part} isLive={isOpen} key={`call ${part.index}`} />;
+        return (
+          // biome-ignore lint/suspicious/noArrayIndexKey: parts are only ever added at the end
+          <div className="text" key={index}>
+            <Text text={part} isLive={isOpen} />
+          </div>
+        );
+      })}
       {live && isLive && (
         <Pulse message={message} queuePlace={live.queuePlace} tokensPerSecond={live.tokensPerSecond} />
       )}
@@ -53,6 +55,19 @@ export function AssistantMessage({ message, isLast, live, canAct, actions }: Mes
       )}
     </article>
   );
+}
+
+/** Its text, with the calls to tools where they happened. */
+function inOrder({ content, toolCalls = [] }: ChatMessage): (string | MadeCall)[] {
+  const parts: (string | MadeCall)[] = [];
+  let at = 0;
+  for (const call of toolCalls) {
+    if (call.at > at) parts.push(content.slice(at, call.at));
+    at = Math.max(at, call.at);
+    parts.push(call);
+  }
+  if (at < content.length) parts.push(content.slice(at));
+  return parts;
 }
 
 /** Which model said it, and how much. */

@@ -12,7 +12,7 @@ interface PulseProps {
 export function Pulse({ message, queuePlace, tokensPerSecond }: PulseProps) {
   const words = useWords();
   const seconds = useSeconds(message.createdAt);
-  const hasText = message.content !== '' || Boolean(message.reasoning);
+  const hasText = message.content.trim() !== '' || Boolean(message.reasoning) || Boolean(message.toolCalls);
   const isQueued = queuePlace !== null || message.state === 'queued';
   return (
     <p className="pulse">

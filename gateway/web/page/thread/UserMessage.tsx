@@ -66,6 +66,7 @@ function EditForm({ message, actions }: Pick<MessageProps, 'message' | 'actions'
     <form className="message user edit" onSubmit={send}>
       <textarea
         ref={focused}
+        dir="auto"
         value={text}
         rows={3}
         aria-label={words.editLabel}

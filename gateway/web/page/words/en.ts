@@ -45,6 +45,7 @@ export const en = {
   queuedAt: (place: number) => `Number ${place} in the queue`,
   reasoning: 'Reasoning',
   reasoningLive: 'Reasoning…',
+  reasoningFor: (seconds: number) => `Reasoned for ${en.seconds(seconds)}`,
   toolCall: (name: string) => `Calls ${name}`,
   stopped: 'You stopped this reply.',
   perSecond: (tokens: number) => `${tokens.toFixed(tokens < 10 ? 1 : 0)} tokens/s`,

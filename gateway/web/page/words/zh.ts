@@ -45,6 +45,7 @@ export const zh: Words = {
   queuedAt: (place) => `排在第 ${place} 位`,
   reasoning: '推理过程',
   reasoningLive: '正在推理…',
+  reasoningFor: (seconds) => `推理用时 ${zh.seconds(seconds)}`,
   toolCall: (name) => `调用 ${name}`,
   stopped: '你已停止这条回复。',
   perSecond: (tokens) => `${tokens.toFixed(tokens < 10 ? 1 : 0)} 词元/秒`,
