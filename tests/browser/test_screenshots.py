@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, expect
 
@@ -92,3 +93,27 @@ async def test_streaming(arrive: Arrive) -> None:
     await taken(chat, "streaming", chat.stop_button)
     await chat.stop_button.click()
     await chat.whole()
+
+
+_SAID = """`List<String>` is a List<String>, a<b and c>d, 3~5 times; foo \\[optional\\] bar.
+
+שלום עולם, וזה `code` בתוך המשפט.
+
+- אחת
+- שתיים
+
+\\[
+P = \\eta \\rho g Q h
+\\]
+
+The end, from \\(a_1\\) to $5."""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_reading(arrive: Arrive, theme: str) -> None:
+    """Reasoning, directions, formulas, what is no markup, and a call."""
+    chat = await (await arrive(**_DESKTOP, color_scheme=theme)).open()
+    await chat.ask(script(text=_SAID, length=500, reasoning=30, rate=200, tool_call=True))
+    await chat.reply.get_by_role("button", name="Reasoned for").click()
+    await expect(chat.page.locator(".katex-display")).to_be_attached()
+    await taken(chat, f"reading-{theme}", chat.reply.get_by_role("region", name="Calls read_level"))

@@ -38,12 +38,18 @@ export function CopyButton({ text, label }: CopyButtonProps) {
 
 async function toClipboard(text: string): Promise<void> {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Over plain HTTP from another machine there is no clipboard API.
+  // Over plain HTTP from another machine there is no clipboard API. A field would change line ends, so what it holds is
+  // only what the browser wants selected.
   const area = document.createElement('textarea');
   area.value = text;
   area.className = 'visually-hidden';
   document.body.append(area);
   area.select();
+  const asItIs = (event: ClipboardEvent) => {
+    event.clipboardData?.setData('text/plain', text);
+    event.preventDefault();
+  };
+  area.addEventListener('copy', asItIs);
   const isCopied = document.execCommand('copy');
   area.remove();
   if (!isCopied) throw new Error('not copied');

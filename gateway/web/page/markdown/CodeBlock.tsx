@@ -4,6 +4,7 @@ import type { HighlightResult, HighlightToken } from 'streamdown';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { useWords } from '../words/words.ts';
 import { Extension, useExtension } from './extension.ts';
+import { KeptSelection } from './KeptSelection.tsx';
 
 const highlighters = new Extension(async () => (await import('./highlighter.ts')).highlighter);
 /** Lines that share an element, so that a frame compares tens of things and not thousands. */
@@ -26,25 +27,27 @@ export const CodeBlock = memo(function CodeBlock({ code, language, info = '', is
   const coloured = useHighlighted(shown, language, isLive);
   const starts = Array.from({ length: Math.ceil(lines.length / LINES_PER_SECTION) }, (_, i) => i * LINES_PER_SECTION);
   return (
-    <figure className="code" dir="ltr">
-      <figcaption>
-        <span>{`${language} ${info}`.trim() || words.plainText}</span>
-        <CopyButton text={code} label={words.copyCode} />
-      </figcaption>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
-      <pre tabIndex={0}>
-        <code>
-          {starts.map((start) => (
-            <Section
-              key={start}
-              lines={lines.slice(start, start + LINES_PER_SECTION)}
-              rows={coloured?.tokens.slice(start, start + LINES_PER_SECTION) ?? NO_ROWS}
-              hasCaret={hasCaret && start === starts.at(-1)}
-            />
-          ))}
-        </code>
-      </pre>
-    </figure>
+    <KeptSelection>
+      <figure className="code" dir="ltr">
+        <figcaption>
+          <span>{`${language} ${info}`.trim() || words.plainText}</span>
+          <CopyButton text={code} label={words.copyCode} />
+        </figcaption>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
+        <pre tabIndex={0}>
+          <code>
+            {starts.map((start) => (
+              <Section
+                key={start}
+                lines={lines.slice(start, start + LINES_PER_SECTION)}
+                rows={coloured?.tokens.slice(start, start + LINES_PER_SECTION) ?? NO_ROWS}
+                hasCaret={hasCaret && start === starts.at(-1)}
+              />
+            ))}
+          </code>
+        </pre>
+      </figure>
+    </KeptSelection>
   );
 });
 

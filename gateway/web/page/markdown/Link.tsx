@@ -1,6 +1,7 @@
 import type { MouseEvent, ReactNode } from 'react';
 import { useLeaving } from '../dialogs/leaving.ts';
-import { linkAddress } from './addresses.ts';
+import { isItsOwnText, linkAddress } from './addresses.ts';
+import { textOf } from './textOf.ts';
 
 /** A link that a model wrote: to where it says, in a tab of its own that knows nothing of this one. */
 export function Link({ href, children }: { node?: unknown; href?: string; children?: ReactNode }) {
@@ -9,7 +10,7 @@ export function Link({ href, children }: { node?: unknown; href?: string; childr
   const address = linkAddress(href);
   if (!address) return <span className="dead-link">{children}</span>;
   const ask = (event: MouseEvent) => {
-    if (leave(address)) return;
+    if (isItsOwnText(textOf(children), address) || leave(address)) return;
     event.preventDefault();
   };
   return (

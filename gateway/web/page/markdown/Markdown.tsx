@@ -2,6 +2,7 @@
 import { memo, useMemo, useState } from 'react';
 import { type Block, BlockSplitter } from './blocks.ts';
 import { CodeBlock } from './CodeBlock.tsx';
+import { KeptSelection } from './KeptSelection.tsx';
 import { Prose } from './Prose.tsx';
 import { Sheet } from './Sheet.tsx';
 import { sheetsOf } from './sheets.ts';
@@ -17,15 +18,17 @@ export const Markdown = memo(function Markdown({ text, isLive }: MarkdownProps) 
   const paced = usePaced(text, isLive, splitter.openLength);
   const sheets = useMemo(() => sheetsOf(splitter.split(paced)), [splitter, paced]);
   return (
-    <div className="markdown" dir="auto">
-      {sheets.map((blocks, index) => {
-        const isLast = index === sheets.length - 1;
-        // A lone sheet is a reply of usual length, and stays. Of several, only the last two may still change.
-        const isSettled = sheets.length > 1 && (!isLive || index < sheets.length - 2);
-        // biome-ignore lint/suspicious/noArrayIndexKey: sheets are only ever added at the end
-        return <Blocks key={index} blocks={blocks} isLive={isLive && isLast} isSettled={isSettled} />;
-      })}
-    </div>
+    <KeptSelection>
+      <div className="markdown" dir="auto">
+        {sheets.map((blocks, index) => {
+          const isLast = index === sheets.length - 1;
+          // A lone sheet is a reply of usual length, and stays. Of several, only the last two may still change.
+          const isSettled = sheets.length > 1 && (!isLive || index < sheets.length - 2);
+          // biome-ignore lint/suspicious/noArrayIndexKey: sheets are only ever added at the end
+          return <Blocks key={index} blocks={blocks} isLive={isLive && isLast} isSettled={isSettled} />;
+        })}
+      </div>
+    </KeptSelection>
   );
 });
 

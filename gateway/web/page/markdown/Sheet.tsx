@@ -1,5 +1,6 @@
 /** A part of a very long reply: in the page only while it is near the view, elsewhere its height stands in. */
 import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { usePrinting } from '../app/printing.ts';
 
 /** So far off the view, text is drawn ahead of the reader. */
 const NEAR = '1500px 0px';
@@ -13,7 +14,8 @@ interface SheetProps {
 
 export function Sheet({ className, isSettled, children }: SheetProps) {
   const box = useRef<HTMLDivElement>(null);
-  const [height, setHeight] = useState<number | null>(null);
+  const [measured, setHeight] = useState<number | null>(null);
+  const height = usePrinting() ? null : measured;
   useEffect(() => {
     const element = box.current;
     if (!isSettled || !element) return;

@@ -6,6 +6,7 @@ import { useWords } from '../words/words.ts';
 import { CodeBlock } from './CodeBlock.tsx';
 import { Link } from './Link.tsx';
 import { Picture } from './Picture.tsx';
+import { textOf } from './textOf.ts';
 
 interface ElementProps {
   node?: unknown;
@@ -34,12 +35,6 @@ function Preformatted({ children, ...props }: ElementProps & { 'data-caret'?: st
       hasCaret={hasCaret}
     />
   );
-}
-
-function textOf(node: ReactNode): string {
-  if (typeof node === 'string' || typeof node === 'number') return String(node);
-  if (Array.isArray(node)) return node.map(textOf).join('');
-  return isValidElement<{ children?: ReactNode }>(node) ? textOf(node.props.children) : '';
 }
 
 function Table({ children, dir }: ElementProps) {

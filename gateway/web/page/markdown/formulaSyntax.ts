@@ -1,5 +1,6 @@
 /** Formulas for the parser, which knows where code, links and escapes are. The marks are those of `formulas.ts`. */
 import type { Code, Construct, State, TokenType } from 'micromark-util-types';
+import { addSyntax } from './addSyntax.ts';
 import { displayFormulas, isFormula, type Marks } from './formulas.ts';
 
 const BACKSLASH = 92;
@@ -28,15 +29,12 @@ let displays: ReadonlyMap<number, number> = new Map();
 
 interface Parsing {
   parser?: ((document: string, file: never) => unknown) | undefined;
-  data(): { micromarkExtensions?: unknown[] };
 }
 
 /** A remark plugin, to be used after remark-math, whose own syntax it takes the place of. */
 export function formulaSyntax(this: unknown): void {
   const self = this as Parsing;
-  const data = self.data();
-  data.micromarkExtensions ??= [];
-  data.micromarkExtensions.push({
+  addSyntax(self, {
     disable: { null: ['mathFlow', 'mathText'] },
     flow: { [BACKSLASH]: display, [DOLLAR]: display },
     text: { [BACKSLASH]: inline, [DOLLAR]: inline },

@@ -1,6 +1,7 @@
 /** HTML for the parser: only what is markup of a reply, so that what else stands in angle brackets is parsed as text. */
 import { htmlFlow, htmlText } from 'micromark-core-commonmark';
 import type { Code, Construct, State, TokenType } from 'micromark-util-types';
+import { addSyntax } from './addSyntax.ts';
 import { isElement, isTag } from './tags.ts';
 
 const LESS_THAN = 60;
@@ -9,9 +10,7 @@ const NAME = 'htmlFlowData' as TokenType;
 
 /** A remark plugin. */
 export function htmlSyntax(this: unknown): void {
-  const data = (this as { data(): { micromarkExtensions?: unknown[] } }).data();
-  data.micromarkExtensions ??= [];
-  data.micromarkExtensions.push({
+  addSyntax(this, {
     disable: { null: ['htmlFlow', 'htmlText'] },
     flow: { [LESS_THAN]: flow },
     text: { [LESS_THAN]: { ...text, add: 'after' } },

@@ -4,6 +4,7 @@ import { defaultRehypePlugins, defaultRemarkPlugins, type StreamdownProps } from
 import { caret, directions, type HtmlNode } from './finish.ts';
 import { htmlSyntax } from './htmlSyntax.ts';
 import { said } from './said.ts';
+import { signSyntax } from './signSyntax.ts';
 
 type Plugins = NonNullable<StreamdownProps['rehypePlugins']>;
 
@@ -23,6 +24,7 @@ export const remarkPlugins: Plugins = [
   named(defaultRemarkPlugins, 'gfm', (options) => ({ ...options, singleTilde: false })),
   named(defaultRemarkPlugins, 'codeMeta'),
   htmlSyntax,
+  signSyntax,
   said as Plugins[number],
 ];
 

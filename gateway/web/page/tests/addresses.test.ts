@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { linkAddress, pictureAddress } from '../markdown/addresses.ts';
+import { isItsOwnText, linkAddress, pictureAddress } from '../markdown/addresses.ts';
 
 it.each(['https://example.org/a?b#c', 'http://example.org/', 'mailto:a@example.org', 'tel:+49123'])(
   'lets a link lead to %s',
@@ -28,4 +28,19 @@ it('shows pictures over HTTPS only', () => {
   expect(pictureAddress('https://example.org/mill.png')?.host).toBe('example.org');
   expect(pictureAddress('http://example.org/mill.png')).toBeNull();
   expect(pictureAddress('data:image/svg+xml,<svg onload=alert(1)>')).toBeNull();
+});
+
+it.each([
+  ['https://example.org/mill?a=1', 'https://example.org/mill?a=1', true],
+  ['https://example.org', 'https://example.org/', true],
+  ['www.example.org/a', 'http://www.example.org/a', true],
+  ['a@example.org', 'mailto:a@example.org', true],
+  ['https://bank.example', 'https://evil.example/login', false],
+  ['bank.example', 'https://evil.example/', false],
+  ['https://bank.example@evil.example/', 'https://bank.example@evil.example/', false],
+  ['https://b\u0430nk.example/', 'https://b\u0430nk.example/', false],
+  ['https://bank.example/\u202e', 'https://bank.example/\u202e', false],
+  ['the mill', 'https://example.org/', false],
+])('knows whether %s is the address %s', (text, address, isSame) => {
+  expect(isItsOwnText(text, new URL(address))).toBe(isSame);
 });

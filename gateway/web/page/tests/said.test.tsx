@@ -27,6 +27,7 @@ describe('what was said is shown', () => {
     '每天3~5次，每次10~20分钟',
     'It takes 3~5 days, or ~10~20 of them, from ~/bin to ~/lib.',
     'List<String>',
+    '2*3*4 = 24, x**2 + y**2, f(a)*b*(c) and 2**10 or 3**(2)',
     'a<b and c>d',
     'Map<String, List<i>> of vector<b> and Box<a>',
     'Put <your name> here, then </think> and <|im_start|> and <3.',
@@ -44,8 +45,11 @@ describe('what was said is shown', () => {
     'costs $5 and $10, $HOME_A:$HOME_B, US$3_000 to US$4_000',
     'pay $$ now, $$ later',
   ])('in %s', (text) => {
-    expect(shown(text)).toBe(compact(text));
-    for (let end = 1; end <= text.length; end++) expect(shown(text.slice(0, end))).toBe(compact(text.slice(0, end)));
+    for (let end = 1; end <= text.length; end++) {
+      const said = text.slice(0, end);
+      expect(shown(said)).toBe(compact(said));
+    }
+    expect(shown(text, true)).toBe(compact(text));
   });
 
   it('in cells that the header has no column for', () => {
@@ -59,6 +63,18 @@ describe('what was said is shown', () => {
   it('but for the marks of the HTML that only says how text is set', () => {
     expect(drawn('a<br>b H<sub>2</sub>O <u>c</u> <a href="https://example.org">d</a>').textContent).toBe('ab H2O c d');
     expect(drawn('<table>\n<tr><td align="left">1</td></tr>\n</table>').querySelector('td')?.textContent).toBe('1');
+  });
+
+  it('with the emphasis that is meant', () => {
+    drawn('*a* **b** x*y 共**3**个 *so*, **2*3** and un**believ**able');
+    expect([...place.querySelectorAll('em, strong')].map((each) => each.textContent)).toEqual([
+      'a',
+      'b',
+      '3',
+      'so',
+      '2*3',
+      'believ',
+    ]);
   });
 
   it('whatever it is, where nothing in it is markup', () => {

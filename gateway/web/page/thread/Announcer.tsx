@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import type { ChatMessage } from '../../client/index.js';
+import { isTag } from '../markdown/tags.ts';
 import { useWords } from '../words/words.ts';
 
 /** Between two announcements, so that one can be heard to its end. */
@@ -45,14 +46,16 @@ export function Announcer({ message }: { message: ChatMessage | undefined }) {
   );
 }
 
-/** Markdown without its marks. */
+/** Markdown without its marks; what only looks like one is said. */
 function spoken(markdown: string): string {
   return markdown
     .replace(/```[\s\S]*?(?:```|$)/g, ' ')
     .replace(/^[\s|:-]+$/gm, ' ')
-    .replace(/<[^>]*>/g, '')
+    .replace(/^\s*\|.*$/gm, (row) => row.replaceAll('|', ' '))
+    .replace(/<[^<>]*>/g, (source) => (isTag(source) ? '' : source))
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .replace(/[*_`#>|]+/g, '')
+    .replace(/^\s*(?:#{1,6}\s|>\s?)+/gm, '')
+    .replace(/`+|~~+|\*+(?=\S)|(?<=\S)\*+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)/g, '')
     .replace(/\s+/g, ' ')
     .trim();
 }

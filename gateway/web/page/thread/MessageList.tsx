@@ -2,6 +2,7 @@
 import { type Ref, type RefObject, useMemo } from 'react';
 import { Virtualizer, type VirtualizerHandle } from 'virtua';
 import type { UseStreamingChat } from '../../react/index.js';
+import { usePrinting } from '../app/printing.ts';
 import { Message } from './Message.tsx';
 import type { MessageActions } from './messageProps.ts';
 
@@ -20,6 +21,7 @@ export function MessageList({ chat, list, scroller, editing, actions }: MessageL
   const editingIndex = messages.findIndex((message) => message.id === editing);
   // Half-written text must not scroll away, nor the reply that a caret stands in.
   const keptMounted = [editingIndex, isStreaming ? lastIndex : -1].filter((index) => index >= 0);
+  const isPrinting = usePrinting();
   return (
     <Virtualizer
       ref={list}
@@ -28,7 +30,7 @@ export function MessageList({ chat, list, scroller, editing, actions }: MessageL
       scrollRef={scroller}
       data={messages}
       bufferSize={600}
-      keepMounted={keptMounted}
+      keepMounted={isPrinting ? [...messages.keys()] : keptMounted}
     >
       {(message, index) => (
         <Message

@@ -30,27 +30,37 @@ export function useStickToEnd(
     const view = scroller.current;
     const inner = content.current;
     if (!view || !inner) return;
-    let last = { top: view.scrollTop, height: view.scrollHeight, room: view.clientHeight };
+    const standing = () => ({ top: view.scrollTop, height: view.scrollHeight, room: view.clientHeight });
+    let last = standing();
     let touchY = 0;
     const distance = () => view.scrollHeight - view.clientHeight - view.scrollTop;
     const onScroll = () => {
-      const now = { top: view.scrollTop, height: view.scrollHeight, room: view.clientHeight };
+      const now = standing();
       // What has shrunk moves the view up too, and nobody meant it.
-      const isMeant = now.top < last.top - 1 && now.height >= last.height && now.room === last.room;
-      if (distance() <= NEAR_PX) hold(true);
-      else if (isMeant) hold(false);
+      const isMeant = now.top < last.top && distance() >= 1 && now.height >= last.height && now.room === last.room;
+      if (isMeant) hold(false);
+      else if (distance() <= NEAR_PX && now.top > last.top) hold(true);
       last = now;
     };
     // Ahead of the scroll event: the next frame of text would pull the view down again before it.
-    const onWheel = ({ deltaY }: WheelEvent) => deltaY < 0 && view.scrollHeight > view.clientHeight && hold(false);
+    const letGo = () => view.scrollHeight > view.clientHeight && hold(false);
+    const onWheel = ({ deltaY }: WheelEvent) => deltaY < 0 && letGo();
+    const onKeyDown = ({ key, shiftKey, target }: KeyboardEvent) => {
+      const isUp = key === 'ArrowUp' || key === 'PageUp' || (key === ' ' && shiftKey);
+      if (isUp && target === view) letGo();
+    };
     const onTouchStart = ({ touches }: TouchEvent) => {
       touchY = touches[0]?.clientY ?? 0;
     };
     const onTouchMove = ({ touches }: TouchEvent) => {
-      if ((touches[0]?.clientY ?? 0) > touchY + 4 && view.scrollHeight > view.clientHeight) hold(false);
+      if ((touches[0]?.clientY ?? 0) > touchY + 4) letGo();
     };
     const follow = () => {
-      if (isHeld.current && distance() > 0) view.scrollTop = view.scrollHeight;
+      if (view.scrollHeight <= view.clientHeight) hold(true);
+      if (!isHeld.current || distance() <= 0) return;
+      view.scrollTop = view.scrollHeight;
+      // Its own scroll event is not the reader's.
+      last = standing();
     };
     const observer = new ResizeObserver(follow);
     observer.observe(inner);
@@ -58,12 +68,14 @@ export function useStickToEnd(
     const passive = { passive: true };
     view.addEventListener('scroll', onScroll, passive);
     view.addEventListener('wheel', onWheel, passive);
+    view.addEventListener('keydown', onKeyDown, passive);
     view.addEventListener('touchstart', onTouchStart, passive);
     view.addEventListener('touchmove', onTouchMove, passive);
     return () => {
       observer.disconnect();
       view.removeEventListener('scroll', onScroll);
       view.removeEventListener('wheel', onWheel);
+      view.removeEventListener('keydown', onKeyDown);
       view.removeEventListener('touchstart', onTouchStart);
       view.removeEventListener('touchmove', onTouchMove);
     };
