@@ -1,5 +1,7 @@
 /** Which HTML in a reply is markup: what only says how text is set. Whatever else stands in angle brackets is text. */
 
+import { linkAddress, pictureAddress } from './addresses.ts';
+
 const ELEMENTS = new Set(
   (
     'a b blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q rp rt ruby ' +
@@ -52,7 +54,8 @@ function tagsOf(source: string): Tag[] {
     const [whole, slash, tagName = '', attributes = ''] = match;
     const name = tagName.toLowerCase();
     if (!ELEMENTS.has(name) || !areKnown(attributes)) return [];
-    if (name === 'a' && !slash && !attributes) return [];
+    if (name === 'a' && !slash && !linkAddress(attributeOf('href', attributes))) return [];
+    if (name === 'img' && !pictureAddress(attributeOf('src', attributes))) return [];
     return [{ start: match.index, end: match.index + whole.length, name, isClosing: slash === '/' }];
   });
 }
@@ -63,6 +66,11 @@ function areKnown(attributes: string): boolean {
     if (value === undefined) return BARE_ATTRIBUTES.has(known);
     return ATTRIBUTES.has(known) || /^(?:data|aria)-/.test(known);
   });
+}
+
+function attributeOf(attribute: string, attributes: string): string | undefined {
+  const found = [...attributes.matchAll(ATTRIBUTE)].find(([, name = '']) => name.toLowerCase() === attribute);
+  return found?.[2]?.replace(/^(["'])(.*)\1$/s, '$2');
 }
 
 /**

@@ -33,6 +33,7 @@ describe('what was said is shown', () => {
     'Put <your name> here, then </think> and <|im_start|> and <3.',
     'The <div> tag, the <td> tag and </p> alone.',
     'a <!-- comment --> b <?php echo 1 ?> c <!DOCTYPE html> d <![CDATA[e]]> f',
+    '<img src=mill.png> and <a href="docs/mill">here</a>',
     '<b onclick=go()>x</b> and <script>alert(1)</script>',
     '<think>\nfirst\n\nsecond\n</think>\n\nanswer',
     '<T>\n\ntext',
@@ -104,6 +105,66 @@ describe('what was said is shown', () => {
         expect(shown(text)).toBe(compact(text));
       }),
       { numRuns: 100 },
+    );
+  });
+});
+
+describe('whatever marks it stands among, right or wrong', () => {
+  const MARKS = [
+    ...'*_~`[]()<>!|\\$&-:"\'=@{}每。',
+    ...[
+      '**',
+      '~~',
+      '```',
+      '](',
+      '</',
+      '/>',
+      '# ',
+      '$$',
+      '- ',
+      '1. ',
+      '> ',
+      '\n',
+      '\n\n',
+      '    ',
+      '\\(',
+      '\\)',
+      '\\[',
+      '\\]',
+    ],
+    ...['[^', ']: ', 'http://', '<!--', '-->', '<?', '---', '~~~', '<b>', '</b>', '<div>', '</div>', '<table>', '<tr>'],
+    ...[
+      '<td>',
+      '</td>',
+      '<br>',
+      '<a href="',
+      '<a href=x>',
+      '</a>',
+      '<img src=',
+      '<details>',
+      '</details>',
+      '<p>',
+      '<li>',
+    ],
+  ];
+
+  it('no word is lost', () => {
+    const part = fc.oneof(
+      { weight: 3, arbitrary: fc.constantFrom(...MARKS) },
+      { weight: 1, arbitrary: fc.constant(null) },
+    );
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 3, maxLength: 14 }), (parts) => {
+        const text = parts.map((mark, index) => mark ?? `q${index}z`).join('');
+        const tree = drawn(text);
+        // The address of a link is said where a pointer rests on it.
+        const attributes = [...tree.querySelectorAll('*')].flatMap((each) =>
+          [...each.attributes].map(({ value }) => value),
+        );
+        const all = `${tree.textContent} ${attributes.join(' ')}`;
+        expect((text.match(/q\d+z/g) ?? []).filter((word) => !all.includes(word))).toEqual([]);
+      }),
+      { numRuns: 300 },
     );
   });
 });
