@@ -57,9 +57,9 @@ export function useStickToEnd(
     };
     const follow = () => {
       if (view.scrollHeight <= view.clientHeight) hold(true);
-      if (!isHeld.current || distance() <= 0) return;
-      view.scrollTop = view.scrollHeight;
-      // Its own scroll event is not the reader's.
+      if (!isHeld.current) return;
+      if (distance() > 0) view.scrollTop = view.scrollHeight;
+      // The scroll event of this, or of what has shrunk, is not the reader's.
       last = standing();
     };
     const observer = new ResizeObserver(follow);
