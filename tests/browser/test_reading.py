@@ -11,8 +11,8 @@ from tests.browser import history
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
 from tests.browser.visitor import Visitor
-from tests.chat_client import script
 from tests.e2e.system import System
+from tests.kit.chat_client import script
 
 _SAID = [
     "每天3~5次，每次10~20分钟",  # noqa: RUF001

@@ -29,7 +29,7 @@ inside
 
 </details>
 
-${SENTENCE.repeat(120)}
+${SENTENCE.repeat(60)}
 
 ~~~
 no language
