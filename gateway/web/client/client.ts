@@ -1,13 +1,15 @@
 import type { ChatRequest, Conversation, ConversationDetail, GenerationStatus, Model, Receipt } from './api.js';
 import { Backoff } from './backoff.js';
 import { HeadraceError } from './error.js';
-import { type Connection, Reply, type StreamOptions, type Timing } from './reply.js';
+import { type Connection, Reply, type StreamOptions, type Timing, type UnknownFrame } from './reply.js';
 import { Server, type ServerOptions } from './server.js';
 import { Watch } from './watch.js';
 
 export interface ClientOptions extends ServerOptions, Partial<Timing> {
   /** Told of every reply's connection. */
   onConnection?: ((connection: Connection) => void) | undefined;
+  /** Told of every frame that this client does not understand, and skips; without it, the console is, once. */
+  onUnknown?: ((frame: UnknownFrame) => void) | undefined;
   /** How long a call other than a stream goes on trying. */
   callMs?: number | undefined;
 }
@@ -25,10 +27,12 @@ export class HeadraceClient {
   readonly #timing: Timing;
   readonly #callMs: number;
   readonly #onConnection: ClientOptions['onConnection'];
+  readonly #onUnknown: (frame: UnknownFrame) => void;
 
   constructor(options: ClientOptions = {}) {
     this.#server = new Server(options);
     this.#onConnection = options.onConnection;
+    this.#onUnknown = options.onUnknown ?? toldOnce();
     this.#callMs = options.callMs ?? 10_000;
     this.#timing = {
       heartbeatMs: options.heartbeatMs ?? 15_000,
@@ -144,6 +148,7 @@ export class HeadraceClient {
         options.onConnection?.(connection);
         this.#onConnection?.(connection);
       },
+      onUnknown: options.onUnknown ?? this.#onUnknown,
     };
   }
 }
@@ -162,4 +167,13 @@ function parse<T>(text: string): T {
       { cause },
     );
   }
+}
+
+function toldOnce(): (frame: UnknownFrame) => void {
+  let isTold = false;
+  return ({ data }) => {
+    if (!isTold)
+      console.debug('Headrace: a frame was skipped that this client does not understand:', data.slice(0, 200));
+    isTold = true;
+  };
 }

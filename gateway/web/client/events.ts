@@ -1,5 +1,3 @@
-import { HeadraceError } from './error.js';
-
 /** Token counts; `estimated` where the model server gave none. */
 export interface Usage {
   prompt_tokens: number;
@@ -97,31 +95,29 @@ export function isTerminal(event: StreamEvent): event is TerminalEvent {
   return event.type === 'end' || event.type === 'error';
 }
 
-/** A frame whose type came after this client: its position counts, its content is not understood. */
+/** A frame that this client does not understand: of a type that came later, or malformed. Its position counts. */
 export interface UnknownEvent {
   type: 'unknown';
-  position: string;
+  position: string | null;
 }
 
-/**
- * The event in a frame of the native dialect; null where a frame is neither understood nor logged.
- *
- * Throws `invalid_frame` on what is not a frame at all.
- */
-export function parseEvent(data: string, position: string | null): StreamEvent | UnknownEvent | null {
+/** The event in a frame of the native dialect. Never throws. */
+export function parseEvent(data: string, position: string | null): StreamEvent | UnknownEvent {
   const frame = decode(data);
   const facts = record(frame.metadata);
   const ts = Date.parse(text(frame.timestamp)) || Date.now();
   if (frame.type === 'queued') return { type: 'queued', place: number(facts.position), position: null, ts };
-  if (position === null) return null;
+  const unknown = { type: 'unknown', position } as const;
+  if (position === null) return unknown;
   const at = { position, ts };
   const content = text(frame.content);
   switch (frame.type) {
     case 'chunk':
-      return { type: 'chunk', ...at, text: content, tokens: number(facts.tokens) };
     case 'reasoning':
-      return { type: 'reasoning', ...at, text: content, tokens: number(facts.tokens) };
+      if (typeof frame.content !== 'string') return unknown;
+      return { type: frame.type, ...at, text: content, tokens: number(facts.tokens) };
     case 'tool_call':
+      if (typeof record(facts.tool_call).index !== 'number') return unknown;
       return { type: 'tool_call', ...at, call: toolCall(record(facts.tool_call)) };
     case 'start': {
       const conversationId = text(frame.conversation_id) || null;
@@ -144,23 +140,17 @@ export function parseEvent(data: string, position: string | null): StreamEvent |
       return { type: 'error', ...at, ...failure, usage: usage(facts.usage) };
     }
     default:
-      return { type: 'unknown', position };
+      return unknown;
   }
 }
 
+/** Empty where it is no JSON object. */
 function decode(data: string): Record<string, unknown> {
-  let frame: unknown;
   try {
-    frame = JSON.parse(data);
-  } catch (cause) {
-    throw new HeadraceError(
-      'The server sent a frame that is not JSON.',
-      { code: 'invalid_frame', retryable: false },
-      { cause },
-    );
+    return record(JSON.parse(data));
+  } catch {
+    return {};
   }
-  if (typeof record(frame).type === 'string') return record(frame);
-  throw new HeadraceError('The server sent a frame without a type.', { code: 'invalid_frame', retryable: false });
 }
 
 function toolCall(piece: Record<string, unknown>): ToolCall {
@@ -169,8 +159,10 @@ function toolCall(piece: Record<string, unknown>): ToolCall {
 
 /** The server leaves out what is zero. */
 export function usage(value: unknown): Usage | null {
-  if (typeof value !== 'object' || value === null) return null;
-  return { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, ...value };
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const counts: Record<string, unknown> = { ...value };
+  for (const name of ['prompt_tokens', 'completion_tokens', 'total_tokens']) counts[name] = number(counts[name]);
+  return counts as unknown as Usage;
 }
 
 function record(value: unknown): Record<string, unknown> {

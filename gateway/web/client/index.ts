@@ -19,5 +19,5 @@ export type {
 export { isTerminal } from './events.js';
 export type { ChatError, ChatMessage, ChatSnapshot, MessageState } from './messages.js';
 export { type Announcement, CHANNEL } from './presence.js';
-export type { Connection, Reply, StreamOptions, Timing } from './reply.js';
+export type { Connection, Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
 export { ChatSession, type SendOptions, type SessionOptions } from './session.js';

@@ -30,8 +30,9 @@ export class Presence {
     document.addEventListener('visibilitychange', this.#wake);
     if (typeof BroadcastChannel === 'undefined') return;
     this.#channel = new BroadcastChannel(CHANNEL);
-    this.#channel.onmessage = ({ data }: MessageEvent<Announcement>) => {
-      if (data.conversationId === this.#conversationId) this.#look('event');
+    this.#channel.onmessage = ({ data }: MessageEvent<Partial<Announcement> | null>) => {
+      // A page from before or after an update may say something else.
+      if (data?.conversationId === this.#conversationId) this.#look('event');
     };
   }
 

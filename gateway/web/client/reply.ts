@@ -6,6 +6,7 @@ import { FrameReader } from './frames.js';
 import { isOffline, onLoss } from './network.js';
 import { type Position, parsePosition, relation } from './position.js';
 import type { Server } from './server.js';
+import { uuid } from './uuid.js';
 import { Watch } from './watch.js';
 
 export type Connection = 'idle' | 'connecting' | 'open' | 'reconnecting' | 'offline';
@@ -14,6 +15,14 @@ export interface StreamOptions {
   /** Ends the reading; the generation goes on. */
   signal?: AbortSignal | undefined;
   onConnection?: ((connection: Connection) => void) | undefined;
+  /** Told of every frame that this client does not understand, and skips. */
+  onUnknown?: ((frame: UnknownFrame) => void) | undefined;
+}
+
+/** A frame of a type that came later than this client, or malformed. */
+export interface UnknownFrame {
+  data: string;
+  position: string | null;
 }
 
 /** Times of a client, in ms. */
@@ -71,7 +80,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
       this.#refuse = reject;
     });
     this.accepted.catch(() => {});
-    this.#key = ('request' in subject && subject.request.idempotencyKey) || crypto.randomUUID();
+    this.#key = ('request' in subject && subject.request.idempotencyKey) || uuid();
     if ('generationId' in subject) {
       this.position = subject.after ?? null;
       this.#last = subject.after ? parsePosition(subject.after) : null;
@@ -175,13 +184,14 @@ export class Reply implements AsyncIterable<StreamEvent> {
   /** The event, if it is new. Throws `gap` where events are missing: the log has them. */
   #take(data: string, id: string | null): StreamEvent | null {
     const position = id === null ? null : parsePosition(id);
+    if (position === null) id = null;
     if (position !== null) {
       const standing = relation(this.#last, position);
       if (standing === 'known') return null;
       if (standing === 'gap') throw new HeadraceError('Events are missing.', { code: 'gap', retryable: true });
     }
     const event = parseEvent(data, id);
-    if (event?.type === 'start') {
+    if (event.type === 'start') {
       this.conversationId = event.conversationId ?? this.conversationId;
       if (this.generationId === null && event.generationId) this.#known(event.generationId);
     }
@@ -190,7 +200,9 @@ export class Reply implements AsyncIterable<StreamEvent> {
       this.position = id;
       this.#backoff.progressed();
     }
-    return event?.type === 'unknown' ? null : event;
+    if (event.type !== 'unknown') return event;
+    this.#options.onUnknown?.({ data, position: id });
+    return null;
   }
 
   get #silenceMs(): number {

@@ -6,6 +6,7 @@ import type { Reply, StreamOptions } from './reply.js';
 import { Store } from './store.js';
 import { question } from './transcript.js';
 import { Turn } from './turn.js';
+import { uuid } from './uuid.js';
 
 export interface SessionOptions {
   client?: HeadraceClient | undefined;
@@ -56,7 +57,7 @@ export class ChatSession {
   constructor(options: SessionOptions = {}) {
     this.#options = options;
     this.#client = options.client ?? new HeadraceClient();
-    this.conversationId = options.conversationId ?? `conv_${crypto.randomUUID().replaceAll('-', '')}`;
+    this.conversationId = options.conversationId ?? `conv_${uuid().replaceAll('-', '')}`;
     this.#store = new Store(this.conversationId, options.conversationId === undefined);
     const { followMs = FOLLOW_MS } = options;
     this.#follower = new Follower(this.#client, this.#store, followMs, (generationId) => this.#attach(generationId));
@@ -89,7 +90,7 @@ export class ChatSession {
   readonly sendMessage = async (text: string, options: SendOptions = {}): Promise<void> => {
     if (!text.trim()) return;
     if (this.#store.turn) await this.stopStream();
-    await this.#ask({ text, ...options, kept: this.#store.messages, idempotencyKey: crypto.randomUUID() });
+    await this.#ask({ text, ...options, kept: this.#store.messages, idempotencyKey: uuid() });
   };
 
   /** Stop the reply on its way, and keep what was said. */
@@ -147,13 +148,13 @@ export class ChatSession {
 
   async #askInPlaceOf(asked: ChatMessage, text: string): Promise<void> {
     const kept = this.#store.messages.slice(0, this.#store.messages.indexOf(asked));
-    await this.#ask({ text, replaces: asked.generationId, kept, idempotencyKey: crypto.randomUUID() });
+    await this.#ask({ text, replaces: asked.generationId, kept, idempotencyKey: uuid() });
   }
 
   async #ask(asking: Question): Promise<void> {
     const before = this.#store.messages;
     const turn = new Turn(null);
-    const id = crypto.randomUUID();
+    const id = uuid();
     const user: ChatMessage = { id, role: 'user', content: asking.text, createdAt: Date.now(), state: 'sending' };
     this.#store.messages = [...asking.kept, user];
     this.#store.forgive();

@@ -62,7 +62,8 @@ function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefine
   const now: ChatMessage = {
     ...(before?.reasoning && { reasoning: before.reasoning }),
     ...(before?.reasoningMs !== undefined && { reasoningMs: before.reasoningMs }),
-    ...(before?.toolCalls && { toolCalls: before.toolCalls }),
+    // What was seen of a reply that went on without us may have been voided since.
+    ...(before?.toolCalls && before.state === (stored.state ?? 'done') && { toolCalls: before.toolCalls }),
     ...(before?.usage && { usage: before.usage }),
     ...(before?.model && { model: before.model }),
     id: before?.id ?? id,

@@ -1,6 +1,7 @@
 import { isTerminal, type MadeCall, type StreamEvent, type ToolCall, type Usage, usage } from './events.js';
 import type { ChatError, ChatMessage, MessageState } from './messages.js';
 import { Rate } from './rate.js';
+import { uuid } from './uuid.js';
 
 /** A reply on its way: events in, the assistant's message out. Costs the same for every delta, however long the text. */
 export class Turn {
@@ -26,7 +27,7 @@ export class Turn {
 
   constructor(generationId: string | null, id?: string) {
     this.generationId = generationId;
-    this.id = id ?? (generationId ? `${generationId}:assistant` : crypto.randomUUID());
+    this.id = id ?? (generationId ? `${generationId}:assistant` : uuid());
   }
 
   get ended(): boolean {

@@ -59,6 +59,35 @@ test('a frame without end is refused, not kept', () => {
   }).toThrow(HeadraceError);
 });
 
-test.each(['', 'not json', '[]', '"text"', 'null', '{"content":"x"}'])('%s is no frame of a reply', (data) => {
-  expect(() => parseEvent(data, '1-0')).toThrow(HeadraceError);
+test.each([
+  '',
+  'not json',
+  '[]',
+  '"text"',
+  'null',
+  '{"content":"x"}',
+  '{"type":7}',
+  '{"type":"later","content":"x"}',
+  '{"type":"chunk","content":{"text":"x"}}',
+  '{"type":"tool_call","metadata":{"tool_call":[]}}',
+])('%s is skipped, not fatal', (data) => {
+  expect(parseEvent(data, '1-0')).toEqual({ type: 'unknown', position: '1-0' });
+  expect(parseEvent(data, null)).toEqual({ type: 'unknown', position: null });
+});
+
+test.each([
+  [
+    'a chunk',
+    { type: 'chunk', content: 'x', metadata: { tokens: 'many', later: {} }, later: [] },
+    { text: 'x', tokens: 0 },
+  ],
+  ['no metadata', { type: 'chunk', content: 'x', metadata: null, timestamp: 9 }, { text: 'x' }],
+  [
+    'an end',
+    { type: 'end', metadata: { usage: { prompt_tokens: 'x', later: 1 } } },
+    { usage: { prompt_tokens: 0, later: 1 } },
+  ],
+  ['an error', { type: 'error', content: ['x'], metadata: { retryable: 'yes' } }, { message: '', retryable: false }],
+])('%s with fields of another version is what it was', (_, frame, wanted) => {
+  expect(parseEvent(JSON.stringify(frame), '1-4')).toMatchObject({ type: frame.type, position: '1-4', ...wanted });
 });

@@ -62,6 +62,15 @@ export class Generation {
     return this;
   }
 
+  /** Whatever *frame* makes of the next position, or of none. */
+  raw(frame: (position: string) => string, isLogged = true): this {
+    const position = `${this.#attempt}-${this.#seq}`;
+    if (isLogged) this.#seq += 1;
+    this.log.push({ position: isLogged ? position : 'none', frame: frame(position) });
+    this.#wake();
+    return this;
+  }
+
   end(reason = 'stop'): this {
     this.state = reason === 'cancelled' ? 'cancelled' : 'done';
     const by = reason === 'cancelled' ? { reason: 'user' } : {};

@@ -1,10 +1,12 @@
-import { describe, expect, test } from 'vitest';
+import { webcrypto } from 'node:crypto';
+import { describe, expect, test, vi } from 'vitest';
 import { retryAfterMs } from '../error.js';
 import type { ChatMessage } from '../messages.js';
 import { type Position, parsePosition, relation } from '../position.js';
 import { Rate } from '../rate.js';
 import { inPlace, merge } from '../transcript.js';
 import { Turn } from '../turn.js';
+import { uuid } from '../uuid.js';
 
 test.each([
   [null, undefined],
@@ -15,6 +17,13 @@ test.each([
   ['soon', undefined],
 ])('Retry-After %s is %s ms', (header, ms) => {
   expect(retryAfterMs(header, Date.UTC(2026, 10, 22, 16))).toBe(ms);
+});
+
+test('a UUID can be had without a secure context', () => {
+  vi.stubGlobal('crypto', { getRandomValues: (into: Uint8Array<ArrayBuffer>) => webcrypto.getRandomValues(into) });
+  const made = Array.from({ length: 100 }, uuid);
+  expect(new Set(made).size).toBe(100);
+  for (const one of made) expect(one).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
 describe('positions', () => {
@@ -124,6 +133,12 @@ describe('messages', () => {
         { index: 1, id: 'c2', at: 5 },
       ],
     });
+  });
+
+  test('that ended without us lose the calls that may have been voided', () => {
+    const seen = { ...reply, toolCalls: [{ index: 0, id: 'c', name: 'delete', arguments: '{}' }] };
+    expect(merge([user, { ...seen, state: 'failed' }], stored)[1]).not.toHaveProperty('toolCalls');
+    expect(merge([user, seen], stored)[1]).toBe(seen);
   });
 
   test('that never arrived stay where they were', () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { HeadraceClient, HeadraceError, type Reply, type StreamEvent } from '../index.js';
 import { ChatServer, type Fault } from './chat_server.js';
 import { eventually } from './eventually.js';
@@ -101,6 +101,49 @@ describe('a recorded stream', () => {
     const told: string[] = [];
     await read(client.attach(recorded('told', { endAfter: 3 }), { onConnection: (state) => told.push(state) }));
     expect(told).toEqual(['connecting', 'open', 'reconnecting', 'open', 'idle']);
+  });
+});
+
+describe('what this client does not understand', () => {
+  const strange = [
+    ['a type that came later', (position: string) => `id: ${position}\ndata: {"type":"part","content":{}}\n\n`],
+    ['no JSON', (position: string) => `id: ${position}\ndata: {"type":"chu\n\n`],
+    ['no object', (position: string) => `id: ${position}\ndata: null\n\n`],
+    ['no type', (position: string) => `id: ${position}\nevent: later\ndata: {}\n\n`],
+    ['a call that is none', (position: string) => `id: ${position}\ndata: {"type":"tool_call","content":""}\n\n`],
+  ] as const;
+
+  test.each(strange)('is skipped and told, and its position counts: %s', async (_, frame) => {
+    const generation = server.add(new Generation('live', 'c1')).start().chunk('a').raw(frame).chunk('b');
+    generation.raw(() => 'data: {"type":"without a place"}\n\n', false).end();
+    server.faults.set('live', [{ endAfter: 3 }]);
+    const told: unknown[] = [];
+    const tolerant = new HeadraceClient({ baseUrl: server.url, ...FAST, onUnknown: (it) => told.push(it.position) });
+    const events = await read(tolerant.attach('live'));
+    expect(events.map(({ type }) => type)).toEqual(['start', 'chunk', 'chunk', 'end']);
+    expect(told).toEqual(['1-2', null]);
+    expect(server.asked.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, '1-2']);
+  });
+
+  test('is told to the console once', async () => {
+    const debug = vi.spyOn(console, 'debug').mockImplementation(() => {});
+    const later = (position: string) => `id: ${position}\ndata: {"type":"later"}\n\n`;
+    server.add(new Generation('live', 'c1')).start().raw(later).raw(later).chunk('a').end();
+    expect(await read(client.attach('live'))).toHaveLength(3);
+    expect(debug).toHaveBeenCalledTimes(1);
+  });
+
+  test('a place that is none is not a place: its text comes from the log', async () => {
+    const generation = server.add(new Generation('live', 'c1')).start().chunk('a', 'b').end();
+    const whole = generation.log[1]?.frame ?? '';
+    if (generation.log[1]) generation.log[1].frame = whole.replace('id: 1-1', 'id: later');
+    server.faults.set('live', [{}, { endAfter: 0 }]);
+    const events: StreamEvent[] = [];
+    for await (const event of client.attach('live')) {
+      events.push(event);
+      if (generation.log[1]) generation.log[1].frame = whole;
+    }
+    expect(events.map((event) => event.type === 'chunk' && event.text)).toEqual([false, 'a', 'b', false]);
   });
 });
 

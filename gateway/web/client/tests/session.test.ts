@@ -103,7 +103,11 @@ describe('a new conversation', () => {
     const generation = server.latest.queued(3);
     await shown(session, ({ queuePlace }) => queuePlace === 3, 'it waits');
     expect(message(session, -1).state).toBe('queued');
-    generation.start().chunk('Wrong').reset().reasoning('Let me').reasoning(' think.');
+    generation.start().chunk('Wrong').toolCall({ index: 0, id: 'void', name: 'delete', arguments: '{}' });
+    await shown(session, () => message(session, -1).toolCalls?.length === 1, 'a call is shown');
+    generation.toolCall({ index: 1, id: 'void_too', name: 'delete', arguments: '' }).reset().reset();
+    await shown(session, () => message(session, -1).toolCalls === undefined, 'what was voided is gone');
+    generation.reasoning('Let me').reasoning(' think.');
     generation.toolCall({ index: 0, id: 'call_1', name: 'weather', arguments: '' });
     generation.toolCall({ index: 0, id: '', name: '', arguments: '{"city":"Basel"}' });
     generation.chunk('Right').end();
