@@ -89,3 +89,12 @@ export interface Model {
   owned_by?: string;
   created?: number;
 }
+
+/** `GET /api/heartbeat` */
+export interface Heartbeat {
+  status: string;
+  timestamp: string;
+  heartbeat_ms: number;
+  /** The longest message in characters, as code points; a server from before it was told says nothing. */
+  max_message_chars?: number;
+}

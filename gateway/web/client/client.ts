@@ -1,4 +1,12 @@
-import type { ChatRequest, Conversation, ConversationDetail, GenerationStatus, Model, Receipt } from './api.js';
+import type {
+  ChatRequest,
+  Conversation,
+  ConversationDetail,
+  GenerationStatus,
+  Heartbeat,
+  Model,
+  Receipt,
+} from './api.js';
 import { Backoff } from './backoff.js';
 import { HeadraceError } from './error.js';
 import { type Connection, Reply, type StreamOptions, type Timing, type UnknownFrame } from './reply.js';
@@ -49,6 +57,11 @@ export class HeadraceClient {
   /** Used from the next request on; kept in memory only. */
   set apiKey(key: string | undefined) {
     this.#server.apiKey = key;
+  }
+
+  /** Tells apart what was written for different servers, or under different keys, without saying the key. */
+  get scope(): string {
+    return this.#server.scope;
   }
 
   /**
@@ -105,6 +118,11 @@ export class HeadraceClient {
       // Also what a repeated request gets whose first answer was lost.
       if (!(error instanceof HeadraceError && error.status === 404)) throw error;
     }
+  }
+
+  /** A sign of life, and the server's limits. */
+  heartbeat(options: CallOptions = {}): Promise<Heartbeat> {
+    return this.#json('GET', '/api/heartbeat', options);
   }
 
   async models(options: CallOptions = {}): Promise<Model[]> {

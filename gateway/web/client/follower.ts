@@ -7,6 +7,13 @@ import { Presence } from './presence.js';
 import type { Store } from './store.js';
 import { isUnsent, merge } from './transcript.js';
 
+const DELETED: ChatError = {
+  code: 'deleted',
+  message: 'The conversation is no longer on the server.',
+  retryable: false,
+  status: 404,
+};
+
 /** Keeps a store as the server has it, whoever writes in the conversation, while no reply is being read here. */
 export class Follower {
   /** The server has the conversation. */
@@ -14,6 +21,7 @@ export class Follower {
   readonly #client: HeadraceClient;
   readonly #store: Store;
   readonly #attach: (generationId: string) => Promise<void>;
+  readonly #onSeen: (active: string | null) => void;
   readonly #presence: Presence;
   #etag: string | null = null;
   #active: string | null = null;
@@ -25,11 +33,18 @@ export class Follower {
   /** The server does not let us see it: nothing changes that but the user. */
   #refused = false;
 
-  /** *attach* reads a generation that somebody else has started. */
-  constructor(client: HeadraceClient, store: Store, everyMs: number, attach: (generationId: string) => Promise<void>) {
+  /** *attach* reads a generation that somebody else has started; *onSeen* is told what answers right now. */
+  constructor(
+    client: HeadraceClient,
+    store: Store,
+    everyMs: number,
+    attach: (generationId: string) => Promise<void>,
+    onSeen: (active: string | null) => void,
+  ) {
     this.#client = client;
     this.#store = store;
     this.#attach = attach;
+    this.#onSeen = onSeen;
     this.#presence = new Presence(store.conversationId, everyMs, (why) => {
       const isDue = this.exists || !(store.loaded || this.#refused);
       if (why === 'event' || (isDue && this.#looking === null)) void this.look();
@@ -83,7 +98,9 @@ export class Follower {
       this.exists = this.#store.loaded = true;
       this.#store.heard();
       if (seen.changed) this.#take(seen.detail, seen.etag);
-      if (this.#active && this.#active !== this.#unreadable) return void this.#attach(this.#active);
+      if (this.#active && this.#active !== this.#unreadable) void this.#attach(this.#active);
+      this.#onSeen(this.#active);
+      if (this.#store.turn) return;
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof HeadraceError && error.status === 404) this.#missing();
@@ -106,9 +123,13 @@ export class Follower {
 
   /** Not there yet, or not any more: nothing to ask for until somebody says so. */
   #missing(): void {
-    if (this.exists) this.#store.messages = this.#store.messages.filter(isUnsent);
+    if (this.exists) {
+      this.#store.messages = this.#store.messages.filter(isUnsent);
+      this.#store.fail(DELETED, () => this.look());
+    }
     this.exists = false;
     this.#store.loaded = true;
     this.#etag = this.#active = null;
+    this.#onSeen(null);
   }
 }

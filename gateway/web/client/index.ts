@@ -17,7 +17,9 @@ export type {
   Usage,
 } from './events.js';
 export { isTerminal } from './events.js';
-export type { ChatError, ChatMessage, ChatSnapshot, MessageState } from './messages.js';
+export type { ChatError, ChatMessage, ChatSnapshot, MessageState, SendOptions } from './messages.js';
+export type { SessionOptions } from './options.js';
+export { type Outbox, type OutboxEntry, outbox } from './outbox.js';
 export { type Announcement, CHANNEL } from './presence.js';
 export type { Connection, Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
-export { ChatSession, type SendOptions, type SessionOptions } from './session.js';
+export { ChatSession } from './session.js';

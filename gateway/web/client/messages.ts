@@ -2,7 +2,15 @@ import { HeadraceError } from './error.js';
 import type { MadeCall, Usage } from './events.js';
 import type { Connection } from './reply.js';
 
-export type MessageState = 'sending' | 'queued' | 'streaming' | 'done' | 'failed' | 'cancelled';
+/** `unsent`: the server cannot be reached; it is sent as soon as it can. */
+export type MessageState = 'sending' | 'unsent' | 'queued' | 'streaming' | 'done' | 'failed' | 'cancelled';
+
+export interface SendOptions {
+  model?: string | undefined;
+  maxTokens?: number | undefined;
+  /** While another reply is on its way: `interrupt` stops it first, as without this option; `queue` lets it end. */
+  onBusy?: 'interrupt' | 'queue' | undefined;
+}
 
 export interface ChatError {
   code: string;
@@ -34,6 +42,8 @@ export interface ChatMessage {
 export interface ChatSnapshot {
   readonly conversationId: string;
   readonly messages: readonly ChatMessage[];
+  /** The user's messages whose turn comes later: `queued` on the server, `unsent` until it can be reached, or `failed`. */
+  readonly waiting: readonly ChatMessage[];
   /** Whether the messages are being fetched for the first time. */
   readonly isLoading: boolean;
   /** Whether a reply is on its way: sent, queued or arriving. */

@@ -27,6 +27,13 @@ export class Server {
     this.#fetch = given ?? ((...call) => fetch(...call));
   }
 
+  /** Tells apart what was written for different servers, or under different keys, without saying the key. */
+  get scope(): string {
+    let hash = 0x811c9dc5;
+    for (const char of this.apiKey ?? '') hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+    return `${this.#baseUrl} ${hash.toString(36)}`;
+  }
+
   /** The answer, whatever its status. Throws `unreachable`, or the signal's reason. */
   async request(method: string, path: string, { body, headers, signal }: Call): Promise<Response> {
     const sent = new Headers(headers);

@@ -1,40 +1,26 @@
 import { HeadraceClient } from './client.js';
-import { HeadraceError } from './error.js';
 import { Follower } from './follower.js';
-import { type ChatError, type ChatMessage, type ChatSnapshot, chatError } from './messages.js';
+import { type ChatError, type ChatMessage, type ChatSnapshot, chatError, type SendOptions } from './messages.js';
+import type { SessionOptions } from './options.js';
+import { type OutboxEntry, outbox } from './outbox.js';
+import { Pending, request } from './pending.js';
+import { readToEnd, within } from './reading.js';
 import type { Reply, StreamOptions } from './reply.js';
 import { Store } from './store.js';
-import { question } from './transcript.js';
+import { isUnsent, question } from './transcript.js';
 import { Turn } from './turn.js';
 import { uuid } from './uuid.js';
 
-export interface SessionOptions {
-  client?: HeadraceClient | undefined;
-  /** An existing conversation, or one to be; without an id it is a new one. */
-  conversationId?: string | undefined;
-  model?: string | undefined;
-  /** Told once a new conversation has its first message. */
-  onConversation?: ((id: string) => void) | undefined;
-  /** How often to look, in ms, whether somebody else has written in it; 2,500 by default. */
-  followMs?: number | undefined;
-}
-
-export interface SendOptions {
-  model?: string | undefined;
-  maxTokens?: number | undefined;
-}
-
 /** What is asked, and what it takes to ask it again. */
-interface Question extends SendOptions {
-  text: string;
+interface Question {
+  entry: OutboxEntry;
   /** The messages before it. */
   kept: readonly ChatMessage[];
-  /** The turn it takes the place of. */
-  replaces?: string | undefined;
-  idempotencyKey: string;
+  /** The user has written it: it must not be lost. */
+  isWritten: boolean;
 }
 
-const LEFT: ChatError = { code: 'closed', message: 'The page was left before this was sent.', retryable: true };
+const STOPPED: ChatError = { code: 'stopped', message: 'This was stopped before it was sent.', retryable: true };
 const FOLLOW_MS = 2_500;
 /** How long to wait for what a stop should bring at once. */
 const STOP_MS = 3_000;
@@ -51,6 +37,8 @@ export class ChatSession {
   readonly #client: HeadraceClient;
   readonly #store: Store;
   readonly #follower: Follower;
+  readonly #pending: Pending;
+  #isNamed: boolean;
   #options: SessionOptions;
   #reply: Reply | null = null;
 
@@ -59,8 +47,20 @@ export class ChatSession {
     this.#client = options.client ?? new HeadraceClient();
     this.conversationId = options.conversationId ?? `conv_${uuid().replaceAll('-', '')}`;
     this.#store = new Store(this.conversationId, options.conversationId === undefined);
+    this.#isNamed = options.conversationId !== undefined;
     const { followMs = FOLLOW_MS } = options;
-    this.#follower = new Follower(this.#client, this.#store, followMs, (generationId) => this.#attach(generationId));
+    this.#follower = new Follower(
+      this.#client,
+      this.#store,
+      followMs,
+      (generationId) => this.#attach(generationId),
+      (active) => void this.#pending.restore().then(() => this.#pending.seen(active)),
+    );
+    this.#pending = new Pending(this.#client, this.#store, options.outbox ?? outbox(), {
+      ask: (entry) => this.#askKept(entry),
+      look: () => this.#follower.look(),
+      announce: () => this.#follower.announce(),
+    });
     this.subscribe = this.#store.subscribe;
   }
 
@@ -75,23 +75,44 @@ export class ChatSession {
   /** Load the conversation, go on with the reply that is on its way, and follow. May come after a `close`. */
   open(): void {
     this.#follower.open();
+    this.#pending.open();
   }
 
   /** Let go of the network. What is being generated goes on. */
   close(): void {
+    this.#pending.close();
     this.#follower.close();
     this.#store.close();
-    for (const { id, state } of this.#store.messages) {
-      if (state === 'sending') this.#store.replace(id, { state: 'failed', error: LEFT });
-    }
   }
 
-  /** Send a message and read the reply to its end. A reply that is still on its way is stopped first. */
+  /**
+   * Send a message and read the reply to its end. A reply that is still on its way is stopped first, or with
+   * `onBusy: 'queue'` ends first; then this resolves once the message is kept.
+   */
   readonly sendMessage = async (text: string, options: SendOptions = {}): Promise<void> => {
     if (!text.trim()) return;
+    const { model = this.#options.model, ...more } = options;
+    const entry = this.#pending.entry(text, { model, ...more });
+    if (entry.mayWait && (this.#store.turn || this.#pending.isFilled)) {
+      await this.#pending.add(entry);
+      return this.#pending.flush();
+    }
     if (this.#store.turn) await this.stopStream();
-    await this.#ask({ text, ...options, kept: this.#store.messages, idempotencyKey: uuid() });
+    await this.#ask({ entry, kept: this.#store.messages, isWritten: true });
   };
+
+  /** Take a message back that has no turn yet. Resolves with its text; null where its turn has come. */
+  readonly takeBack = async (messageId: string): Promise<string | null> => {
+    try {
+      return await this.#pending.takeBack(messageId);
+    } catch (error) {
+      this.#store.fail(chatError(error), async () => void (await this.takeBack(messageId)));
+      return null;
+    }
+  };
+
+  /** Send one of the waiting messages that had failed. */
+  readonly sendAgain = (messageId: string): Promise<void> => this.#pending.again(messageId);
 
   /** Stop the reply on its way, and keep what was said. */
   readonly stopStream = async (): Promise<void> => {
@@ -116,15 +137,18 @@ export class ChatSession {
     const { messages } = this.#store;
     const chosen = messages.findLast(({ id, role }) => (messageId ? id === messageId : role === 'assistant'));
     const asked = chosen?.role === 'user' ? chosen : chosen && question(messages, chosen);
-    if (asked) await this.#askInPlaceOf(asked, asked.content);
+    if (asked) await this.#askInPlaceOf(asked, asked.content, isUnsent(asked));
   };
 
-  /** Ask something else in place of a message, and of everything behind it. */
-  readonly editMessage = async (messageId: string, text: string): Promise<void> => {
-    if (!text.trim()) return;
+  /**
+   * Ask something else in place of a message, and of everything behind it. Resolves with false where the
+   * server did not take it: then all is as it was.
+   */
+  readonly editMessage = async (messageId: string, text: string): Promise<boolean> => {
+    if (!text.trim()) return false;
     if (this.#store.turn) await this.stopStream();
     const asked = this.#store.messages.find(({ id, role }) => id === messageId && role === 'user');
-    if (asked) await this.#askInPlaceOf(asked, text);
+    return asked !== undefined && (await this.#askInPlaceOf(asked, text, true));
   };
 
   /** Do again what failed last. */
@@ -143,58 +167,93 @@ export class ChatSession {
 
   async #askAnew(generationId: string): Promise<void> {
     const asked = this.#store.messages.find((one) => one.role === 'user' && one.generationId === generationId);
-    if (asked) await this.#askInPlaceOf(asked, asked.content);
+    if (asked) await this.#askInPlaceOf(asked, asked.content, false);
   }
 
-  async #askInPlaceOf(asked: ChatMessage, text: string): Promise<void> {
+  async #askInPlaceOf(asked: ChatMessage, text: string, isWritten: boolean): Promise<boolean> {
     const kept = this.#store.messages.slice(0, this.#store.messages.indexOf(asked));
-    await this.#ask({ text, replaces: asked.generationId, kept, idempotencyKey: uuid() });
+    const entry = this.#pending.entry(text, { model: this.#options.model }, asked.generationId);
+    if (isUnsent(asked)) await this.#pending.done(asked.id);
+    return this.#ask({ entry, kept, isWritten });
   }
 
-  async #ask(asking: Question): Promise<void> {
+  /** Ask what was kept from before, where it belongs. */
+  async #askKept(entry: OutboxEntry): Promise<void> {
+    const others = this.#store.messages.filter(({ id }) => id !== entry.id);
+    const replaced = others.findIndex(({ role, generationId }) => role === 'user' && generationId === entry.replaces);
+    const kept = entry.replaces !== undefined && replaced >= 0 ? others.slice(0, replaced) : others;
+    await this.#ask({ entry, kept, isWritten: true });
+  }
+
+  /** Whether the server took it. */
+  async #ask(asking: Question): Promise<boolean> {
+    const { entry, kept, isWritten } = asking;
     const before = this.#store.messages;
     const turn = new Turn(null);
-    const id = uuid();
-    const user: ChatMessage = { id, role: 'user', content: asking.text, createdAt: Date.now(), state: 'sending' };
-    this.#store.messages = [...asking.kept, user];
+    const { id, text: content, createdAt } = entry;
+    this.#store.messages = [...kept, { id, role: 'user', content, createdAt, state: 'sending' }];
     this.#store.forgive();
-    const { text: message, kept: _, model = this.#options.model, ...more } = asking;
-    const request = { message, conversationId: this.conversationId, model, ...more };
-    const reply = this.#client.start(request, this.#streamOptions(turn));
-    const accepted = reply.accepted.then(
-      (generationId) => this.#accepted(turn, id, generationId),
-      () => {},
-    );
+    this.#store.begin(turn);
+    if (isWritten) {
+      await this.#pending.begin(entry);
+      this.#named();
+    }
+    const reply = this.#client.start(request(entry), this.#streamOptions(turn, id));
+    const accepted = reply.accepted.then((generationId) => this.#accepted(turn, id, generationId)).catch(() => {});
     await this.#read(turn, reply);
     await accepted;
-    if (turn.generationId === null) this.#refused(turn, asking, id, before);
+    if (turn.generationId === null) await this.#refused(turn, asking, before);
     else this.#finish(turn);
+    return turn.generationId !== null;
   }
 
-  #accepted(turn: Turn, userId: string, generationId: string): void {
-    turn.accepted(generationId);
-    this.#store.replace(userId, { state: 'done', generationId });
-    this.#store.schedule();
-    this.#follower.announce();
-    if (this.#follower.exists) return;
-    this.#follower.exists = true;
+  /** The conversation has a message now, and with it a name. */
+  #named(): void {
+    if (this.#isNamed) return;
+    this.#isNamed = true;
     this.#options.onConversation?.(this.conversationId);
   }
 
+  async #accepted(turn: Turn, userId: string, generationId: string): Promise<void> {
+    turn.accepted(generationId);
+    // Of one that was sent before, and is known from there.
+    const others = ({ id, generationId: known }: ChatMessage) => id === userId || known !== generationId;
+    this.#store.messages = this.#store.messages.filter(others);
+    this.#store.replace(userId, { state: 'done', generationId });
+    this.#store.schedule();
+    this.#follower.exists = true;
+    this.#named();
+    await this.#pending.done(userId);
+    this.#follower.announce();
+    void this.#pending.flush();
+  }
+
   /** The server never took it: the user's text stays, and what it was to replace comes back. */
-  #refused(turn: Turn, asking: Question, userId: string, before: readonly ChatMessage[]): void {
+  async #refused(turn: Turn, asking: Question, before: readonly ChatMessage[]): Promise<void> {
+    const { entry, isWritten } = asking;
     if (this.#store.turn !== turn) return;
     const { error } = turn;
-    if (asking.replaces !== undefined) this.#store.messages = before;
-    else this.#store.replace(userId, error ? { state: 'failed', error } : { state: 'cancelled' });
+    const isEdit = entry.replaces !== undefined;
+    const isDropped = this.#pending.isDropped(entry.id);
+    if (isEdit || isDropped) this.#store.messages = before.filter(({ id }) => id !== entry.id);
+    else this.#store.replace(entry.id, error ? { state: 'failed', error } : { state: 'cancelled' });
     this.#store.leave();
-    const again = (): Promise<void> => {
-      this.#store.messages = this.#store.messages.filter(({ id }) => id !== userId);
-      return this.#ask({ ...asking, kept: asking.replaces === undefined ? this.#store.messages : asking.kept });
+    if (error?.code === 'busy' && entry.mayWait) {
+      this.#store.messages = before;
+      await this.#pending.add({ ...entry, idempotencyKey: uuid() });
+      await this.#follower.look();
+      return this.#pending.flush();
+    }
+    const again = async (): Promise<void> => {
+      this.#store.messages = this.#store.messages.filter(({ id }) => id !== entry.id);
+      await this.#ask({ ...asking, kept: isEdit ? asking.kept : this.#store.messages });
     };
-    if (error) this.#store.fail(error, again);
+    if (error && !isDropped) this.#store.fail(error, again);
     else this.#store.publish();
+    if (isEdit || isDropped) await this.#pending.done(entry.id);
+    else if (isWritten) await this.#pending.failed(entry, error?.retryable ? undefined : (error ?? STOPPED));
     if (error?.code === 'busy') void this.#follower.look();
+    else if (!error?.retryable) void this.#pending.flush();
   }
 
   async #attach(generationId: string): Promise<void> {
@@ -205,31 +264,10 @@ export class ChatSession {
     this.#finish(turn);
   }
 
-  /** Read to the end, whatever that is; the turn says what came of it. */
   async #read(turn: Turn, reply: Reply): Promise<void> {
     this.#reply = reply;
     this.#store.begin(turn);
-    try {
-      for await (const event of reply) {
-        turn.apply(event);
-        this.#store.schedule();
-      }
-      if (!turn.ended) await this.#settle(turn);
-    } catch (error) {
-      if (turn.reading.signal.aborted) turn.settle('cancelled');
-      else if (error instanceof HeadraceError && (error.code === 'gone' || error.code === 'not_found')) {
-        await this.#settle(turn).catch((failure: unknown) => turn.fail(chatError(failure)));
-      } else turn.lose(chatError(error));
-    }
-  }
-
-  /** Its log is no more, or was read to its end before: the record says how it ended. */
-  async #settle(turn: Turn): Promise<void> {
-    if (turn.generationId === null)
-      throw new HeadraceError('It is not known.', { code: 'not_found', retryable: false });
-    const status = await this.#client.status(turn.generationId, { signal: turn.reading.signal });
-    turn.settle(status.state === 'running' ? 'streaming' : status.state, status.text, status.usage);
-    if (status.error) turn.fail({ ...status.error, retryable: true });
+    await readToEnd(this.#client, turn, reply, () => this.#store.schedule());
   }
 
   #finish(turn: Turn): void {
@@ -247,24 +285,16 @@ export class ChatSession {
     void this.#follower.look();
   }
 
-  #streamOptions(turn: Turn): StreamOptions {
+  #streamOptions(turn: Turn, userId?: string): StreamOptions {
     return {
       signal: turn.reading.signal,
       onConnection: (connection) => {
         if (this.#store.turn !== turn) return;
         this.#store.connection = connection;
+        const isAway = connection === 'offline' || connection === 'reconnecting';
+        if (userId && isAway && turn.generationId === null) this.#store.replace(userId, { state: 'unsent' });
         this.#store.schedule();
       },
     };
   }
-}
-
-/** What *promise* brings in time, else null. */
-function within<T>(ms: number, promise: Promise<T> | undefined): Promise<T | null> {
-  if (!promise) return Promise.resolve(null);
-  let timer: ReturnType<typeof setTimeout>;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms);
-  });
-  return Promise.race([promise.catch(() => null), late]).finally(() => clearTimeout(timer));
 }

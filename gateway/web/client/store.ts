@@ -5,9 +5,12 @@ import type { Connection } from './reply.js';
 import { inPlace } from './transcript.js';
 import type { Turn } from './turn.js';
 
+const LEFT: ChatError = { code: 'closed', message: 'The page was left before this was sent.', retryable: true };
+
 /** What is known of a conversation, and its snapshots: at most one a frame, however often something changes. */
 export class Store {
   messages: readonly ChatMessage[] = [];
+  waiting: readonly ChatMessage[] = [];
   title: string | null = null;
   connection: Connection = 'idle';
   #turn: Turn | null = null;
@@ -62,7 +65,7 @@ export class Store {
 
   /** *turn* is on its way from now on, in place of any other. */
   begin(turn: Turn): void {
-    this.#turn?.reading.abort();
+    if (this.#turn !== turn) this.#turn?.reading.abort();
     this.#turn = turn;
     this.publish();
   }
@@ -120,13 +123,19 @@ export class Store {
     this.#publisher.cancel();
     this.#turn?.reading.abort();
     this.leave();
+    for (const { id, state } of this.messages) {
+      if (state === 'sending' || state === 'unsent') this.replace(id, { state: 'failed', error: LEFT });
+    }
   }
 
   #build(): ChatSnapshot {
-    const turn = this.#turn;
+    // Nobody thinks about a message that has not left: it says so itself.
+    const isUnsent = this.#turn?.generationId === null && this.messages.at(-1)?.state === 'unsent';
+    const turn = isUnsent ? null : this.#turn;
     return {
       conversationId: this.conversationId,
       messages: turn ? inPlace(this.messages, turn.message) : this.messages,
+      waiting: this.waiting,
       isLoading: !this.loaded && this.#error === null,
       isStreaming: turn !== null,
       streamingText: turn?.text ?? '',
@@ -134,7 +143,7 @@ export class Store {
       queuePlace: turn?.queuePlace ?? null,
       usage: turn ? turn.usage : this.#last.usage,
       tokensPerSecond: turn ? turn.rate.recent : this.#last.tokensPerSecond,
-      connection: turn || !isOffline() ? this.connection : 'offline',
+      connection: this.#turn || !isOffline() ? this.connection : 'offline',
       title: this.title,
     };
   }

@@ -17,7 +17,9 @@ export interface UseStreamingChat extends ChatSnapshot {
   sendMessage(text: string, options?: SendOptions): Promise<void>;
   stopStream(): Promise<void>;
   regenerate(messageId?: string): Promise<void>;
-  editMessage(messageId: string, text: string): Promise<void>;
+  editMessage(messageId: string, text: string): Promise<boolean>;
+  takeBack(messageId: string): Promise<string | null>;
+  sendAgain(messageId: string): Promise<void>;
   retry(): Promise<void>;
   dismissError(): void;
 }
@@ -44,8 +46,9 @@ export function useStreamingChat(options: StreamingChatOptions = {}): UseStreami
   const current = () => session.snapshot;
   const snapshot = useSyncExternalStore(session.subscribe, current, current);
   return useMemo(() => {
-    const { sendMessage, stopStream, regenerate, editMessage, retry, dismissError } = session;
-    return { ...snapshot, sendMessage, stopStream, regenerate, editMessage, retry, dismissError };
+    const { sendMessage, stopStream, regenerate, editMessage, takeBack, sendAgain, retry, dismissError } = session;
+    const actions = { sendMessage, stopStream, regenerate, editMessage, takeBack, sendAgain, retry, dismissError };
+    return { ...snapshot, ...actions };
   }, [snapshot, session]);
 }
 

@@ -44,6 +44,8 @@ export class ChatServer {
   readonly asked: Asked[] = [];
   readonly generations = new Map<string, Generation>();
   readonly conversations = new Map<string, Stored[]>();
+  /** Accepted while their conversation was being answered. */
+  readonly waiting: { generation: Generation; body: Record<string, unknown> }[] = [];
   /** For the next connections that stream: of a generation, by its id, or of new messages, under `POST`. */
   readonly faults = new Map<string, Fault[]>();
   /** What a new message makes. */
@@ -87,7 +89,10 @@ export class ChatServer {
   }
 
   active(conversation: string): Generation | undefined {
-    return [...this.generations.values()].find((one) => one.conversation === conversation && !one.ended);
+    const waits = new Set(this.waiting.map(({ generation }) => generation));
+    return [...this.generations.values()].find(
+      (one) => one.conversation === conversation && !one.ended && !waits.has(one),
+    );
   }
 
   /** Cut everybody off who reads *generation*. */
@@ -97,13 +102,31 @@ export class ChatServer {
 
   /** A message as if another client had sent it. */
   submit(body: Record<string, unknown>): Generation {
-    const conversation = String(body.conversation_id);
+    return this.#say(body, this.add(new Generation(`gen_${randomUUID()}`, String(body.conversation_id))));
+  }
+
+  #say(body: Record<string, unknown>, generation: Generation): Generation {
+    const { conversation } = generation;
     const messages = this.conversations.get(conversation) ?? [];
     const from = messages.findIndex((message) => message.generation_id === body.replaces);
-    const generation = this.add(new Generation(`gen_${randomUUID()}`, conversation));
     const turn = { role: 'user', content: String(body.message), ts: Date.now(), generation_id: generation.id } as const;
     this.conversations.set(conversation, [...(from < 0 ? messages : messages.slice(0, from)), turn]);
     return generation;
+  }
+
+  /** It joins the conversation once its turn comes. */
+  #wait(body: Record<string, unknown>): Generation {
+    const generation = this.add(new Generation(`gen_${randomUUID()}`, String(body.conversation_id)));
+    this.waiting.push({ generation, body });
+    return generation;
+  }
+
+  /** The turn of the first that waits. */
+  next(): Generation {
+    const first = this.waiting.shift();
+    if (!first) throw new Error('nobody waits');
+    this.#say(first.body, first.generation);
+    return first.generation;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
@@ -135,8 +158,9 @@ export class ChatServer {
     let generation = this.generations.get(this.#keys.get(key) ?? '');
     if (!generation) {
       const busy = this.active(String(body.conversation_id));
-      if (busy) return refuse(response, 409, 'busy', undefined, { generation_id: busy.id });
-      generation = this.submit(body);
+      const waits = busy && body.on_busy === 'queue';
+      if (busy && !waits) return refuse(response, 409, 'busy', undefined, { generation_id: busy.id });
+      generation = waits ? this.#wait(body) : this.submit(body);
       this.#keys.set(key, generation.id);
       this.answer(generation);
     }
@@ -204,6 +228,8 @@ export class ChatServer {
   #cancel(response: ServerResponse, generation: Generation): void {
     const status = generation.ended ? 'already_ended' : 'cancelled';
     if (!generation.ended) generation.end('cancelled');
+    const at = this.waiting.findIndex((one) => one.generation === generation);
+    if (at >= 0) this.waiting.splice(at, 1);
     json(response, 200, { generation_id: generation.id, status, state: generation.state, usage: USAGE });
   }
 
