@@ -23,6 +23,8 @@ export class Follower {
   readonly #attach: (generationId: string) => Promise<void>;
   readonly #onSeen: (active: string | null) => void;
   readonly #presence: Presence;
+  /** Nobody else can know of it before its first message. */
+  readonly #isNew: boolean;
   #etag: string | null = null;
   #active: string | null = null;
   #unreadable: string | null = null;
@@ -45,9 +47,11 @@ export class Follower {
     this.#store = store;
     this.#attach = attach;
     this.#onSeen = onSeen;
+    this.#isNew = store.loaded;
     this.#presence = new Presence(store.conversationId, everyMs, (why) => {
       const isDue = this.exists || !(store.loaded || this.#refused);
-      if (why === 'event' || (isDue && this.#looking === null)) void this.look();
+      const isAsked = why === 'event' && (this.exists || !this.#isNew);
+      if (isAsked || (isDue && this.#looking === null)) void this.look();
     });
   }
 

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { HeadraceClient } from '../../client/index.js';
+import { isTouch } from '../composer/keys.ts';
 import { KeyDialog } from '../dialogs/KeyDialog.tsx';
 import { LinkGuard } from '../dialogs/LinkGuard.tsx';
 import { ShortcutsDialog } from '../dialogs/ShortcutsDialog.tsx';
@@ -33,7 +34,6 @@ export function App() {
     (id: string | null) => {
       open(id);
       hideDrawer();
-      if (!matchMedia('(pointer: coarse)').matches) requestAnimationFrame(() => field.current?.focus());
     },
     [open, hideDrawer],
   );
@@ -47,6 +47,10 @@ export function App() {
     stop: () => sidebar.hideDrawer(),
     shortcuts: () => setDialog('shortcuts'),
   });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with every conversation that is opened
+  useEffect(() => {
+    if (!isTouch()) field.current?.focus({ preventScroll: true });
+  }, [route.key]);
   useEffect(() => {
     document.documentElement.lang = words.language;
   }, [words]);

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'react';
+import { isComposing } from '../composer/keys.ts';
 
 export type Shortcut = 'newChat' | 'search' | 'sidebar' | 'focus' | 'stop' | 'shortcuts';
 
@@ -32,7 +33,7 @@ export function useShortcuts(actions: Partial<Record<Shortcut, () => unknown>>):
   latest.current = actions;
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || event.isComposing) return;
+      if (event.defaultPrevented || isComposing(event)) return;
       const shortcut = pressed(event);
       // An open dialog has the keyboard to itself.
       if (!shortcut || document.querySelector('dialog:modal')) return;

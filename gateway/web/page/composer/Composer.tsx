@@ -1,6 +1,7 @@
 import { type FormEvent, type KeyboardEvent, type ReactNode, type RefObject, useLayoutEffect, useState } from 'react';
 import { ArrowUpIcon, StopIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
+import { isSend, isTouch } from './keys.ts';
 
 interface ComposerProps {
   field: RefObject<HTMLTextAreaElement | null>;
@@ -33,12 +34,10 @@ export function Composer({ field, isStreaming, onSend, onStop, children }: Compo
   // The button pressed goes away with its purpose, and would take the focus with it. On a phone the keyboard
   // would come up over the reply.
   const goOnWriting = () => {
-    if (!matchMedia('(pointer: coarse)').matches) field.current?.focus();
+    if (!isTouch()) field.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    // Enter also ends the choice of a Chinese character; on a phone it is the only key for a new line.
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing || event.keyCode === 229) return;
-    if (matchMedia('(pointer: coarse)').matches) return;
+    if (!isSend(event.nativeEvent)) return;
     event.preventDefault();
     send();
   };

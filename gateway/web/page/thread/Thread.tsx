@@ -6,6 +6,7 @@ import { useStreamingChat } from '../../react/index.js';
 import { ArrowDownIcon } from '../app/icons.tsx';
 import { useShortcuts } from '../app/shortcuts.ts';
 import { Composer } from '../composer/Composer.tsx';
+import { isTouch } from '../composer/keys.ts';
 import { ModelChoice } from '../composer/ModelChoice.tsx';
 import { useWords } from '../words/words.ts';
 import { Announcer } from './Announcer.tsx';
@@ -53,20 +54,25 @@ export function Thread(props: ThreadProps) {
 
   const latest = useRef(chat);
   latest.current = chat;
-  const actions = useMemo<MessageActions>(
-    () => ({
+  const actions = useMemo<MessageActions>(() => {
+    const edit = (id: string | null) => {
+      setEditing(id);
+      // The field that goes takes the focus with it. On a phone the message box would bring the keyboard up.
+      const rest = () => document.activeElement === document.body && (isTouch() ? scroller : field).current?.focus();
+      if (id === null) requestAnimationFrame(rest);
+    };
+    return {
       regenerate: (id) => void latest.current.regenerate(id),
       retry: () => void latest.current.retry(),
-      edit: setEditing,
+      edit,
       resend: (id, text) => {
-        setEditing(null);
+        edit(null);
         toEnd();
         void latest.current.editMessage(id, text);
       },
       askKey: onUnauthorized,
-    }),
-    [toEnd, onUnauthorized],
-  );
+    };
+  }, [toEnd, onUnauthorized, field]);
   const send = (text: string) => {
     toEnd();
     void chat.sendMessage(text);

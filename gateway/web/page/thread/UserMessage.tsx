@@ -1,13 +1,22 @@
-import { type FormEvent, type KeyboardEvent, useState } from 'react';
+import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { IconButton } from '../app/IconButton.tsx';
 import { PencilIcon } from '../app/icons.tsx';
+import { isComposing, isSend } from '../composer/keys.ts';
 import { useWords } from '../words/words.ts';
 import type { MessageProps } from './messageProps.ts';
 
 /** A user's message, which can be copied, and edited in its place. */
 export function UserMessage({ message, isEditing, canAct, actions }: MessageProps) {
   const words = useWords();
+  const editButton = useRef<HTMLButtonElement>(null);
+  const wasEditing = useRef(false);
+  useEffect(() => {
+    // The field is gone, and the focus with it: back to where it came from.
+    const isLost = document.activeElement === document.body;
+    if (wasEditing.current && !isEditing && isLost) editButton.current?.focus({ preventScroll: true });
+    wasEditing.current = isEditing;
+  }, [isEditing]);
   if (isEditing) return <EditForm message={message} actions={actions} />;
   return (
     <article className="message user" aria-label={words.you} data-state={message.state}>
@@ -15,7 +24,7 @@ export function UserMessage({ message, isEditing, canAct, actions }: MessageProp
       <Bubble text={message.content} />
       <footer className="message-actions">
         {canAct && (
-          <IconButton label={words.edit} onClick={() => actions.edit(message.id)}>
+          <IconButton ref={editButton} label={words.edit} onClick={() => actions.edit(message.id)}>
             <PencilIcon />
           </IconButton>
         )}
@@ -53,14 +62,11 @@ function EditForm({ message, actions }: Pick<MessageProps, 'message' | 'actions'
     if (text.trim()) actions.resend(message.id, text.trim());
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.nativeEvent.isComposing) return;
-    if (event.key === 'Escape') {
-      event.preventDefault();
-      actions.edit(null);
-    } else if (event.key === 'Enter' && !event.shiftKey) {
-      event.preventDefault();
-      send();
-    }
+    if (isComposing(event.nativeEvent)) return;
+    if (event.key === 'Escape') actions.edit(null);
+    else if (isSend(event.nativeEvent)) send();
+    else return;
+    event.preventDefault();
   };
   return (
     <form className="message user edit" onSubmit={send}>
@@ -70,6 +76,7 @@ function EditForm({ message, actions }: Pick<MessageProps, 'message' | 'actions'
         value={text}
         rows={3}
         aria-label={words.editLabel}
+        enterKeyHint="enter"
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
       />
