@@ -20,9 +20,10 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(Health, frozen=True):
-    """A sign of life, and how often a silent stream gives one."""
+    """A sign of life, how often a silent stream gives one, and how long a message may be."""
 
     heartbeat_ms: int
+    max_message_chars: int
 
 
 async def live(request: web.Request) -> web.StreamResponse:
@@ -32,8 +33,9 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 async def beat(request: web.Request) -> web.StreamResponse:
     """This process runs. A stream that has been silent for several of its heartbeats is broken."""
-    heartbeat_ms = round(request.app[STATE].settings.heartbeat_s * 1000)
-    return answer_json(Heartbeat("ok", iso(now_ms()), heartbeat_ms))
+    settings = request.app[STATE].settings
+    heartbeat_ms = round(settings.heartbeat_s * 1000)
+    return answer_json(Heartbeat("ok", iso(now_ms()), heartbeat_ms, settings.max_message_chars))
 
 
 async def ready(request: web.Request) -> web.StreamResponse:

@@ -162,4 +162,4 @@ async def test_not_built(
         assert "make web" in await answer.text()
     async with browser.get(url / "api" / "heartbeat") as answer:
         beat = await answer.json()
-        assert (beat["status"], beat["heartbeat_ms"]) == ("ok", 15_000)
+        assert (beat["status"], beat["heartbeat_ms"], beat["max_message_chars"]) == ("ok", 15_000, 32_000)

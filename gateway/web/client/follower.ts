@@ -50,6 +50,7 @@ export class Follower {
     this.#isNew = store.loaded;
     this.#presence = new Presence(store.conversationId, everyMs, (why) => {
       const isDue = this.exists || !(store.loaded || this.#refused);
+      if (why === 'event' && store.turn) return this.#onSeen(store.turn.generationId);
       const isAsked = why === 'event' && (this.exists || !this.#isNew);
       if (isAsked || (isDue && this.#looking === null)) void this.look();
     });

@@ -1,6 +1,7 @@
 import type { HeadraceClient } from './client.js';
 import { HeadraceError } from './error.js';
 import { type ChatError, type ChatMessage, chatError, type SendOptions } from './messages.js';
+import { onReturn } from './network.js';
 import type { Outbox, OutboxEntry } from './outbox.js';
 import type { Store } from './store.js';
 import { uuid } from './uuid.js';
@@ -43,6 +44,7 @@ export class Pending {
   #isOpen = false;
   #leave = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #forget: () => void = () => {};
 
   constructor(
     private readonly client: HeadraceClient,
@@ -54,6 +56,8 @@ export class Pending {
   open(): void {
     this.#isOpen = true;
     this.#leave = new AbortController();
+    this.#forget();
+    this.#forget = onReturn(() => void this.flush());
     void this.restore().then(() => this.flush());
   }
 
@@ -61,6 +65,7 @@ export class Pending {
     this.#isOpen = false;
     this.#asked = null;
     this.#leave.abort();
+    this.#forget();
     clearTimeout(this.#timer);
   }
 

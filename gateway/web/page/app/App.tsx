@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { HeadraceClient } from '../../client/index.js';
 import { isTouch } from '../composer/keys.ts';
+import { LimitProvider, useLimit } from '../composer/limit.ts';
 import { KeyDialog } from '../dialogs/KeyDialog.tsx';
 import { LinkGuard } from '../dialogs/LinkGuard.tsx';
 import { ShortcutsDialog } from '../dialogs/ShortcutsDialog.tsx';
@@ -11,6 +12,7 @@ import { Header } from './Header.tsx';
 import { useRoute } from './route.ts';
 import { useShortcuts } from './shortcuts.ts';
 import { useModels } from './useModels.ts';
+import { useOutbox } from './useOutbox.ts';
 import { useSidebar } from './useSidebar.ts';
 
 /** The whole page: which conversation is shown, what stands beside it, and the dialogs above it. */
@@ -25,6 +27,8 @@ export function App() {
   const [revision, setRevision] = useState(0);
   const { models, model, choose } = useModels(client, keyNumber);
   const sidebar = useSidebar();
+  const limit = useLimit(client);
+  const unsentElsewhere = useOutbox(client, route.conversationId);
   const field = useRef<HTMLTextAreaElement>(null);
   const searchField = useRef<HTMLInputElement>(null);
 
@@ -88,19 +92,23 @@ export function App() {
             onShortcuts={() => setDialog('shortcuts')}
           />
           <main>
-            <Thread
-              key={`${route.key} ${keyNumber}`}
-              client={client}
-              conversationId={route.conversationId}
-              models={models}
-              model={model}
-              field={field}
-              onModel={choose}
-              onConversation={settle}
-              onTitle={setTitle}
-              onTurn={onTurn}
-              onUnauthorized={askKey}
-            />
+            <LimitProvider value={limit}>
+              <Thread
+                key={`${route.key} ${keyNumber}`}
+                client={client}
+                conversationId={route.conversationId}
+                models={models}
+                model={model}
+                field={field}
+                unsentElsewhere={unsentElsewhere}
+                onOpen={openAndClose}
+                onModel={choose}
+                onConversation={settle}
+                onTitle={setTitle}
+                onTurn={onTurn}
+                onUnauthorized={askKey}
+              />
+            </LimitProvider>
           </main>
         </div>
       </div>

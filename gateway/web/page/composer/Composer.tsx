@@ -1,21 +1,31 @@
-import { type FormEvent, type KeyboardEvent, type ReactNode, type RefObject, useLayoutEffect, useState } from 'react';
+import { type FormEvent, type KeyboardEvent, type ReactNode, type RefObject, useLayoutEffect } from 'react';
 import { ArrowUpIcon, StopIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
+import { useDraft } from './drafts.ts';
 import { isSend, isTouch } from './keys.ts';
+import { useExcess } from './limit.ts';
+import { TooLong } from './TooLong.tsx';
 
 interface ComposerProps {
   field: RefObject<HTMLTextAreaElement | null>;
+  /** What is written here is kept under this name. */
+  draftKey: string;
   isStreaming: boolean;
   onSend(text: string): void;
   onStop(): void;
   children: ReactNode;
 }
 
-/** Where a message is written. What is written stays until it has been sent. */
-export function Composer({ field, isStreaming, onSend, onStop, children }: ComposerProps) {
+/**
+ * Where a message is written. What is written stays until it has been sent; while a reply is on its way, the
+ * next message can be.
+ */
+export function Composer({ field, draftKey, isStreaming, onSend, onStop, children }: ComposerProps) {
   const words = useWords();
-  const [text, setText] = useState('');
-  const canSend = text.trim() !== '' && !isStreaming;
+  const [text, setText] = useDraft(draftKey);
+  const excess = useExcess(text);
+  const isEmpty = text.trim() === '';
+  const canSend = !isEmpty && !excess;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another text needs another height
   useLayoutEffect(() => fitted(field.current), [field, text]);
@@ -51,18 +61,22 @@ export function Composer({ field, isStreaming, onSend, onStop, children }: Compo
         value={text}
         placeholder={words.placeholder}
         aria-label={words.message}
+        aria-describedby="message-excess"
+        aria-invalid={excess !== null}
         enterKeyHint="enter"
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
       />
+      <TooLong excess={excess} id="message-excess" />
       <div className="composer-row">
         {children}
-        <span className="keys-hint">{words.keysHint}</span>
-        {isStreaming ? (
+        <span className="keys-hint">{isStreaming && !isEmpty ? words.queueHint : words.keysHint}</span>
+        {isStreaming && (
           <button type="button" className="round-button stop" aria-label={words.stop} title={words.stop} onClick={stop}>
             <StopIcon />
           </button>
-        ) : (
+        )}
+        {!(isStreaming && isEmpty) && (
           <button type="submit" className="round-button" aria-label={words.send} title={words.send} disabled={!canSend}>
             <ArrowUpIcon />
           </button>

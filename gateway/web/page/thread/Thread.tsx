@@ -6,6 +6,7 @@ import { useStreamingChat } from '../../react/index.js';
 import { ArrowDownIcon } from '../app/icons.tsx';
 import { useShortcuts } from '../app/shortcuts.ts';
 import { Composer } from '../composer/Composer.tsx';
+import { editKey, forget, putBack } from '../composer/drafts.ts';
 import { isTouch } from '../composer/keys.ts';
 import { ModelChoice } from '../composer/ModelChoice.tsx';
 import { useWords } from '../words/words.ts';
@@ -14,6 +15,7 @@ import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
 import { MessageList } from './MessageList.tsx';
 import type { MessageActions } from './messageProps.ts';
+import { Waiting } from './Unsent.tsx';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
@@ -23,6 +25,9 @@ interface ThreadProps {
   models: readonly Model[];
   model: string | undefined;
   field: RefObject<HTMLTextAreaElement | null>;
+  /** Another conversation, with messages that were not sent. */
+  unsentElsewhere: string | null;
+  onOpen(id: string): void;
   onModel(id: string | undefined): void;
   onConversation(id: string): void;
   onTitle(title: string | null): void;
@@ -32,8 +37,8 @@ interface ThreadProps {
 }
 
 export function Thread(props: ThreadProps) {
-  const { client, conversationId, models, model, field, onModel, onConversation, onTitle, onTurn, onUnauthorized } =
-    props;
+  const { client, conversationId, models, model, field, unsentElsewhere } = props;
+  const { onOpen, onModel, onConversation, onTitle, onTurn, onUnauthorized } = props;
   const words = useWords();
   const chat = useStreamingChat({ client, conversationId: conversationId ?? undefined, model, onConversation });
   const [editing, setEditing] = useState<string | null>(null);
@@ -41,7 +46,8 @@ export function Thread(props: ThreadProps) {
   const content = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const { isAtEnd, toEnd } = useStickToEnd(scroller, content);
-  const { messages, error, isStreaming, isLoading, title } = chat;
+  const draftKey = conversationId ?? 'new';
+  const { messages, waiting, error, isStreaming, isLoading, title } = chat;
   const last = messages.at(-1);
 
   const shownTitle = title ?? firstLine(messages[0]?.content);
@@ -66,16 +72,28 @@ export function Thread(props: ThreadProps) {
       retry: () => void latest.current.retry(),
       edit,
       resend: (id, text) => {
+        const edited = latest.current.messages.find((message) => message.id === id);
         edit(null);
         toEnd();
-        void latest.current.editMessage(id, text);
+        void latest.current.editMessage(id, text).then((isTaken) => {
+          // What was refused is open for editing again, as it was written.
+          if (!isTaken) setEditing(id);
+          else if (edited) forget(editKey(edited));
+        });
       },
+      takeBack: (id) =>
+        void latest.current.takeBack(id).then((text) => {
+          if (text === null) return;
+          putBack(draftKey, text);
+          if (!isTouch()) field.current?.focus();
+        }),
+      sendAgain: (id) => void latest.current.sendAgain(id),
       askKey: onUnauthorized,
     };
-  }, [toEnd, onUnauthorized, field]);
+  }, [toEnd, onUnauthorized, field, draftKey]);
   const send = (text: string) => {
     toEnd();
-    void chat.sendMessage(text);
+    void chat.sendMessage(text, { onBusy: 'queue' });
   };
   // The browser's own way there is past messages whose height nobody knows yet.
   const onKeyDown = (event: KeyboardEvent) => {
@@ -99,15 +117,21 @@ export function Thread(props: ThreadProps) {
       <section className="scroll-view" ref={scroller} aria-label={words.messages} tabIndex={0} onKeyDown={onKeyDown}>
         <div className="scroll-content" ref={content}>
           {isLoading && <p className="loading">{words.loading}</p>}
-          {!isLoading && messages.length === 0 && !error && <Welcome onChoose={send} />}
+          {!isLoading && messages.length + waiting.length === 0 && !error && <Welcome onChoose={send} />}
           {messages.length > 0 && (
             <MessageList chat={chat} list={list} scroller={scroller} editing={editing} actions={actions} />
           )}
           {error && !saysItself(last) && (
             <div className="column">
-              <Failure error={error} onRetry={actions.retry} onKey={onUnauthorized} onDismiss={chat.dismissError} />
+              <Failure
+                error={error}
+                onRetry={error.code === 'deleted' ? undefined : actions.retry}
+                onKey={onUnauthorized}
+                onDismiss={chat.dismissError}
+              />
             </div>
           )}
+          <Waiting messages={waiting} actions={actions} />
         </div>
       </section>
       <div className="dock">
@@ -118,7 +142,21 @@ export function Thread(props: ThreadProps) {
           </button>
         )}
         <ConnectionLine connection={chat.connection} isStreaming={isStreaming} />
-        <Composer field={field} isStreaming={isStreaming} onSend={send} onStop={() => void chat.stopStream()}>
+        {unsentElsewhere && (
+          <p className="elsewhere" role="status">
+            {words.unsentElsewhere}{' '}
+            <button type="button" className="link-button" onClick={() => onOpen(unsentElsewhere)}>
+              {words.showUnsent}
+            </button>
+          </p>
+        )}
+        <Composer
+          field={field}
+          draftKey={draftKey}
+          isStreaming={isStreaming}
+          onSend={send}
+          onStop={() => void chat.stopStream()}
+        >
           <ModelChoice models={models} chosen={model} onChoose={onModel} />
         </Composer>
       </div>

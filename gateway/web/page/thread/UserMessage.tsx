@@ -1,10 +1,15 @@
-import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from 'react';
+import { type FormEvent, type KeyboardEvent, useEffect, useRef } from 'react';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { IconButton } from '../app/IconButton.tsx';
 import { PencilIcon } from '../app/icons.tsx';
+import { editKey, forget, useDraft } from '../composer/drafts.ts';
 import { isComposing, isSend } from '../composer/keys.ts';
+import { useExcess } from '../composer/limit.ts';
+import { TooLong } from '../composer/TooLong.tsx';
 import { useWords } from '../words/words.ts';
+import { Bubble } from './Bubble.tsx';
 import type { MessageProps } from './messageProps.ts';
+import { isKnownUnsent, Unsent } from './Unsent.tsx';
 
 /** A user's message, which can be copied, and edited in its place. */
 export function UserMessage({ message, isEditing, canAct, actions }: MessageProps) {
@@ -30,40 +35,28 @@ export function UserMessage({ message, isEditing, canAct, actions }: MessageProp
         )}
         <CopyButton text={message.content} label={words.copyMessage} />
       </footer>
+      {isKnownUnsent(message) && <Unsent message={message} actions={actions} />}
     </article>
-  );
-}
-
-/** More than this is folded away: what was pasted stands between the reader and the reply. */
-const LONG_LENGTH = 1500;
-const LONG_LINES = 20;
-
-function Bubble({ text }: { text: string }) {
-  const words = useWords();
-  const [isWhole, setWhole] = useState(false);
-  const isLong = text.length > LONG_LENGTH || text.split('\n', LONG_LINES + 1).length > LONG_LINES;
-  return (
-    <div className="bubble" dir="auto">
-      <div className={isLong && !isWhole ? 'folded' : undefined}>{text}</div>
-      {isLong && (
-        <button type="button" className="link-button" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
-          {isWhole ? words.showLess : words.showAll}
-        </button>
-      )}
-    </div>
   );
 }
 
 function EditForm({ message, actions }: Pick<MessageProps, 'message' | 'actions'>) {
   const words = useWords();
-  const [text, setText] = useState(message.content);
+  const key = editKey(message);
+  const [text, setText] = useDraft(key, message.content);
+  const excess = useExcess(text);
+  const canSend = text.trim() !== '' && !excess;
   const send = (event?: FormEvent) => {
     event?.preventDefault();
-    if (text.trim()) actions.resend(message.id, text.trim());
+    if (canSend) actions.resend(message.id, text.trim());
+  };
+  const giveUp = () => {
+    forget(key);
+    actions.edit(null);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (isComposing(event.nativeEvent)) return;
-    if (event.key === 'Escape') actions.edit(null);
+    if (event.key === 'Escape') giveUp();
     else if (isSend(event.nativeEvent)) send();
     else return;
     event.preventDefault();
@@ -76,16 +69,19 @@ function EditForm({ message, actions }: Pick<MessageProps, 'message' | 'actions'
         value={text}
         rows={3}
         aria-label={words.editLabel}
+        aria-describedby="edit-excess"
+        aria-invalid={excess !== null}
         enterKeyHint="enter"
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
       />
       <p className="note">{words.editNote}</p>
+      <TooLong excess={excess} id="edit-excess" />
       <footer>
-        <button type="button" className="button" onClick={() => actions.edit(null)}>
+        <button type="button" className="button" onClick={giveUp}>
           {words.cancel}
         </button>
-        <button type="submit" className="button primary" disabled={!text.trim()}>
+        <button type="submit" className="button primary" disabled={!canSend}>
           {words.resend}
         </button>
       </footer>

@@ -7,6 +7,10 @@ export interface MessageActions {
   /** Open a message for editing; null closes it. */
   edit(id: string | null): void;
   resend(id: string, text: string): void;
+  /** Take a message back that has no turn yet: its text is in the message box again. */
+  takeBack(id: string): void;
+  /** Send a message that was not taken. */
+  sendAgain(id: string): void;
   askKey(): void;
 }
 

@@ -81,6 +81,18 @@ export const en = {
   model: 'Model',
   modelDefault: 'Default model',
   keysHint: 'Enter sends · Shift+Enter starts a new line',
+  queueHint: 'Enter sends it after this reply',
+  tooLong: (count: number, most: number) =>
+    `${count.toLocaleString('en')} characters: too long to send, at most ${most.toLocaleString('en')} are allowed.`,
+  // What has not been sent
+  notSentYet: 'Not sent yet',
+  notSent: 'Not sent',
+  waitsForReply: 'Sent after this reply',
+  waitingMessages: 'Waiting messages',
+  takeBack: 'Take back',
+  sendAgain: 'Send now',
+  unsentElsewhere: 'A message in another conversation is not sent yet.',
+  showUnsent: 'Show it',
   // Settings
   theme: 'Colours',
   themeAuto: 'Colours: as the system',
@@ -135,6 +147,11 @@ export const en = {
     },
     unauthorized: { title: 'An API key is needed', advice: 'Enter a key that this server accepts.' },
     notFound: { title: 'This conversation is not here', advice: 'It was deleted, has expired or is not yours.' },
+    deleted: {
+      title: 'This conversation was deleted',
+      advice:
+        'Somebody deleted it, perhaps you on another device, or it has expired. What you send now begins a new one.',
+    },
     gone: {
       title: 'This reply is no longer kept',
       advice: 'Its stream has expired. Reload to see what was stored, or ask again.',
