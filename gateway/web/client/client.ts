@@ -26,6 +26,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+const LATE_MS = 400;
+
 /** A conversation as it stands, or that it stands as it did. */
 export type Seen = { changed: true; etag: string | null; detail: ConversationDetail } | { changed: false };
 
@@ -79,8 +81,14 @@ export class HeadraceClient {
   }
 
   /** Stops a generation; the receipt says what came of it. */
-  cancel(generationId: string, options: CallOptions = {}): Promise<Receipt> {
-    return this.#json('POST', `/api/chat/${encodeURIComponent(generationId)}/cancel`, options);
+  async cancel(generationId: string, options: CallOptions = {}): Promise<Receipt> {
+    // All of the browser's connections may be taken.
+    const late = setTimeout(() => this.#server.sharing?.makeRoom(), LATE_MS);
+    try {
+      return await this.#json('POST', `/api/chat/${encodeURIComponent(generationId)}/cancel`, options);
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   /** How a generation stands, with its text so far. */

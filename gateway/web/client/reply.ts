@@ -6,6 +6,8 @@ import { FrameReader } from './frames.js';
 import { isOffline, onLoss } from './network.js';
 import { type Position, parsePosition, relation } from './position.js';
 import type { Server } from './server.js';
+import type { Share } from './sharing.js';
+import { Sip } from './sip.js';
 import { uuid } from './uuid.js';
 import { Watch } from './watch.js';
 
@@ -63,6 +65,9 @@ export class Reply implements AsyncIterable<StreamEvent> {
   readonly #signal: AbortSignal;
   #heartbeatMs: number;
   #told: Connection = 'idle';
+  #share: Share | null = null;
+  /** What is new will come from another page. */
+  #isCaughtUp = false;
   #last: Position | null = null;
   #accept!: (generationId: string) => void;
   #refuse!: (reason: unknown) => void;
@@ -91,11 +96,14 @@ export class Reply implements AsyncIterable<StreamEvent> {
   async *[Symbol.asyncIterator](): AsyncGenerator<StreamEvent, void, void> {
     try {
       this.#tell('connecting');
+      if (this.generationId !== null) this.#join();
+      await this.#share?.settled;
       while (true) {
         const began = Date.now();
         let failure: HeadraceError;
         try {
-          for await (const event of this.#connection()) {
+          const isFed = this.#share !== null && this.#share.role !== 'lead' && this.#isCaughtUp;
+          for await (const event of isFed ? this.#fed() : this.#connection()) {
             yield event;
             if (isTerminal(event)) return;
           }
@@ -105,6 +113,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
           if (!(error instanceof HeadraceError)) throw error;
           failure = error;
         }
+        if (failure.code === 'turn') continue;
         this.#tell(isOffline() ? 'offline' : 'reconnecting');
         if (failure.code === 'moved') continue;
         const tookMs = Math.min(Date.now() - began, this.#silenceMs);
@@ -115,15 +124,35 @@ export class Reply implements AsyncIterable<StreamEvent> {
       this.#refuse(error);
       throw error;
     } finally {
+      this.#share?.close();
       this.#close.abort();
       this.#refuse(new HeadraceError('Nobody reads this reply any more.', { code: 'closed', retryable: false }));
       this.#tell('idle');
     }
   }
 
-  /** What one connection brings that is new. Ends where nothing follows; throws when it broke. */
+  /** What another page reads. Throws `turn` once the network is to be asked. */
+  async *#fed(): AsyncGenerator<StreamEvent, void, void> {
+    for (let frame = await this.#share?.next(this.#signal); frame; frame = await this.#share?.next(this.#signal)) {
+      let event: StreamEvent | null;
+      try {
+        event = this.#take(frame.data, frame.id);
+      } catch {
+        break;
+      }
+      if (event) yield event;
+    }
+    this.#isCaughtUp = false;
+    throw turn();
+  }
+
+  /**
+   * What one connection brings that is new. Ends where nothing follows; throws when it broke, and `turn` where
+   * it has caught up and another page reads the rest.
+   */
   async *#connection(): AsyncGenerator<StreamEvent, void, void> {
     const watch = new Watch(this.#silenceMs, this.#signal);
+    const sip = new Sip(() => this.#share?.role !== 'lead' && this.#handOver(watch));
     const forget = onLoss(() => this.#tell('offline'));
     try {
       const response = await watch.guard(this.#request(watch.signal));
@@ -132,27 +161,48 @@ export class Reply implements AsyncIterable<StreamEvent> {
       watch.silenceMs = this.#silenceMs;
       if (response.status === 204 || response.body === null) return;
       this.#tell('open');
+      if (this.#share) this.#share.onYield = () => this.#handOver(watch);
       // A heartbeat is progress: the server is there, and has nothing to say.
-      const frames = new FrameReader(() => this.#backoff.progressed());
+      const frames = new FrameReader(() => {
+        this.#backoff.progressed();
+        this.#server.sharing?.alive();
+      });
       const body = response.body.getReader();
       while (true) {
         const { done, value } = await watch.guard(body.read());
         if (done) break;
         watch.alive();
+        if (this.#share && this.#share.role !== 'lead') sip.heard();
         // The browser may be wrong, as it is about a server on this machine.
         if (this.#told === 'offline') this.#tell('open');
         const read = frames.feed(value);
         if (frames.retryMs !== null) this.#backoff.baseMs = frames.retryMs;
         for (const frame of read) {
           const event = this.#take(frame.data, frame.id || null);
+          this.#share?.feed(frame);
           if (event) yield event;
         }
       }
     } finally {
+      if (this.#share) this.#share.onYield = () => {};
+      sip.close();
       forget();
       watch.close();
     }
     throw new HeadraceError('The connection ended before the reply did.', { code: 'cut', retryable: true });
+  }
+
+  #handOver(watch: Watch): void {
+    this.#isCaughtUp = true;
+    watch.cut('turn', 'Another page reads on.');
+  }
+
+  /** From now on others may read it for us, and we for them. */
+  #join(): void {
+    const isWatched = 'request' in this.#subject && this.#subject.request.onDisconnect === 'cancel';
+    if (this.#share || isWatched || this.generationId === null) return;
+    this.#share = this.#server.sharing?.join(this.generationId) ?? null;
+    if (this.#share) this.#share.onConnection = (connection) => this.#isCaughtUp && this.#tell(connection);
   }
 
   #request(signal: AbortSignal): Promise<Response> {
@@ -172,6 +222,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
     this.conversationId = response.headers.get('X-Conversation-Id') ?? this.conversationId;
     const generationId = response.headers.get('X-Generation-Id');
     if (generationId !== null) this.#known(generationId);
+    this.#join();
     this.#heartbeatMs = Number(response.headers.get('X-Heartbeat-Ms')) || this.#heartbeatMs;
   }
 
@@ -198,6 +249,7 @@ export class Reply implements AsyncIterable<StreamEvent> {
     if (position !== null) {
       this.#last = position;
       this.position = id;
+      if (this.#share) this.#share.position = id;
       this.#backoff.progressed();
     }
     if (event.type !== 'unknown') return event;
@@ -212,8 +264,13 @@ export class Reply implements AsyncIterable<StreamEvent> {
   #tell(connection: Connection): void {
     if (connection === this.#told) return;
     this.#told = connection;
+    if (this.#share) this.#share.connection = connection;
     this.#options.onConnection?.(connection);
   }
+}
+
+function turn(): HeadraceError {
+  return new HeadraceError('Another page reads on.', { code: 'turn', retryable: true });
 }
 
 function wire(request: ChatRequest): Record<string, unknown> {

@@ -1,10 +1,13 @@
 import { HeadraceError, refusal } from './error.js';
+import { Sharing } from './sharing.js';
 
 export interface ServerOptions {
   /** Where Headrace is; a page that Headrace serves itself needs none. */
   baseUrl?: string | undefined;
   apiKey?: string | undefined;
   fetch?: typeof fetch | undefined;
+  /** Whether pages of one browser share the stream of a reply; in browsers they do. */
+  share?: boolean | undefined;
 }
 
 export interface Call {
@@ -17,12 +20,15 @@ export interface Call {
 export class Server {
   readonly #baseUrl: string;
   readonly #fetch: typeof fetch;
+  readonly sharing: Sharing | null;
   /** May change: a page asks for it after the first 401. */
   apiKey: string | undefined;
 
   constructor(options: ServerOptions) {
     this.#baseUrl = (options.baseUrl ?? '').replace(/\/+$/, '');
     this.apiKey = options.apiKey;
+    const { share = typeof window !== 'undefined' && typeof BroadcastChannel !== 'undefined' } = options;
+    this.sharing = share ? new Sharing() : null;
     const given = options.fetch;
     this.#fetch = given ?? ((...call) => fetch(...call));
   }

@@ -22,11 +22,11 @@ export class Watch {
     // The clock, not one long timer: timers stand still while a laptop is closed.
     this.#timer = setInterval(
       () => {
-        if (Date.now() - this.#heardAt > this.silenceMs) this.#end('silent', 'The server is silent.');
+        if (Date.now() - this.#heardAt > this.silenceMs) this.cut('silent', 'The server is silent.');
       },
       Math.min(silenceMs / 4, LONGEST_TICK_MS),
     );
-    this.#forget = onReturn(() => this.#end('moved', 'The network has changed.'));
+    this.#forget = onReturn(() => this.cut('moved', 'The network has changed.'));
     if (owner.aborted) this.#follow();
     else owner.addEventListener('abort', this.#follow, { once: true });
   }
@@ -69,7 +69,8 @@ export class Watch {
 
   readonly #follow = (): void => this.#cut.abort(this.#owner.reason);
 
-  #end(code: string, message: string): void {
+  /** End the connection, which then tells *code*; another may be better. */
+  cut(code: string, message: string): void {
     this.#cut.abort(new HeadraceError(message, { code, retryable: true }));
   }
 }
