@@ -27,6 +27,8 @@ ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
     "--disable-sync",
+    # A name of another machine, as the browser sees it: no secure context, over plain HTTP.
+    "--host-resolver-rules=MAP headrace.test 127.0.0.1",
     "--no-first-run",
 )
 

@@ -1,4 +1,4 @@
-"""Nothing written is lost: what cannot be sent yet, what waits for its turn, what is only a draft, what was refused."""
+"""Nothing written is lost: what cannot be sent yet, what waits for its turn, drafts, and what was refused."""
 
 import re
 
@@ -196,7 +196,7 @@ async def test_too_long(arrive: Arrive, locale: str, words: dict[str, str], coun
 
 @BOTH
 async def test_queue(arrive: Arrive, api: ChatClient, locale: str, words: dict[str, str], count: str) -> None:
-    """While a reply streams Enter lets the next message wait, visibly; it can be taken back, or is answered after."""
+    """While a reply streams Enter lets the next message wait; it can be taken back, or is answered after."""
     visitor = await arrive(locale=locale)
     chat = await visitor.open()
     box = chat.page.locator("#message")

@@ -87,6 +87,7 @@ export class HeadraceClient {
     try {
       return await this.#json('POST', `/api/chat/${encodeURIComponent(generationId)}/cancel`, options);
     } finally {
+      this.#server.sharing?.hurry(generationId);
       clearTimeout(late);
     }
   }

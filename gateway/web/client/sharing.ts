@@ -57,6 +57,7 @@ export class Share {
   /** The open connection is to be given up. */
   onYield: () => void = () => {};
   #leaderAt: string | null = null;
+  #isUrgent = false;
   #frames: Frame[] = [];
   #wake: () => void = () => {};
 
@@ -73,6 +74,7 @@ export class Share {
   /** The next frame that another page read; null once the network is to be asked. */
   async next(signal: AbortSignal): Promise<Frame | null> {
     const due = Date.now() + SIP_MS;
+    this.#isUrgent = false;
     const wake = () => this.#wake();
     signal.addEventListener('abort', wake);
     try {
@@ -80,7 +82,8 @@ export class Share {
         signal.throwIfAborted();
         const frame = this.#frames.shift();
         if (frame) return frame;
-        if (this.role === 'lead' || this.#isBehind || (this.role === 'sip' && Date.now() >= due)) return null;
+        if (this.role === 'lead' || this.#isUrgent || this.#isBehind || (this.role === 'sip' && Date.now() >= due))
+          return null;
         const timer = this.role === 'sip' ? setTimeout(wake, due - Date.now()) : undefined;
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
@@ -90,6 +93,12 @@ export class Share {
     } finally {
       signal.removeEventListener('abort', wake);
     }
+  }
+
+  /** Ask the network now, whoever leads. */
+  hurry(): void {
+    this.#isUrgent = true;
+    this.#wake();
   }
 
   close(): void {
@@ -163,6 +172,11 @@ export class Sharing {
   /** A network event: in a hidden page timers are late, this is not. */
   alive(): void {
     if (Date.now() - this.#beatAt > BEAT_MS) this.#beat();
+  }
+
+  /** Something has happened to this generation. */
+  hurry(generationId: string): void {
+    for (const share of this.#shares) if (share.generationId === generationId) share.hurry();
   }
 
   /** Something must get through at once: every page gives its stream's connection up, and makes it anew. */

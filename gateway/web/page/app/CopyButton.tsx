@@ -37,20 +37,30 @@ export function CopyButton({ text, label }: CopyButtonProps) {
 }
 
 async function toClipboard(text: string): Promise<void> {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Over plain HTTP from another machine there is no clipboard API. A field would change line ends, so what it holds is
-  // only what the browser wants selected.
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Over plain HTTP from another machine there is no such API; elsewhere it may be refused.
+    if (!copied(text)) throw new Error('not copied');
+  }
+}
+
+/** The old way. The field gives it something to copy; the event says what, to the letter. */
+function copied(text: string): boolean {
+  const focused = document.activeElement;
   const area = document.createElement('textarea');
   area.value = text;
   area.className = 'visually-hidden';
-  document.body.append(area);
-  area.select();
-  const asItIs = (event: ClipboardEvent) => {
+  const fill = (event: ClipboardEvent) => {
     event.clipboardData?.setData('text/plain', text);
     event.preventDefault();
   };
-  area.addEventListener('copy', asItIs);
+  document.addEventListener('copy', fill);
+  document.body.append(area);
+  area.select();
   const isCopied = document.execCommand('copy');
   area.remove();
-  if (!isCopied) throw new Error('not copied');
+  document.removeEventListener('copy', fill);
+  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+  return isCopied;
 }
