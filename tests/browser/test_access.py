@@ -10,6 +10,7 @@ from tests.browser import axe, history
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
 from tests.browser.showcase import TURNS
+from tests.browser.visitor import GONE
 from tests.e2e.system import System
 from tests.kit import node_clients
 from tests.kit.chat_client import script
@@ -23,6 +24,7 @@ async def themed(arrive: Arrive, request: pytest.FixtureRequest) -> AsyncIterato
     """The page in either theme, without animations that would be caught in mid-way."""
     node_clients.install()
     visitor = await arrive(color_scheme=request.param, reduced_motion="reduce")
+    visitor.expect(GONE)
     yield await visitor.open()
 
 
@@ -49,6 +51,20 @@ async def test_streaming(themed: ChatPage) -> None:
     assert await axe.violations(themed) == []
     await themed.stop_button.click()
     await themed.whole()
+    assert await axe.violations(themed) == []
+
+
+async def test_unsent(themed: ChatPage) -> None:
+    """A message that waits for its turn, one that is not sent, and one that is too long."""
+    await themed.send(script(rate=20, length=2000))
+    await themed.begun(3)
+    await themed.send("Next")
+    await expect(themed.page.get_by_text("Will be sent after this reply")).to_be_visible()
+    await themed.page.context.set_offline(True)
+    await themed.send("After that")
+    await expect(themed.page.get_by_text("Not sent yet")).to_be_visible()
+    await themed.box.fill("x" * 32_001)
+    await expect(themed.page.get_by_text("32,001 characters")).to_be_visible()
     assert await axe.violations(themed) == []
 
 

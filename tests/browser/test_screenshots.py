@@ -117,3 +117,36 @@ async def test_reading(arrive: Arrive, theme: str) -> None:
     await chat.reply.get_by_role("button", name="Reasoned for").dispatch_event("click")
     await expect(chat.page.locator(".katex-display")).to_be_attached()
     await taken(chat, f"reading-{theme}", chat.reply.get_by_role("region", name="Calls read_level"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_unsent(arrive: Arrive, theme: str) -> None:
+    """Messages that wait for a reply, that cannot be sent yet, and one that is too long."""
+    visitor = await arrive(**_DESKTOP, color_scheme=theme)
+    visitor.expect("net::ERR_")
+    chat = await visitor.open("/c/conv_show")
+    await chat.send(script(rate=20, length=2000))
+    await chat.begun(20)
+    await chat.send("And how much does it cost to build one today?")
+    await expect(chat.page.get_by_text("Will be sent after this reply")).to_be_visible()
+    await visitor.context.route("**/api/chat/stream", lambda route: route.abort())
+    await chat.send("And where could I see one?")
+    await chat.box.fill("x" * 32_001)
+    await taken(chat, f"unsent-{theme}", chat.page.get_by_text("Not sent yet"))
+    await visitor.context.unroute("**/api/chat/stream")
+    for back in await chat.page.get_by_role("button", name="Take back").all():
+        await back.click()
+    await chat.stop_button.click()
+
+
+async def test_unsent_phone(arrive: Arrive) -> None:
+    """A message without a network, in Chinese."""
+    visitor = await arrive(**_PHONE, color_scheme="dark", locale="zh-CN")
+    visitor.expect("net::ERR_")
+    chat = await visitor.open()
+    await visitor.context.set_offline(True)
+    await chat.page.locator("#message").fill("水磨每天能磨多少面粉")
+    await chat.page.get_by_role("button", name="发送", exact=True).tap()
+    await taken(chat, "unsent-phone", chat.page.get_by_text("尚未发送"))
+    await chat.page.get_by_role("button", name="撤回").tap()
+    await expect(chat.page.locator("#message")).to_have_value("水磨每天能磨多少面粉")

@@ -13,7 +13,12 @@ from tests.kit.eventually import eventually
 from worker.backends.script import expected_text
 
 SENDING = "**/api/chat/stream"
-ENGLISH = {"unsent": "Not sent yet", "back": "Take back", "queued": "Sent after this reply", "send": "Send"}
+ENGLISH = {
+    "unsent": "Not sent yet",
+    "back": "Take back",
+    "queued": "Will be sent after this reply",
+    "send": "Send",
+}
 CHINESE = {"unsent": "尚未发送", "back": "撤回", "queued": "将在此回复之后发送", "send": "发送"}
 BOTH = pytest.mark.parametrize(
     ("locale", "words", "count"),

@@ -87,7 +87,7 @@ export const en = {
   // What has not been sent
   notSentYet: 'Not sent yet',
   notSent: 'Not sent',
-  waitsForReply: 'Sent after this reply',
+  waitsForReply: 'Will be sent after this reply',
   waitingMessages: 'Waiting messages',
   takeBack: 'Take back',
   sendAgain: 'Send now',
