@@ -1,6 +1,7 @@
 """Conversations and their messages, bounded in number, bytes and time; the scripts write, this reads."""
 
 from collections.abc import AsyncIterator
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -11,6 +12,8 @@ from shared.outcome import stopped_unbegun
 
 #: Messages read at once where it is not known how many are needed.
 _PAGE = 64
+#: A broker's scores are exact below 2 ** 53.
+_MOST_DIGITS = 15
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -22,6 +25,24 @@ class Conversation(msgspec.Struct, frozen=True):
     updated_ms: int
     #: The generation that answers right now.
     active: str | None = None
+
+
+class Place(NamedTuple):
+    """A conversation's place in its owner's list, the last used first; as a string `<used_ms>-<id>`."""
+
+    used_ms: int
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.used_ms}-{self.id}"
+
+    @classmethod
+    def parse(cls, written: str) -> Self:
+        """Raises `ValueError` for what is not a place."""
+        used_ms, _, conversation_id = written.partition("-")
+        if not (used_ms.isascii() and used_ms.isdigit() and len(used_ms) <= _MOST_DIGITS and conversation_id):
+            raise ValueError("not a place in a list of conversations")
+        return cls(int(used_ms), conversation_id)
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -99,18 +120,35 @@ class Conversations:
             active, waiting = await pipe.execute()
         return [raw.decode() for raw in (*([active] if active else ()), *waiting)]
 
-    async def recent(self, owner: str, count: int = 100) -> list[Conversation]:
-        """The last used first."""
+    async def recent(
+        self, owner: str, count: int, before: Place | None = None
+    ) -> tuple[list[tuple[Place, Conversation]], Place | None]:
+        """
+        At most *count* of an owner's conversations, the last used first, with their places; and the place
+        to go on from, None where the list ends. *before*: only those further down than this place.
+        """
         async with self._broker.watch("conversations"):
-            ids = [
-                raw.decode()
-                for raw in await self._broker.redis.zrevrange(keys.CONVERSATIONS + owner, 0, count - 1)
-            ]
+            places = await self._places(owner, count + 1, before)
+            more = places[count - 1] if len(places) > count else None
             async with self._broker.redis.pipeline(transaction=False) as pipe:
-                for conversation_id in ids:
-                    pipe.hgetall(f"{keys.CONVERSATION}{owner}:{conversation_id}")
+                for place in places[:count]:
+                    pipe.hgetall(f"{keys.CONVERSATION}{owner}:{place.id}")
                 rows = await pipe.execute()
-        return [_headline(i, fields) for i, fields in zip(ids, rows, strict=True) if fields]
+        found = zip(places[:count], rows, strict=True)
+        return [(place, _headline(place.id, fields)) for place, fields in found if fields], more
+
+    async def _places(self, owner: str, count: int, before: Place | None) -> list[Place]:
+        key, redis = keys.CONVERSATIONS + owner, self._broker.redis
+        if before is None:
+            listed = await redis.zrevrange(key, 0, count - 1, withscores=True)
+        else:
+            async with redis.pipeline(transaction=True) as pipe:
+                # What was last used in the same millisecond is ordered by id.
+                pipe.zrevrangebyscore(key, before.used_ms, before.used_ms, withscores=True)
+                pipe.zrevrangebyscore(key, f"({before.used_ms}", "-inf", 0, count, withscores=True)
+                same, further = await pipe.execute()
+            listed = [entry for entry in same if entry[0] < before.id.encode()] + further
+        return [Place(int(score), raw.decode()) for raw, score in listed[:count]]
 
 
 def _version(conversation_id: str, fields: dict[bytes, bytes]) -> Version | None:

@@ -133,6 +133,37 @@ async def test_search(chat: ChatClient) -> None:
     assert (refused.status, refused.error["field"]) == (400, "q")
 
 
+async def test_a_hit_shows_its_line(chat: ChatClient) -> None:
+    """The newest message with the text gives its line, cut around it; a title that has it gives none."""
+    said = "One line\\nthen " + "word " * 30 + "Straße " + "more " * 40 + "\\nand another"
+    await chat.ask("An older strasse", conversation_id="c1")
+    await chat.ask(script(text="x\ny").replace("x\\ny", said), conversation_id="c1")
+    await rename(chat, "c1", "Ways")
+    [found] = await search(chat, "STRASSE m")
+    assert found["snippet"].startswith("…") and found["snippet"].endswith("…")
+    assert "word Straße more" in found["snippet"] and "line" not in found["snippet"]
+    assert len(found["snippet"]) < 170
+    [found] = await search(chat, "one LINE")
+    assert found["snippet"] == "One line"
+    [found] = await search(chat, "ways")
+    assert "snippet" not in found
+    [listed] = (await chat.call("GET", "/api/conversations")).body["conversations"]
+    assert "snippet" not in listed
+
+
+async def test_every_hit_is_reached(chat: ChatClient) -> None:
+    """More hits than a page holds go on where it ended."""
+    for conversation_id in ("a", "b", "c"):
+        await chat.ask("HTTP", conversation_id=conversation_id)
+        await chat.ask("Other", conversation_id=f"not-{conversation_id}")
+    first = (await chat.call("GET", "/api/conversations", params={"q": "http", "limit": "2"})).body
+    assert [c["id"] for c in first["conversations"]] == ["c", "b"]
+    rest = {"q": "http", "limit": "2", "before": first["next"]}
+    second = (await chat.call("GET", "/api/conversations", params=rest)).body
+    assert [c["id"] for c in second["conversations"]] == ["a"]
+    assert "next" not in second
+
+
 async def test_search_in_a_long_conversation(chat: ChatClient) -> None:
     """The first message is found behind more than one page of others."""
     await chat.ask("needle", conversation_id="c1")

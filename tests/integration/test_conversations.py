@@ -4,9 +4,10 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from shared import keys
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
-from tests.kit.stack import MODELS, upstream_model
+from tests.kit.stack import MODELS, Stack, upstream_model
 from tests.kit.upstream import FakeUpstream
 
 
@@ -34,6 +35,35 @@ async def test_list(chat: ChatClient) -> None:
     assert [conversation["id"] for conversation in listed] == ["a", "c", "b"]
     listed = (await chat.call("GET", "/api/conversations?limit=1")).body["conversations"]
     assert [conversation["id"] for conversation in listed] == ["a"]
+
+
+async def test_pages(chat: ChatClient, stack: Stack) -> None:
+    """`next` leads through all conversations, each of them once, also of several used at once."""
+    ids = [f"c{number}" for number in range(7)]
+    for conversation_id in ids:
+        await chat.ask("Hi", conversation_id=conversation_id)
+    [listing] = stack.redis.keys(keys.CONVERSATIONS + "*")
+    stack.redis.zadd(listing, dict.fromkeys(ids[2:5], 1_000) | dict.fromkeys(ids[:2], 999))
+    whole = await read_pages(chat, {"limit": "200"})
+    assert len(whole) == 1 and sorted(whole[0]) == ids
+    for limit in (1, 2, 3, 7):
+        pages = await read_pages(chat, {"limit": str(limit)})
+        assert [each for page in pages for each in page] == whole[0]
+        assert {len(page) for page in pages[:-1]} <= {limit}
+    for before in ("", "x", "-1", "1", "1-", "\u0661-c1", "9" * 16 + "-c1"):
+        refused = await chat.call("GET", "/api/conversations", params={"before": before})
+        assert (refused.status, refused.error["field"]) == (400, "before")
+
+
+async def read_pages(chat: ChatClient, asked: dict[str, str]) -> list[list[str]]:
+    """The ids of every page, from the first on."""
+    pages: list[list[str]] = []
+    while True:
+        answer = (await chat.call("GET", "/api/conversations", params=asked)).body
+        pages.append([conversation["id"] for conversation in answer["conversations"]])
+        if "next" not in answer:
+            return pages
+        asked = {**asked, "before": answer["next"]}
 
 
 async def test_a_limit_that_is_none(chat: ChatClient) -> None:

@@ -11,7 +11,7 @@ from gateway.edge.answers import answer_json
 from gateway.edge.body import clean_text, read_body
 from gateway.edge.state import OWNER, STATE, State
 from gateway.edge.streams import checked_position, expired, resume_value, stream_headers, stream_known
-from shared.conversations import Conversation
+from shared.conversations import Conversation, Place
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import Generation
 from shared.messages import Message
@@ -25,7 +25,9 @@ _MOST_TITLE_CHARS = 200
 class ConversationList(msgspec.Struct, frozen=True, omit_defaults=True):
     """`GET /api/conversations`, the last used first."""
 
-    conversations: list[Conversation]
+    conversations: list[search.Listed]
+    #: `?before=` of the next page; there is none where the list ends.
+    next: str | None = None
     #: The search ended before it had seen everything.
     incomplete: bool = False
 
@@ -51,17 +53,30 @@ class _Detail(msgspec.Struct, frozen=True):
 
 
 async def recent(request: web.Request) -> web.StreamResponse:
-    """The asker's conversations; `?limit=` of 1 to 200, `?q=` looks for a text in titles and messages."""
+    """The asker's conversations, page by page; `?q=` looks for a text in titles and messages."""
     raw = request.query.get("limit", "100")
     if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:9]) <= _MOST:
         raise InvalidRequest(f"`limit` must be a number from 1 to {_MOST}.", field="limit")
     conversations, owner = request.app[STATE].conversations, request[OWNER]
+    count, before = int(raw), _before(request)
     query = request.query.get("q", "").strip()
     if not query:
-        return answer_json(ConversationList(await conversations.recent(owner, int(raw))))
-    if len(query) > _MOST_QUERY_CHARS:
+        page, more = await conversations.recent(owner, count, before)
+        found = search.Findings([search.listed_as(each) for _, each in page], more, False)
+    elif len(query) > _MOST_QUERY_CHARS:
         raise InvalidRequest(f"`q` may have {_MOST_QUERY_CHARS} characters at most.", field="q")
-    return answer_json(ConversationList(*await search.find(conversations, owner, query, int(raw))))
+    else:
+        found = await search.find(conversations, owner, query, count, before)
+    following = None if found.more is None else str(found.more)
+    return answer_json(ConversationList(found.conversations, following, found.incomplete))
+
+
+def _before(request: web.Request) -> Place | None:
+    written = request.query.get("before")
+    try:
+        return None if written is None else Place.parse(written)
+    except ValueError as error:
+        raise InvalidRequest("`before` must be the `next` of an earlier page.", field="before") from error
 
 
 async def detail(request: web.Request) -> web.StreamResponse:

@@ -10,6 +10,7 @@ from shared.conversations import Conversation
 _FOUND = (
     ("query", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),
     ("query", "q", {"type": "string", "maxLength": 200}),
+    ("query", "before", STRING),
 )
 _CACHED = (("header", "If-None-Match", STRING),)
 

@@ -5,32 +5,80 @@ No index is kept; instead the work is bounded, and whoever asked is told when it
 pages of messages the streams of this process have their turn.
 """
 
-from shared.conversations import Conversation, Conversations
+from typing import NamedTuple
+
+import msgspec
+
+from shared.conversations import Conversation, Conversations, Place
 
 #: Messages that one search reads.
 _MOST_MESSAGES = 20_000
+#: Characters of a snippet before and after the beginning of what was found.
+_BEFORE, _AFTER = 40, 120
+
+
+class Listed(Conversation, frozen=True):
+    """A conversation in a list; where a message was found, with the line that it was found in."""
+
+    snippet: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Findings(NamedTuple):
+    """What was found, the place to go on from, and whether some messages were not looked at."""
+
+    conversations: list[Listed]
+    more: Place | None
+    incomplete: bool
 
 
 async def find(
-    conversations: Conversations, owner: str, query: str, count: int
-) -> tuple[list[Conversation], bool]:
-    """At most *count* conversations in which *query* stands, and whether some were not looked into."""
+    conversations: Conversations, owner: str, query: str, count: int, before: Place | None = None
+) -> Findings:
+    """At most *count* conversations in which *query* stands, of those further down than *before*."""
     wanted = query.casefold()
-    found: list[Conversation] = []
+    found: list[Listed] = []
+    last: Place | None = None
     read = 0
-    for conversation in await conversations.recent(owner, conversations.most):
+    listed, _ = await conversations.recent(owner, conversations.most, before)
+    for place, conversation in listed:
         if len(found) == count:
-            break
-        if wanted in conversation.title.casefold():
-            found.append(conversation)
-            continue
-        if read >= _MOST_MESSAGES:
-            continue
-        async for page in conversations.pages(owner, conversation.id):
-            read += len(page)
-            if any(wanted in message.content.casefold() for message in page):
-                found.append(conversation)
-                break
-            if read >= _MOST_MESSAGES:
-                break
-    return found, read >= _MOST_MESSAGES
+            return Findings(found, last, read >= _MOST_MESSAGES)
+        hit = wanted in conversation.title.casefold()
+        snippet: str | msgspec.UnsetType = msgspec.UNSET
+        if not hit and read < _MOST_MESSAGES:
+            async for page in conversations.pages(owner, conversation.id):
+                read += len(page)
+                said = next((m.content for m in reversed(page) if wanted in m.content.casefold()), None)
+                if said is not None:
+                    hit, snippet = True, excerpt(said, wanted)
+                if hit or read >= _MOST_MESSAGES:
+                    break
+        if hit:
+            last = place
+            found.append(listed_as(conversation, snippet))
+    return Findings(found, None, read >= _MOST_MESSAGES)
+
+
+def listed_as(conversation: Conversation, snippet: str | msgspec.UnsetType = msgspec.UNSET) -> Listed:
+    """The conversation as a list has it."""
+    return Listed(**msgspec.structs.asdict(conversation), snippet=snippet)
+
+
+def excerpt(text: str, wanted: str) -> str:
+    """The line of *text* that *wanted*, which is case-folded, begins in, cut to what stands around it."""
+    at = _index(text, wanted)
+    begin, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+    end = len(text) if end < 0 else end
+    first, last = max(begin, at - _BEFORE), min(end, at + _AFTER)
+    line = " ".join(text[first:last].split())
+    return ("…" if first > begin else "") + line + ("…" if last < end else "")
+
+
+def _index(text: str, wanted: str) -> int:
+    """Where *wanted* begins in *text*, some of whose letters are longer when they are case-folded."""
+    left = text.casefold().index(wanted)
+    for at, letter in enumerate(text):
+        left -= len(letter.casefold())
+        if left < 0:
+            return at
+    return 0
