@@ -3,11 +3,19 @@
 import pytest_asyncio
 from playwright.async_api import expect
 
+from tests.browser import history
 from tests.browser.chat_page import ChatPage
+from tests.browser.visitor import Visitor
+from tests.e2e.system import System
 from tests.kit.chat_client import ChatClient
 from tests.kit.eventually import eventually
 
 MILL = "How does a mill work?"
+#: Not cut off at the end of its line.
+_MARK_IS_SEEN = """item => {
+  const [mark, title] = ['mark', '.title'].map(name => item.querySelector(name).getBoundingClientRect());
+  return mark.right <= title.right;
+}"""
 BOAT = "How does a boat float?"
 
 
@@ -43,6 +51,59 @@ async def test_search(filled: ChatPage) -> None:
     await expect(filled.sidebar.get_by_text("No conversation matches.")).to_be_visible()
     await search.fill("")
     await expect(filled.sidebar.get_by_role("listitem")).to_have_count(2)
+
+
+async def test_a_hit_shows_its_line(visitor: Visitor, system: System) -> None:
+    """What was found is marked in the title, or in the message's line below it; Enter opens the first."""
+    history.write(
+        system.redis, "conv_mill", "Mills", [("How?", "First line\n谷物 Grain falls on the *stone*")]
+    )
+    history.write(
+        system.redis, "conv_boat", "On stones " + "and words " * 9 + "and boats", [("Hi", "Hello")], 9
+    )
+    chat = await visitor.open()
+    search, items = chat.sidebar.get_by_role("searchbox"), chat.sidebar.get_by_role("listitem")
+    await search.fill("STONE")
+    await expect(items).to_contain_text(["谷物 Grain falls on the *stone*", "On stones"])
+    await expect(items.locator("mark")).to_have_text(["stone", "stone"])
+    await search.fill("boats")
+    await expect(items).to_have_count(1)
+    await expect(items.locator("mark")).to_have_text("boats")
+    assert await items.evaluate(_MARK_IS_SEEN)
+    await search.fill("谷物")
+    await search.press("Enter")
+    await expect(chat.replies).to_have_count(1)
+    assert chat.conversation_id == "conv_mill"
+    await expect(items).to_have_count(1)
+    await search.fill("stone")
+    await expect(items).to_have_count(2)
+    await search.press("ArrowDown")
+    await chat.page.keyboard.press("ArrowDown")
+    await expect(items.nth(1).get_by_role("link")).to_be_focused()
+    await chat.page.keyboard.press("Enter")
+    await expect(chat.questions).to_contain_text(["Hi"])
+
+
+async def test_a_thousand(visitor: Visitor, system: System) -> None:
+    """All can be reached by scrolling, each once, and a list that is refreshed keeps its length."""
+    for number in range(1000):
+        history.write(system.redis, f"conv_{number}", f"Number {number}", [("Hi", "Hello")], ago_s=number)
+    chat = await visitor.open()
+    items = chat.sidebar.get_by_role("listitem")
+    await expect(items).to_have_count(200)
+    for _ in range(4):
+        await items.last.scroll_into_view_if_needed()
+        count = await items.count()
+        await expect(items).not_to_have_count(count)
+    await expect(items).to_have_count(1000)
+    titles = await items.locator(".title").all_text_contents()
+    assert titles == [f"Number {number}" for number in range(1000)]
+    history.write(system.redis, "conv_500", "Used again", [("Hi", "Hello")])
+    await chat.evaluate("window.dispatchEvent(new Event('focus'))")
+    await expect(items.first).to_have_text("Used again")
+    await expect(items).to_have_count(1000)
+    await items.last.get_by_role("link").click()
+    await expect(chat.page.get_by_role("heading", level=1)).to_have_text("Number 999")
 
 
 async def test_rename(filled: ChatPage, api: ChatClient) -> None:

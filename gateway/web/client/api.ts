@@ -54,6 +54,20 @@ export interface Conversation {
   active: string | null;
 }
 
+/** A conversation in a list. */
+export interface ListedConversation extends Conversation {
+  /** Of a search: the line that the text was found in, where that is a message's. */
+  snippet?: string;
+}
+
+export interface ConversationPage {
+  conversations: ListedConversation[];
+  /** What the next page goes on from; there is none where the list ends. */
+  next?: string;
+  /** The search ended before it had seen everything. */
+  incomplete?: boolean;
+}
+
 /** One message of a conversation as the server keeps it. */
 export interface StoredMessage {
   role: 'user' | 'assistant' | 'system';

@@ -2,8 +2,10 @@ import type {
   ChatRequest,
   Conversation,
   ConversationDetail,
+  ConversationPage,
   GenerationStatus,
   Heartbeat,
+  ListedConversation,
   Model,
   Receipt,
 } from './api.js';
@@ -27,6 +29,13 @@ export interface CallOptions {
 }
 
 const LATE_MS = 400;
+
+export interface PageOptions {
+  /** A text to look for. */
+  query?: string | undefined;
+  limit?: number | undefined;
+  before?: string | undefined;
+}
 
 /** A conversation as it stands, or that it stands as it did. */
 export type Seen = { changed: true; etag: string | null; detail: ConversationDetail } | { changed: false };
@@ -97,14 +106,18 @@ export class HeadraceClient {
     return this.#json('GET', `/api/chat/${encodeURIComponent(generationId)}`, options);
   }
 
-  /** The caller's conversations, the last used first. */
-  async conversations(options: CallOptions & { query?: string; limit?: number } = {}): Promise<Conversation[]> {
+  /** The caller's conversations, the last used first; of more than *limit* see `conversationPage`. */
+  async conversations(options: CallOptions & { query?: string; limit?: number } = {}): Promise<ListedConversation[]> {
+    return (await this.conversationPage(options)).conversations;
+  }
+
+  /** A page of them; *before* is the `next` of the page before it. */
+  conversationPage(options: CallOptions & PageOptions = {}): Promise<ConversationPage> {
     const asked = new URLSearchParams();
     if (options.query) asked.set('q', options.query);
     if (options.limit !== undefined) asked.set('limit', String(options.limit));
-    const query = asked.size ? `?${asked}` : '';
-    const answer = await this.#json<{ conversations: Conversation[] }>('GET', `/api/conversations${query}`, options);
-    return answer.conversations;
+    if (options.before !== undefined) asked.set('before', options.before);
+    return this.#json('GET', `/api/conversations${asked.size ? `?${asked}` : ''}`, options);
   }
 
   /** A conversation with its messages; with the *etag* of last time, only if it has changed since. */

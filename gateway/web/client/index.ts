@@ -1,5 +1,5 @@
 export type * from './api.js';
-export { type CallOptions, type ClientOptions, HeadraceClient, type Seen } from './client.js';
+export { type CallOptions, type ClientOptions, HeadraceClient, type PageOptions, type Seen } from './client.js';
 export { type ErrorFacts, HeadraceError } from './error.js';
 export type {
   ChunkEvent,

@@ -1,23 +1,34 @@
-import { type FormEvent, type KeyboardEvent, type MouseEvent, memo, useState } from 'react';
-import type { Conversation } from '../../client/index.js';
+import { type FormEvent, type KeyboardEvent, type MouseEvent, memo, useEffect, useRef, useState } from 'react';
+import type { ListedConversation } from '../../client/index.js';
 import { IconButton } from '../app/IconButton.tsx';
 import { BinIcon, CheckIcon, PencilIcon } from '../app/icons.tsx';
 import { pathOf } from '../app/route.ts';
+import { isComposing } from '../composer/keys.ts';
 import { useWords } from '../words/words.ts';
+import { Marked } from './Marked.tsx';
 
 interface ConversationItemProps {
-  conversation: Conversation;
+  conversation: ListedConversation;
+  /** What it was found by. */
+  query: string;
   isCurrent: boolean;
   onOpen(id: string): void;
   onRename(id: string, title: string): void;
-  onRemove(conversation: Conversation): void;
+  onRemove(conversation: ListedConversation): void;
 }
 
 /** One conversation in the list: opened by a click, renamed in its place, deleted after a question. */
 export const ConversationItem = memo(function ConversationItem(props: ConversationItemProps) {
-  const { conversation, isCurrent, onOpen, onRename, onRemove } = props;
+  const { conversation, query, isCurrent, onOpen, onRename, onRemove } = props;
   const words = useWords();
   const [isRenaming, setRenaming] = useState(false);
+  const renameButton = useRef<HTMLButtonElement>(null);
+  const wasRenaming = useRef(false);
+  useEffect(() => {
+    const isLost = document.activeElement === document.body;
+    if (wasRenaming.current && !isRenaming && isLost) renameButton.current?.focus({ preventScroll: true });
+    wasRenaming.current = isRenaming;
+  }, [isRenaming]);
   const title = conversation.title || words.untitled;
   if (isRenaming) {
     const finish = (changed: string) => {
@@ -39,8 +50,15 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
   return (
     <li className="conversation">
       <a href={pathOf(conversation.id)} aria-current={isCurrent ? 'page' : undefined} title={title} onClick={open}>
-        <span className="title" dir="auto">
-          {title}
+        <span className="lines">
+          <span className="title" dir="auto">
+            <Marked text={title} query={query} isTitle />
+          </span>
+          {conversation.snippet && (
+            <span className="snippet" dir="auto">
+              <Marked text={conversation.snippet} query={query} />
+            </span>
+          )}
         </span>
         {conversation.active && (
           <span className="answering">
@@ -49,7 +67,7 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
         )}
       </a>
       <span className="actions">
-        <IconButton label={words.rename(title)} onClick={() => setRenaming(true)}>
+        <IconButton ref={renameButton} label={words.rename(title)} onClick={() => setRenaming(true)}>
           <PencilIcon />
         </IconButton>
         <IconButton label={words.remove(title)} onClick={() => onRemove(conversation)}>
@@ -74,7 +92,7 @@ function TitleForm({ title, onFinish, onCancel }: TitleFormProps) {
     onFinish(value.trim());
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Escape') return;
+    if (event.key !== 'Escape' || isComposing(event.nativeEvent)) return;
     event.preventDefault();
     onCancel();
   };
@@ -86,6 +104,7 @@ function TitleForm({ title, onFinish, onCancel }: TitleFormProps) {
         value={value}
         maxLength={200}
         aria-label={words.titleOf}
+        dir="auto"
         onChange={(event) => setValue(event.target.value)}
         onKeyDown={onKeyDown}
         onBlur={() => onFinish(value.trim())}

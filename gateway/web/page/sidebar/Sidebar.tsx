@@ -1,10 +1,12 @@
-import { memo, type RefObject, useEffect, useState } from 'react';
+import { type KeyboardEvent, memo, type RefObject, useEffect, useState } from 'react';
 import { type Conversation, type HeadraceClient, HeadraceError } from '../../client/index.js';
 import { IconButton } from '../app/IconButton.tsx';
 import { BrandIcon, PlusIcon, SearchIcon, SidebarIcon } from '../app/icons.tsx';
+import { isComposing } from '../composer/keys.ts';
 import { RemoveDialog } from '../dialogs/RemoveDialog.tsx';
 import { useWords } from '../words/words.ts';
 import { ConversationItem } from './ConversationItem.tsx';
+import { More } from './More.tsx';
 import { byPeriod } from './periods.ts';
 import { useConversations } from './useConversations.ts';
 
@@ -26,7 +28,27 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
   const [query, setQuery] = useState('');
   const conversations = useConversations(client, query.trim(), revision);
   const [removing, setRemoving] = useState<Conversation | null>(null);
-  const { error } = conversations;
+  const { error, found } = conversations;
+  /** Enter was pressed before what is looked for had been found. */
+  const [isOpening, setOpening] = useState(false);
+  const first = found?.list[0]?.id;
+  const isFound = found?.query === query.trim();
+  useEffect(() => {
+    if (!isOpening || !isFound) return;
+    setOpening(false);
+    if (first !== undefined) onOpen(first);
+  }, [isOpening, isFound, first, onOpen]);
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
+    const links = [...event.currentTarget.querySelectorAll<HTMLElement>('.conversation a')];
+    const at = links.indexOf(document.activeElement as HTMLElement);
+    const isField = event.target === searchField.current;
+    if (isComposing(event.nativeEvent) || (at < 0 && !isField)) return;
+    if (event.key === 'Enter' && isField) setOpening(query.trim() !== '');
+    else if (event.key === 'ArrowDown') links[at + 1]?.focus();
+    else if (event.key === 'ArrowUp') (links[at - 1] ?? searchField.current)?.focus();
+    else return;
+    event.preventDefault();
+  };
   useEffect(() => {
     if (error instanceof HeadraceError && error.status === 401) onUnauthorized();
   }, [error, onUnauthorized]);
@@ -37,7 +59,7 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
     setRemoving(null);
   };
   return (
-    <nav className="sidebar" id="sidebar" aria-label={words.conversations}>
+    <nav className="sidebar" id="sidebar" aria-label={words.conversations} onKeyDown={onKeyDown}>
       <header>
         <span className="brand">
           <BrandIcon />
@@ -60,11 +82,15 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
           value={query}
           placeholder={words.search}
           aria-label={words.search}
-          onChange={(event) => setQuery(event.target.value)}
+          onBlur={() => setOpening(false)}
+          onChange={(event) => {
+            setOpening(false);
+            setQuery(event.target.value);
+          }}
         />
       </label>
       <div className="list">
-        {conversations.list?.length === 0 && <p className="hint">{query ? words.noneFound : words.noConversations}</p>}
+        {found?.list.length === 0 && <p className="hint">{found.query ? words.noneFound : words.noConversations}</p>}
         {error !== null && (
           <p className="hint" role="alert">
             {words.listFailed}{' '}
@@ -73,7 +99,7 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
             </button>
           </p>
         )}
-        {byPeriod(conversations.list ?? []).map(([period, members]) => (
+        {byPeriod(found?.list ?? []).map(([period, members]) => (
           <section key={period} aria-label={words[period]}>
             <h2>{words[period]}</h2>
             <ul>
@@ -81,6 +107,7 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
                 <ConversationItem
                   key={each.id}
                   conversation={each}
+                  query={found?.query ?? ''}
                   isCurrent={each.id === currentId}
                   onOpen={onOpen}
                   onRename={conversations.rename}
@@ -90,6 +117,8 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
             </ul>
           </section>
         ))}
+        {found?.hasMore && isFound && <More shown={found.list.length} onMore={conversations.more} />}
+        {found?.isIncomplete && <p className="hint">{words.searchIncomplete}</p>}
       </div>
       {removing && (
         <RemoveDialog title={removing.title || words.untitled} onConfirm={remove} onClose={() => setRemoving(null)} />

@@ -9,6 +9,8 @@ export const en = {
   search: 'Search conversations',
   noConversations: 'Your conversations will be listed here.',
   noneFound: 'No conversation matches.',
+  showMore: 'Show more',
+  searchIncomplete: 'Older messages were not searched.',
   untitled: 'New chat',
   answering: 'answering',
   rename: (title: string) => `Rename “${title}”`,

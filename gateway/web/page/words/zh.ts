@@ -10,6 +10,8 @@ export const zh: Words = {
   search: '搜索对话',
   noConversations: '你的对话会显示在这里。',
   noneFound: '没有匹配的对话。',
+  showMore: '显示更多',
+  searchIncomplete: '更早的消息没有搜索。',
   untitled: '新对话',
   answering: '正在回复',
   rename: (title) => `重命名“${title}”`,
