@@ -74,6 +74,7 @@ export interface StoredMessage {
   content: string;
   ts: number;
   state?: 'done' | 'failed' | 'cancelled';
+  finish_reason?: string;
   generation_id?: string;
   model?: string;
   usage?: Usage;

@@ -6,6 +6,23 @@ export interface Usage {
   estimated?: boolean;
 }
 
+/** Why a reply ended. */
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'cancelled' | 'error';
+
+const FINISH_REASONS: ReadonlySet<unknown> = new Set<FinishReason>([
+  'stop',
+  'length',
+  'tool_calls',
+  'content_filter',
+  'cancelled',
+  'error',
+]);
+
+/** The reason, if it is one that this client knows. */
+export function finishReason(value: unknown): FinishReason | undefined {
+  return FINISH_REASONS.has(value) ? (value as FinishReason) : undefined;
+}
+
 /** A call to a tool, or a piece of one: pieces of one call share its `index`. */
 export interface ToolCall {
   index: number;

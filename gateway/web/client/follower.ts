@@ -16,8 +16,6 @@ const DELETED: ChatError = {
 
 /** Keeps a store as the server has it, whoever writes in the conversation, while no reply is being read here. */
 export class Follower {
-  /** The server has the conversation. */
-  exists = false;
   readonly #client: HeadraceClient;
   readonly #store: Store;
   readonly #attach: (generationId: string) => Promise<void>;
@@ -25,6 +23,7 @@ export class Follower {
   readonly #presence: Presence;
   /** Nobody else can know of it before its first message. */
   readonly #isNew: boolean;
+  #exists = false;
   #etag: string | null = null;
   #active: string | null = null;
   #unreadable: string | null = null;
@@ -54,6 +53,16 @@ export class Follower {
       const isAsked = why === 'event' && (this.exists || !this.#isNew);
       if (isAsked || (isDue && this.#looking === null)) void this.look();
     });
+  }
+
+  /** Whether the server has the conversation. */
+  get exists(): boolean {
+    return this.#exists;
+  }
+
+  set exists(exists: boolean) {
+    this.#exists = exists;
+    this.#store.isMissing = !exists;
   }
 
   open(): void {

@@ -5,6 +5,7 @@ export type {
   ChunkEvent,
   EndEvent,
   ErrorEvent,
+  FinishReason,
   MadeCall,
   QueuedEvent,
   ReasoningEvent,
@@ -23,3 +24,4 @@ export { type Outbox, type OutboxEntry, outbox } from './outbox.js';
 export { type Announcement, CHANNEL } from './presence.js';
 export type { Connection, Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
 export { ChatSession } from './session.js';
+export { question } from './transcript.js';

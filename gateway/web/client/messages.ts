@@ -1,5 +1,5 @@
 import { HeadraceError } from './error.js';
-import type { MadeCall, Usage } from './events.js';
+import type { FinishReason, MadeCall, Usage } from './events.js';
 import type { Connection } from './reply.js';
 
 /** `unsent`: the server cannot be reached; it is sent as soon as it can. */
@@ -31,6 +31,8 @@ export interface ChatMessage {
   /** In ms since the epoch. */
   readonly createdAt: number;
   readonly state: MessageState;
+  /** Why a reply ended, where that is known: `length` and `content_filter` have cut one that is `done`. */
+  readonly finishReason?: FinishReason;
   readonly generationId?: string;
   readonly model?: string;
   readonly usage?: Usage;
@@ -46,6 +48,8 @@ export interface ChatSnapshot {
   readonly waiting: readonly ChatMessage[];
   /** Whether the messages are being fetched for the first time. */
   readonly isLoading: boolean;
+  /** Whether the server says that there is no such conversation, or none any more. */
+  readonly isMissing: boolean;
   /** Whether a reply is on its way: sent, queued or arriving. */
   readonly isStreaming: boolean;
   /** The text so far of the reply on its way. */

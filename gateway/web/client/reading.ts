@@ -24,7 +24,8 @@ export async function readToEnd(client: HeadraceClient, turn: Turn, reply: Reply
 async function settle(client: HeadraceClient, turn: Turn): Promise<void> {
   if (turn.generationId === null) throw new HeadraceError('It is not known.', { code: 'not_found', retryable: false });
   const status = await client.status(turn.generationId, { signal: turn.reading.signal });
-  turn.settle(status.state === 'running' ? 'streaming' : status.state, status.text, status.usage);
+  const state = status.state === 'running' ? 'streaming' : status.state;
+  turn.settle(state, status.text, status.usage, status.finish_reason);
   if (status.error) turn.fail({ ...status.error, retryable: true });
 }
 

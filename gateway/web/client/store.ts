@@ -13,6 +13,8 @@ export class Store {
   waiting: readonly ChatMessage[] = [];
   title: string | null = null;
   connection: Connection = 'idle';
+  /** The server has said that there is no such conversation. */
+  isMissing = false;
   #turn: Turn | null = null;
   #error: ChatError | null = null;
   #again: (() => Promise<void>) | null = null;
@@ -137,6 +139,7 @@ export class Store {
       messages: turn ? inPlace(this.messages, turn.message) : this.messages,
       waiting: this.waiting,
       isLoading: !this.loaded && this.#error === null,
+      isMissing: this.isMissing,
       isStreaming: turn !== null,
       streamingText: turn?.text ?? '',
       error: this.#error,

@@ -1,5 +1,5 @@
 import type { StoredCall, StoredMessage } from './api.js';
-import { type MadeCall, usage } from './events.js';
+import { finishReason, type MadeCall, usage } from './events.js';
 import type { ChatMessage } from './messages.js';
 
 /**
@@ -59,6 +59,7 @@ function withUnsent(
 
 function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefined): ChatMessage {
   const used = usage(stored.usage);
+  const reason = finishReason(stored.finish_reason) ?? before?.finishReason;
   const now: ChatMessage = {
     ...(before?.reasoning && { reasoning: before.reasoning }),
     ...(before?.reasoningMs !== undefined && { reasoningMs: before.reasoningMs }),
@@ -71,6 +72,7 @@ function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefine
     content: stored.content,
     createdAt: before?.createdAt ?? stored.ts,
     state: stored.state ?? 'done',
+    ...(reason && { finishReason: reason }),
     ...(stored.generation_id && { generationId: stored.generation_id }),
     ...(stored.model && { model: stored.model }),
     ...(used && { usage: used }),
@@ -96,10 +98,8 @@ function isAmong(arrived: readonly ChatMessage[], unsent: ChatMessage): boolean 
 }
 
 function same(a: ChatMessage, b: ChatMessage): boolean {
-  if (a.content !== b.content || a.state !== b.state || a.generationId !== b.generationId || a.model !== b.model) {
-    return false;
-  }
-  if (a.reasoning !== b.reasoning || a.reasoningMs !== b.reasoningMs) return false;
+  const facts = ['content', 'state', 'finishReason', 'generationId', 'model', 'reasoning', 'reasoningMs'] as const;
+  if (facts.some((fact) => a[fact] !== b[fact])) return false;
   return JSON.stringify([a.usage, a.error, a.toolCalls]) === JSON.stringify([b.usage, b.error, b.toolCalls]);
 }
 

@@ -1,4 +1,13 @@
-import { isTerminal, type MadeCall, type StreamEvent, type ToolCall, type Usage, usage } from './events.js';
+import {
+  type FinishReason,
+  finishReason,
+  isTerminal,
+  type MadeCall,
+  type StreamEvent,
+  type ToolCall,
+  type Usage,
+  usage,
+} from './events.js';
 import type { ChatError, ChatMessage, MessageState } from './messages.js';
 import { Rate } from './rate.js';
 import { uuid } from './uuid.js';
@@ -18,6 +27,7 @@ export class Turn {
   /** It may go on: we have only lost sight of it. */
   isLost = false;
   #model: string | null = null;
+  #finishReason: FinishReason | undefined;
   #reasoning = '';
   #reasoningMs = 0;
   /** When the reasoning that is going on began. */
@@ -66,6 +76,7 @@ export class Turn {
       case 'end':
         this.usage = event.usage;
         this.state = event.finishReason === 'cancelled' ? 'cancelled' : 'done';
+        this.#finishReason = finishReason(event.finishReason);
         break;
       case 'error':
         this.usage = event.usage;
@@ -87,21 +98,23 @@ export class Turn {
   }
 
   /** How it ended, from another source than its stream. */
-  settle(state: MessageState, text?: string, used?: Usage | null): void {
+  settle(state: MessageState, text?: string, used?: Usage | null, reason?: string | null): void {
     this.#message = null;
     this.state = state;
+    this.#finishReason = finishReason(reason);
     this.queuePlace = null;
     if (text !== undefined) this.text = text;
     this.usage = usage(used) ?? this.usage;
   }
 
   fail(error: ChatError): void {
-    this.settle('failed');
+    this.settle('failed', undefined, undefined, 'error');
     this.error = error;
   }
 
   lose(error: ChatError): void {
     this.fail(error);
+    this.#finishReason = undefined;
     this.isLost = error.retryable;
   }
 
@@ -113,6 +126,7 @@ export class Turn {
       content: this.text,
       createdAt: this.#createdAt,
       state: this.state,
+      ...(this.#finishReason && { finishReason: this.#finishReason }),
       ...(this.#reasoning && { reasoning: this.#reasoning }),
       ...(this.#reasoning && this.#reasoningSince === null && { reasoningMs: this.#reasoningMs }),
       ...(this.generationId && { generationId: this.generationId }),

@@ -36,6 +36,7 @@ interface Stored {
   ts: number;
   generation_id: string;
   state?: string;
+  finish_reason?: string | null;
   usage?: object;
 }
 
@@ -146,8 +147,8 @@ export class ChatServer {
     if (!generation) return refuse(response, 404, 'not_found');
     if (call === 'stream') return this.#stream(request, response, generation, id);
     if (call === 'cancel') return this.#cancel(response, generation);
-    const { state, text } = generation;
-    return json(response, 200, { generation_id: id, state, text, usage: USAGE, error: null });
+    const { state, text, finishReason: finish_reason } = generation;
+    return json(response, 200, { generation_id: id, state, text, finish_reason, usage: USAGE, error: null });
   }
 
   #create(request: IncomingMessage, response: ServerResponse, body: Record<string, unknown>): unknown {
@@ -248,8 +249,8 @@ export class ChatServer {
   #replies(turn: Stored): Stored[] {
     const generation = this.generations.get(turn.generation_id);
     if (!generation?.ended) return [];
-    const { id, text, state } = generation;
-    return [{ role: 'assistant', content: text, ts: turn.ts, generation_id: id, state, usage: USAGE }];
+    const { id, text, state, finishReason: finish_reason } = generation;
+    return [{ role: 'assistant', content: text, ts: turn.ts, generation_id: id, state, finish_reason, usage: USAGE }];
   }
 
   #fault(of: string): Fault {

@@ -4,6 +4,7 @@ export class Generation {
   readonly log: { position: string; frame: string }[] = [];
   readonly readers = new Set<() => void>();
   state: 'running' | 'done' | 'failed' | 'cancelled' = 'running';
+  finishReason: string | null = null;
   text = '';
   expired = false;
   place: number | null = null;
@@ -73,12 +74,14 @@ export class Generation {
 
   end(reason = 'stop'): this {
     this.state = reason === 'cancelled' ? 'cancelled' : 'done';
+    this.finishReason = reason;
     const by = reason === 'cancelled' ? { reason: 'user' } : {};
     return this.#write('end', '', { finish_reason: reason, usage: USAGE, ...by });
   }
 
   fail(code: string, message: string, retryable = true): this {
     this.state = 'failed';
+    this.finishReason = 'error';
     return this.#write('error', message, { code, retryable, usage: USAGE });
   }
 

@@ -136,7 +136,7 @@ describe('messages', () => {
   });
 
   test('that ended without us lose the calls that may have been voided', () => {
-    const seen = { ...reply, toolCalls: [{ index: 0, id: 'c', name: 'delete', arguments: '{}' }] };
+    const seen = { ...reply, toolCalls: [{ index: 0, id: 'c', name: 'delete', arguments: '{}', at: 0 }] };
     expect(merge([user, { ...seen, state: 'failed' }], stored)[1]).not.toHaveProperty('toolCalls');
     expect(merge([user, seen], stored)[1]).toBe(seen);
   });

@@ -165,6 +165,34 @@ describe('publishing', () => {
   });
 });
 
+describe('a conversation that is not there', () => {
+  const answers = () => server.asked.filter(({ path }) => path.startsWith('/api/conversations')).length;
+
+  test('says so, until something is said in it', async () => {
+    const session = begin({ conversationId: 'c1' });
+    await shown(session, ({ isMissing }) => isMissing, 'it says so');
+    expect(session.snapshot).toMatchObject({ isLoading: false, error: null, messages: [] });
+    void session.sendMessage('hello');
+    await answering(session);
+    expect(session.snapshot.isMissing).toBe(false);
+  });
+
+  test('any more says so', async () => {
+    conversation();
+    const session = begin({ conversationId: 'c1' });
+    await shown(session, ({ messages }) => messages.length === 2, 'it is loaded');
+    expect(session.snapshot.isMissing).toBe(false);
+    server.conversations.delete('c1');
+    await shown(session, ({ isMissing, messages }) => isMissing && messages.length === 0, 'it is gone');
+  });
+
+  test('is no new one', async () => {
+    const session = begin();
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect([session.snapshot.isMissing, answers()]).toEqual([false, 0]);
+  });
+});
+
 describe('an existing conversation', () => {
   test('is loaded', async () => {
     conversation();
@@ -493,5 +521,40 @@ describe('what goes wrong', () => {
     await again;
     expect(brief(session).map(([, , content]) => content)).toEqual(['hello', 'Hi.', 'theirs', 'Once', 'mine', 'Yours']);
     expect(cancels()).toBe(0);
+  });
+});
+
+describe('the reason for the end of a reply', () => {
+  test.each(['stop', 'length', 'content_filter', 'tool_calls', 'cancelled'] as const)('%s is told', async (reason) => {
+    const session = begin();
+    void session.sendMessage('hello');
+    (await answering(session)).end(reason);
+    await shown(session, ({ isStreaming }) => !isStreaming, 'it ends');
+    expect(message(session, -1).finishReason).toBe(reason);
+    const later = begin({ conversationId: session.conversationId });
+    await shown(later, ({ messages }) => messages.length === 2, 'it is loaded');
+    expect(message(later, -1).finishReason).toBe(reason);
+  });
+
+  test('is told where the log has expired, and of one that failed', async () => {
+    const expired = server.submit({ conversation_id: 'c1', message: 'hello' }).start().chunk('Once');
+    server.faults.set(expired.id, [{ endAfter: 1 }]);
+    const session = begin({ conversationId: 'c1' });
+    await eventually(() => server.faults.get(expired.id)?.length === 0, 'it is read');
+    expired.end('length').expired = true;
+    await shown(session, ({ messages, isStreaming }) => messages.length === 2 && !isStreaming, 'it has ended');
+    expect(message(session, -1).finishReason).toBe('length');
+    void session.sendMessage('more');
+    (await answering(session)).fail('upstream_broke', 'It broke.');
+    await shown(session, ({ isStreaming }) => !isStreaming, 'it fails');
+    expect(message(session, -1).finishReason).toBe('error');
+  });
+
+  test('is left out where it is not known', async () => {
+    const session = begin();
+    void session.sendMessage('hello');
+    (await answering(session)).end('eos_token');
+    await shown(session, ({ isStreaming }) => !isStreaming, 'it ends');
+    expect('finishReason' in message(session, -1)).toBe(false);
   });
 });

@@ -41,10 +41,11 @@ export function App() {
     },
     [open, hideDrawer],
   );
+  const newChat = useCallback(() => openAndClose(null), [openAndClose]);
   const onTurn = useCallback(() => setRevision((number) => number + 1), []);
   const askKey = useCallback(() => setDialog('key'), []);
   useShortcuts({
-    newChat: () => openAndClose(null),
+    newChat,
     search: () => sidebar.show(() => searchField.current?.focus()),
     sidebar: () => sidebar.toggle(),
     focus: () => field.current?.focus(),
@@ -88,7 +89,7 @@ export function App() {
             title={title}
             isSidebarShown={sidebar.isShown}
             onSidebar={sidebar.toggle}
-            onNewChat={() => openAndClose(null)}
+            onNewChat={newChat}
             onShortcuts={() => setDialog('shortcuts')}
           />
           <main>
@@ -104,6 +105,7 @@ export function App() {
                 onOpen={openAndClose}
                 onModel={choose}
                 onConversation={settle}
+                onNewChat={newChat}
                 onTitle={setTitle}
                 onTurn={onTurn}
                 onUnauthorized={askKey}

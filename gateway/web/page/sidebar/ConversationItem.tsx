@@ -104,7 +104,6 @@ function TitleForm({ title, onFinish, onCancel }: TitleFormProps) {
         value={value}
         maxLength={200}
         aria-label={words.titleOf}
-        dir="auto"
         onChange={(event) => setValue(event.target.value)}
         onKeyDown={onKeyDown}
         onBlur={() => onFinish(value.trim())}

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from 'react';
 import type { ChatMessage } from '../../client/index.js';
 import { isTag } from '../markdown/tags.ts';
-import { useWords } from '../words/words.ts';
+import { useWords, type Words } from '../words/words.ts';
+import { endingOf } from './failures.ts';
 
 /** Between two announcements, so that one can be heard to its end. */
 const PAUSE_MS = 4000;
@@ -32,10 +33,8 @@ export function Announcer({ message }: { message: ChatMessage | undefined }) {
     }, PAUSE_MS);
     return () => {
       clearInterval(timer);
-      const outcome = latest.current?.id === id ? latest.current?.state : undefined;
-      const ending =
-        outcome === 'failed' ? words.replyFailed : outcome === 'cancelled' ? words.replyStopped : words.replyFinished;
-      setSaid(`${rest(true)} ${ending}`.trim());
+      const ended = latest.current?.id === id ? latest.current : undefined;
+      setSaid(`${rest(true)} ${spokenEnding(ended, words)}`.trim());
     };
   }, [isLive, id, words]);
 
@@ -44,6 +43,13 @@ export function Announcer({ message }: { message: ChatMessage | undefined }) {
       {said}
     </div>
   );
+}
+
+function spokenEnding(message: ChatMessage | undefined, words: Words): string {
+  if (message?.state === 'failed') return words.replyFailed;
+  if (message?.state === 'cancelled') return words.replyStopped;
+  const ending = message && endingOf(message);
+  return ending ? words.endings[ending].title : words.replyFinished;
 }
 
 /** Markdown without its marks; what only looks like one is said. */

@@ -4,7 +4,7 @@ import { IconButton } from '../app/IconButton.tsx';
 import { RepeatIcon } from '../app/icons.tsx';
 import { Text } from '../markdown/Text.tsx';
 import { useWords } from '../words/words.ts';
-import { Failure } from './Failure.tsx';
+import { Ending } from './Ending.tsx';
 import type { MessageProps } from './messageProps.ts';
 import { Pulse } from './Pulse.tsx';
 import { Reasoning } from './Reasoning.tsx';
@@ -13,7 +13,7 @@ import { ToolCall } from './ToolCall.tsx';
 /** A reply: on its way, as it ended, or why it failed; and what can be done with it. */
 export function AssistantMessage({ message, isLast, live, canAct, actions }: MessageProps) {
   const words = useWords();
-  const { content, reasoning, reasoningMs, state, error } = message;
+  const { content, reasoning, reasoningMs, state } = message;
   const said = inOrder(message);
   const isLive = state === 'sending' || state === 'queued' || state === 'streaming';
   return (
@@ -38,10 +38,7 @@ export function AssistantMessage({ message, isLast, live, canAct, actions }: Mes
       {live && isLive && (
         <Pulse message={message} queuePlace={live.queuePlace} tokensPerSecond={live.tokensPerSecond} />
       )}
-      {state === 'cancelled' && <p className="note">{words.stopped}</p>}
-      {error && state === 'failed' && (
-        <Failure error={error} onRetry={isLast ? actions.retry : undefined} onKey={actions.askKey} />
-      )}
+      <Ending message={message} isLast={isLast} canAct={canAct} actions={actions} />
       {!isLive && (
         <footer className="message-actions">
           {content !== '' && <CopyButton text={content} label={words.copyMessage} />}

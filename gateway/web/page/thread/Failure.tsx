@@ -1,49 +1,54 @@
 import type { ChatError } from '../../client/index.js';
-import { IconButton } from '../app/IconButton.tsx';
-import { CloseIcon, RepeatIcon, WarningIcon } from '../app/icons.tsx';
+import { PencilIcon, RepeatIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
 import { failureKind } from './failures.ts';
+import { Notice } from './Notice.tsx';
 
 interface FailureProps {
   error: ChatError;
+  /** Something of the reply is shown. */
+  isBegun?: boolean;
   onRetry?: (() => void) | undefined;
+  onEdit?: (() => void) | undefined;
   onKey?: (() => void) | undefined;
   onDismiss?: (() => void) | undefined;
 }
 
-/** What went wrong, what to do next, and the button that does it. */
-export function Failure({ error, onRetry, onKey, onDismiss }: FailureProps) {
+/** What went wrong, what to do next, and the buttons that do it. */
+export function Failure({ error, isBegun = false, onRetry, onEdit, onKey, onDismiss }: FailureProps) {
   const words = useWords();
-  const kind = failureKind(error.code);
+  const kind = failureKind(error.code, isBegun);
   const { title, advice } = words.failures[kind];
+  const detail = (
+    <>
+      <code>{error.code}</code> {error.message}
+    </>
+  );
   return (
-    <section className="failure" role="alert" aria-label={title}>
-      <WarningIcon />
-      <div>
-        <p className="title">{title}</p>
-        <p>{advice}</p>
-        <p className="detail">
-          <code>{error.code}</code> {error.message}
-        </p>
-        <div className="failure-actions">
-          {kind === 'unauthorized' && onKey && (
-            <button type="button" className="button primary" onClick={onKey}>
-              {words.keyButton}
-            </button>
-          )}
-          {onRetry && (
-            <button type="button" className="button" onClick={onRetry}>
-              <RepeatIcon />
-              {words.retry}
-            </button>
-          )}
-        </div>
-      </div>
-      {onDismiss && (
-        <IconButton label={words.dismiss} onClick={onDismiss}>
-          <CloseIcon />
-        </IconButton>
+    <Notice
+      isFailure
+      title={title}
+      advice={isBegun ? words.kept(advice) : advice}
+      detail={detail}
+      onDismiss={onDismiss}
+    >
+      {kind === 'unauthorized' && onKey && (
+        <button type="button" className="button primary" onClick={onKey}>
+          {words.keyButton}
+        </button>
       )}
-    </section>
+      {kind === 'rejected' && onEdit && (
+        <button type="button" className="button" onClick={onEdit}>
+          <PencilIcon />
+          {words.edit}
+        </button>
+      )}
+      {onRetry && (
+        <button type="button" className="button" onClick={onRetry}>
+          <RepeatIcon />
+          {words.retry}
+        </button>
+      )}
+    </Notice>
   );
 }

@@ -1,9 +1,9 @@
 /** One conversation: its messages and where the next one is written. */
 import { type KeyboardEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react';
 import type { VirtualizerHandle } from 'virtua';
-import type { ChatMessage, HeadraceClient, Model } from '../../client/index.js';
+import { type ChatMessage, type HeadraceClient, type Model, question } from '../../client/index.js';
 import { useStreamingChat } from '../../react/index.js';
-import { ArrowDownIcon } from '../app/icons.tsx';
+import { ArrowDownIcon, PlusIcon } from '../app/icons.tsx';
 import { useShortcuts } from '../app/shortcuts.ts';
 import { Composer } from '../composer/Composer.tsx';
 import { editKey, forget, putBack } from '../composer/drafts.ts';
@@ -13,8 +13,10 @@ import { useWords } from '../words/words.ts';
 import { Announcer } from './Announcer.tsx';
 import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
+import { goOn } from './goOn.ts';
 import { MessageList } from './MessageList.tsx';
 import type { MessageActions } from './messageProps.ts';
+import { Notice } from './Notice.tsx';
 import { Waiting } from './Unsent.tsx';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
@@ -30,6 +32,7 @@ interface ThreadProps {
   onOpen(id: string): void;
   onModel(id: string | undefined): void;
   onConversation(id: string): void;
+  onNewChat(): void;
   onTitle(title: string | null): void;
   /** A reply has begun or ended. */
   onTurn(): void;
@@ -37,8 +40,8 @@ interface ThreadProps {
 }
 
 export function Thread(props: ThreadProps) {
-  const { client, conversationId, models, model, field, unsentElsewhere } = props;
-  const { onOpen, onModel, onConversation, onTitle, onTurn, onUnauthorized } = props;
+  const { client, conversationId, models, model, field, unsentElsewhere, onOpen, onModel } = props;
+  const { onConversation, onNewChat, onTitle, onTurn, onUnauthorized } = props;
   const words = useWords();
   const chat = useStreamingChat({ client, conversationId: conversationId ?? undefined, model, onConversation });
   const [editing, setEditing] = useState<string | null>(null);
@@ -47,10 +50,11 @@ export function Thread(props: ThreadProps) {
   const list = useRef<VirtualizerHandle>(null);
   const { isAtEnd, toEnd } = useStickToEnd(scroller, content);
   const draftKey = conversationId ?? 'new';
-  const { messages, waiting, error, isStreaming, isLoading, title } = chat;
+  const { messages, waiting, error, isStreaming, isLoading, isMissing, title } = chat;
   const last = messages.at(-1);
 
-  const shownTitle = title ?? firstLine(messages[0]?.content);
+  const { notFound } = words.failures;
+  const shownTitle = isMissing ? notFound.title : (title ?? firstLine(messages[0]?.content));
   useEffect(() => onTitle(shownTitle), [shownTitle, onTitle]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: told whenever it changes
   useEffect(onTurn, [isStreaming, onTurn]);
@@ -88,9 +92,19 @@ export function Thread(props: ThreadProps) {
           if (!isTouch()) field.current?.focus();
         }),
       sendAgain: (id) => void latest.current.sendAgain(id),
+      editQuestion: (id) => {
+        const { messages } = latest.current;
+        const reply = messages.find((message) => message.id === id);
+        edit((reply && question(messages, reply)?.id) ?? null);
+      },
+      goOn: (id) => {
+        const reply = latest.current.messages.find((message) => message.id === id);
+        toEnd();
+        if (reply) void goOn(latest.current, reply, words);
+      },
       askKey: onUnauthorized,
     };
-  }, [toEnd, onUnauthorized, field, draftKey]);
+  }, [toEnd, onUnauthorized, field, draftKey, words]);
   const send = (text: string) => {
     toEnd();
     void chat.sendMessage(text, { onBusy: 'queue' });
@@ -117,7 +131,17 @@ export function Thread(props: ThreadProps) {
       <section className="scroll-view" ref={scroller} aria-label={words.messages} tabIndex={0} onKeyDown={onKeyDown}>
         <div className="scroll-content" ref={content}>
           {isLoading && <p className="loading">{words.loading}</p>}
-          {!isLoading && messages.length + waiting.length === 0 && !error && <Welcome onChoose={send} />}
+          {!isLoading && !isMissing && messages.length + waiting.length === 0 && !error && <Welcome onChoose={send} />}
+          {isMissing && (
+            <div className="column">
+              <Notice {...notFound}>
+                <button type="button" className="button" onClick={onNewChat}>
+                  <PlusIcon />
+                  {words.newChatInstead}
+                </button>
+              </Notice>
+            </div>
+          )}
           {messages.length > 0 && (
             <MessageList chat={chat} list={list} scroller={scroller} editing={editing} actions={actions} />
           )}

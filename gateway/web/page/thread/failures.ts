@@ -1,6 +1,8 @@
+import type { ChatMessage } from '../../client/index.js';
 import type { Words } from '../words/words.ts';
 
 export type FailureKind = keyof Words['failures'];
+export type EndingKind = keyof Words['endings'];
 
 const KINDS: Record<string, FailureKind> = {
   unreachable: 'network',
@@ -19,7 +21,8 @@ const KINDS: Record<string, FailureKind> = {
   too_large: 'tooLarge',
   invalid_request: 'invalid',
   idempotency_mismatch: 'invalid',
-  upstream_rejected: 'invalid',
+  upstream_rejected: 'rejected',
+  upstream_unauthorized: 'upstreamKey',
   unknown_model: 'model',
   model_not_found: 'model',
   upstream_failed: 'upstream',
@@ -35,7 +38,16 @@ const KINDS: Record<string, FailureKind> = {
   log_too_large: 'lost',
 };
 
-/** What an error code means to a reader. */
-export function failureKind(code: string): FailureKind {
-  return KINDS[code] ?? 'other';
+/** What an error code means to a reader, who has seen something of the reply or not. */
+export function failureKind(code: string, isBegun: boolean): FailureKind {
+  const kind = KINDS[code] ?? 'other';
+  return kind === 'upstream' && !isBegun ? 'noAnswer' : kind;
+}
+
+/** What there is to say of a reply that did not fail; null where it speaks for itself. */
+export function endingOf({ state, finishReason, content, toolCalls }: ChatMessage): EndingKind | null {
+  if (state !== 'done') return null;
+  if (finishReason === 'length') return content === '' ? 'lengthEmpty' : 'length';
+  if (finishReason === 'content_filter') return 'filtered';
+  return finishReason === 'stop' && content === '' && !toolCalls?.length ? 'empty' : null;
 }

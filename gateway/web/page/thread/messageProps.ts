@@ -11,6 +11,10 @@ export interface MessageActions {
   takeBack(id: string): void;
   /** Send a message that was not taken. */
   sendAgain(id: string): void;
+  /** Open the message that a reply answers for editing. */
+  editQuestion(id: string): void;
+  /** Have a reply that was cut continued. */
+  goOn(id: string): void;
   askKey(): void;
 }
 

@@ -50,6 +50,9 @@ export const en = {
   reasoningFor: (seconds: number) => `Reasoned for ${en.seconds(seconds)}`,
   toolCall: (name: string) => `Calls ${name}`,
   stopped: 'You stopped this reply.',
+  goOn: 'Continue',
+  /** What a model that was cut is asked. */
+  goOnMessage: 'Continue',
   perSecond: (tokens: number) => `${tokens.toFixed(tokens < 10 ? 1 : 0)} tokens/s`,
   seconds: (count: number) =>
     count < 60 ? `${count} s` : `${Math.floor(count / 60)} min ${String(count % 60).padStart(2, '0')} s`,
@@ -135,7 +138,24 @@ export const en = {
   reload: 'Reload',
   newChatInstead: 'Start a new chat',
   crashed: 'Something in this page broke. Your conversation is safe on the server.',
+  // Replies that are not complete, though nothing failed
+  endings: {
+    length: {
+      title: 'This reply was cut short',
+      advice: 'It reached the length that a reply may have. Let the model continue, or ask for less at a time.',
+    },
+    lengthEmpty: {
+      title: 'There was no room for an answer',
+      advice: 'The model reached the length that a reply may have before its first word. Ask for less at a time.',
+    },
+    filtered: {
+      title: 'A content filter stopped this reply',
+      advice: 'The model’s provider did not let it go on. Put your question another way.',
+    },
+    empty: { title: 'The model gave an empty answer', advice: 'Try again, or put your question another way.' },
+  },
   // Errors: what happened, and what to do next
+  kept: (advice: string) => `What had been said is kept. ${advice}`,
   failures: {
     network: {
       title: 'The server cannot be reached',
@@ -161,13 +181,22 @@ export const en = {
     tooLarge: { title: 'The message is too long', advice: 'Shorten it, or send it in parts.' },
     invalid: { title: 'The server did not accept this message', advice: 'Change it and send it again.' },
     model: { title: 'The model is not available', advice: 'Choose another model, then try again.' },
-    upstream: { title: 'The model broke off', advice: 'What had been said is kept. Try again.' },
+    rejected: {
+      title: 'The model’s server refused this message',
+      advice: 'What it said is below. Change your message, or choose another model.',
+    },
+    upstreamKey: {
+      title: 'The model’s server does not accept this server’s key',
+      advice: 'Your message is not the cause. Ask whoever runs this server to check the model’s API key.',
+    },
+    upstream: { title: 'The model broke off', advice: 'Try again.' },
+    noAnswer: { title: 'The model could not answer', advice: 'Try again, or choose another model.' },
     upstreamBusy: { title: 'The model has too much to do', advice: 'Wait a little, then try again.' },
     timeout: {
       title: 'The model took too long',
-      advice: 'What had been said is kept. Try again, or ask for less at a time.',
+      advice: 'Try again, or ask for less at a time.',
     },
-    lost: { title: 'The reply could not be finished', advice: 'What had been said is kept. Try again.' },
+    lost: { title: 'The reply could not be finished', advice: 'Try again.' },
     other: { title: 'That did not work', advice: 'Try again. If it goes on, look at the server’s log.' },
   },
 };

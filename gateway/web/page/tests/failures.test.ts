@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import type { ChatMessage } from '../../client/index.js';
+import { endingOf, failureKind } from '../thread/failures.ts';
+import { en } from '../words/en.ts';
+import { zh } from '../words/zh.ts';
+
+const reply = (facts: Partial<ChatMessage>): ChatMessage => ({
+  id: 'a',
+  role: 'assistant',
+  content: 'Once',
+  createdAt: 0,
+  state: 'done',
+  ...facts,
+});
+
+test('a complete reply speaks for itself', () => {
+  expect(endingOf(reply({ finishReason: 'stop' }))).toBeNull();
+  expect(endingOf(reply({}))).toBeNull();
+  const toolCalls = [{ index: 0, id: 'c', name: 'look', arguments: '', at: 0 }];
+  expect(endingOf(reply({ finishReason: 'tool_calls', content: '', toolCalls }))).toBeNull();
+  expect(endingOf(reply({ finishReason: 'length', state: 'streaming' }))).toBeNull();
+});
+
+test('one that was cut, filtered or is empty is called that', () => {
+  expect(endingOf(reply({ finishReason: 'length' }))).toBe('length');
+  expect(endingOf(reply({ finishReason: 'length', content: '' }))).toBe('lengthEmpty');
+  expect(endingOf(reply({ finishReason: 'content_filter' }))).toBe('filtered');
+  expect(endingOf(reply({ finishReason: 'content_filter', content: '' }))).toBe('filtered');
+  expect(endingOf(reply({ finishReason: 'stop', content: '' }))).toBe('empty');
+  // What was said is not known to be all.
+  expect(endingOf(reply({ content: '' }))).toBeNull();
+});
+
+test('nobody is told to change a message for a wrong key, nor that something is kept that never was', () => {
+  for (const { failures } of [en, zh]) {
+    expect(failures[failureKind('upstream_unauthorized', false)].advice).not.toMatch(/[Cc]hange|修改/);
+    for (const { advice } of Object.values(failures)) expect(advice).not.toMatch(/is kept|已保留。|已保留，/);
+  }
+  expect(failureKind('upstream_failed', false)).toBe('noAnswer');
+  expect(failureKind('upstream_broke', true)).toBe('upstream');
+  expect(failureKind('never_heard_of', true)).toBe('other');
+});
