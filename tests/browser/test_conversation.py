@@ -139,8 +139,9 @@ async def test_failure_before_the_first_word(chat: ChatPage, system: System) -> 
     """Says what happened and what to do next; trying again, once the cause is gone, gives the reply."""
     await chat.choose_model("upstream")
     await chat.send(script(status=400, fail_times=1, length=10))
-    await expect(chat.failure).to_contain_text("The server did not accept this message")
-    await expect(chat.failure).to_contain_text("Change it and send it again.")
+    await expect(chat.failure).to_contain_text("The model\u2019s server refused this message")
+    await expect(chat.failure).to_contain_text("Change your message, or choose another model.")
+    await expect(chat.failure).not_to_contain_text("kept")
     await chat.failure.get_by_role("button", name="Try again").click()
     await chat.whole()
     await expect(chat.failure).to_have_count(0)

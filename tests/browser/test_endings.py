@@ -1,0 +1,143 @@
+"""How a reply ended is told, with what to do next, and so is a conversation that is not there."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from gateway.edge.auth import ANONYMOUS
+from shared import keys
+from tests.browser import axe, history
+from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import Arrive
+from tests.browser.visitor import Visitor
+from tests.e2e.system import System
+from tests.kit import node_clients
+from tests.kit.chat_client import ChatClient, script
+from worker.backends.script import expected_text
+
+_DESKTOP = {"color_scheme": "light"}
+_PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "color_scheme": "dark",
+}
+_KEPT = re.compile("What had been said is kept|已生成的内容已保留")
+
+
+def _failed(code: str, **facts: Any) -> dict[str, Any]:
+    return {"state": "failed", "error": {"code": code, "message": "It said so."}, **facts}
+
+
+#: What is stored of a reply, and what is said of it in either language: title, next step, button.
+_ENDINGS: list[tuple[dict[str, Any], tuple[str, str, str], tuple[str, str, str]]] = [
+    (
+        {"state": "done", "finish_reason": "length"},
+        ("This reply was cut short", "Let the model continue", "Continue"),
+        ("这条回复被截断了", "可以让模型继续", "继续"),
+    ),
+    (
+        {"state": "done", "finish_reason": "content_filter"},
+        ("A content filter stopped this reply", "Put your question another way", "Edit message"),
+        ("内容过滤器中止了这条回复", "请换一种方式提问", "编辑消息"),
+    ),
+    (
+        _failed("upstream_rejected", content=""),
+        ("The model\u2019s server refused this message", "Change your message", "Edit message"),
+        ("模型服务器拒绝了这条消息", "请修改消息", "编辑消息"),
+    ),
+    (
+        _failed("upstream_unauthorized", content=""),
+        (
+            "The model\u2019s server does not accept this server\u2019s key",
+            "Ask whoever runs this server",
+            "Try again",
+        ),
+        ("模型服务器不接受此服务器的密钥", "请联系此服务器的管理员", "重试"),
+    ),
+    (
+        _failed("upstream_failed", content=""),
+        ("The model could not answer", "choose another model", "Try again"),
+        ("模型没能回答", "选择其他模型", "重试"),
+    ),
+    (
+        _failed("between_tokens_timeout"),
+        ("The model took too long", "What had been said is kept", "Try again"),
+        ("模型用时过长", "已生成的内容已保留", "重试"),
+    ),
+]
+
+
+def store(broker: Any, facts: dict[str, Any]) -> None:
+    """A conversation whose last reply is kept with these *facts*."""
+    key = f"{keys.MESSAGES}{ANONYMOUS}:conv_end"
+    broker.delete(key)
+    history.write(broker, "conv_end", "Ends", [("Tell me", "Once upon a time")])
+    broker.lset(key, -1, json.dumps(json.loads(broker.lindex(key, -1)) | facts))
+
+
+@pytest.mark.parametrize(("language", "device"), [(0, _DESKTOP), (1, _PHONE)], ids=["en", "zh"])
+async def test_endings(arrive: Arrive, system: System, language: int, device: dict[str, Any]) -> None:
+    """Each has its own words, also after a reload; only what was said is said to be kept."""
+    node_clients.install()
+    visitor = await arrive(locale=("en-GB", "zh-CN")[language], reduced_motion="reduce", **device)
+    chat: ChatPage = await visitor.open()
+    for facts, *words in _ENDINGS:
+        store(system.redis, facts)
+        await chat.goto("/c/conv_end")
+        title, advice, button = words[language]
+        notice = chat.reply.get_by_role("alert" if facts["state"] == "failed" else "note", name=title)
+        await expect(notice).to_contain_text(advice)
+        await expect(notice.get_by_role("button", name=button, exact=True)).to_be_visible()
+        assert bool(_KEPT.search(await notice.inner_text())) == ("content" not in facts and "error" in facts)
+        if facts in (_ENDINGS[0][0], _ENDINGS[-1][0]):
+            assert await axe.violations(chat) == []
+
+
+async def test_continue(chat: ChatPage) -> None:
+    """A reply that was cut says so as it ends; Continue has the model go on, and the mark stays."""
+    await chat.choose_model("upstream")
+    await chat.send(script(length=10, finish_reason="length"))
+    cut = chat.replies.first.get_by_role("note", name="This reply was cut short")
+    button = cut.get_by_role("button", name="Continue")
+    await button.click()
+    await expect(chat.questions).to_contain_text(["/script", "Continue"])
+    await chat.whole()
+    await expect(cut).to_be_visible()
+    await expect(button).to_have_count(0)
+    assert await chat.replies.first.locator("div.text").inner_text() == expected_text({"length": 10})
+
+
+async def test_filtered(chat: ChatPage) -> None:
+    """What a filter stopped can be asked otherwise."""
+    await chat.choose_model("upstream")
+    await chat.send(script(length=5, finish_reason="content_filter"))
+    await chat.reply.get_by_role("button", name="Edit message").click()
+    editor = chat.page.get_by_role("textbox", name="Edit your message")
+    await expect(editor).to_be_focused()
+    await editor.fill("Otherwise")
+    await editor.press("Enter")
+    await expect(chat.questions).to_contain_text(["Otherwise"])
+    await chat.whole()
+    await expect(chat.reply.get_by_role("note")).to_have_count(0)
+
+
+async def test_not_there(visitor: Visitor, api: ChatClient) -> None:
+    """An address without a conversation says so, and so does one whose conversation is deleted elsewhere."""
+    visitor.expect("404")
+    chat = await visitor.open("/c/conv_nothing")
+    missing = chat.page.get_by_role("note", name="This conversation is not here")
+    await expect(missing).to_contain_text("It was deleted, has expired or is not yours.")
+    await expect(chat.page.get_by_role("heading", name="What shall we talk about?")).to_have_count(0)
+    await expect(chat.page).to_have_title("This conversation is not here · Headrace")
+    await missing.get_by_role("button", name="Start a new chat").click()
+    await expect(missing).to_have_count(0)
+    await expect(chat.page.get_by_role("heading", name="What shall we talk about?")).to_be_visible()
+    await chat.ask(script(length=5))
+    await expect(missing).to_have_count(0)
+    await api.call("DELETE", f"/api/conversations/{chat.conversation_id}")
+    await expect(missing).to_be_visible()
+    await expect(chat.questions).to_have_count(0)
