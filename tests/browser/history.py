@@ -1,5 +1,6 @@
 """Conversations that were not asked for one by one: written to the broker as the server keeps them."""
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ _TURN_MS = 60_000
 def write(
     broker: Any, conversation_id: str, title: str, turns: Sequence[tuple[str, str]], ago_s: float = 0
 ) -> None:
-    """A conversation of *turns*, each a question and its whole reply; the last one was *ago_s* ago."""
+    """A conversation of these *turns*, each a question and its reply; the last one was *ago_s* ago."""
     now = int((time.time() - ago_s) * 1000)
     began = now - len(turns) * _TURN_MS
     said: list[bytes] = []
@@ -49,8 +50,15 @@ def write(
     }
     with broker.pipeline() as pipe:
         pipe.hset(keys.CONVERSATION + scope, mapping=headline)
+        pipe.delete(keys.MESSAGES + scope)
         pipe.rpush(keys.MESSAGES + scope, *said)
         pipe.zadd(keys.CONVERSATIONS + ANONYMOUS, {conversation_id: now})
         for key in (keys.CONVERSATION + scope, keys.MESSAGES + scope, keys.CONVERSATIONS + ANONYMOUS):
             pipe.expire(key, _TTL_S)
         pipe.execute()
+
+
+def end(broker: Any, conversation_id: str, facts: dict[str, Any]) -> None:
+    """The last message of a conversation is kept with other *facts*."""
+    key = f"{keys.MESSAGES}{ANONYMOUS}:{conversation_id}"
+    broker.lset(key, -1, json.dumps(json.loads(broker.lindex(key, -1)) | facts))

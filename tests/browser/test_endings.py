@@ -1,14 +1,11 @@
 """How a reply ended is told, with what to do next, and so is a conversation that is not there."""
 
-import json
 import re
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
-from gateway.edge.auth import ANONYMOUS
-from shared import keys
 from tests.browser import axe, history
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
@@ -71,14 +68,6 @@ _ENDINGS: list[tuple[dict[str, Any], tuple[str, str, str], tuple[str, str, str]]
 ]
 
 
-def store(broker: Any, facts: dict[str, Any]) -> None:
-    """A conversation whose last reply is kept with these *facts*."""
-    key = f"{keys.MESSAGES}{ANONYMOUS}:conv_end"
-    broker.delete(key)
-    history.write(broker, "conv_end", "Ends", [("Tell me", "Once upon a time")])
-    broker.lset(key, -1, json.dumps(json.loads(broker.lindex(key, -1)) | facts))
-
-
 @pytest.mark.parametrize(("language", "device"), [(0, _DESKTOP), (1, _PHONE)], ids=["en", "zh"])
 async def test_endings(arrive: Arrive, system: System, language: int, device: dict[str, Any]) -> None:
     """Each has its own words, also after a reload; only what was said is said to be kept."""
@@ -86,7 +75,8 @@ async def test_endings(arrive: Arrive, system: System, language: int, device: di
     visitor = await arrive(locale=("en-GB", "zh-CN")[language], reduced_motion="reduce", **device)
     chat: ChatPage = await visitor.open()
     for facts, *words in _ENDINGS:
-        store(system.redis, facts)
+        history.write(system.redis, "conv_end", "Ends", [("Tell me", "Once upon a time")])
+        history.end(system.redis, "conv_end", facts)
         await chat.goto("/c/conv_end")
         title, advice, button = words[language]
         notice = chat.reply.get_by_role("alert" if facts["state"] == "failed" else "note", name=title)

@@ -150,3 +150,25 @@ async def test_unsent_phone(arrive: Arrive) -> None:
     await taken(chat, "unsent-phone", chat.page.get_by_text("尚未发送"))
     await chat.page.get_by_role("button", name="撤回").tap()
     await expect(chat.page.locator("#message")).to_have_value("水磨每天能磨多少面粉")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_edges(arrive: Arrive, system: System, theme: str) -> None:
+    """A reply that was cut, one that a wrong key refused, a conversation that is not there, a search."""
+    visitor = await arrive(**_DESKTOP, color_scheme=theme)
+    visitor.expect("404")
+    chat = await visitor.open()
+    for name, facts in (
+        ("cut", {"finish_reason": "length"}),
+        (
+            "key",
+            {"state": "failed", "content": "", "error": {"code": "upstream_unauthorized", "message": ""}},
+        ),
+    ):
+        history.end(system.redis, "conv_show", facts)
+        await chat.goto("/c/conv_show")
+        await taken(chat, f"{name}-{theme}", chat.reply.locator("section.notice"))
+    await chat.goto("/c/conv_nothing")
+    await taken(chat, f"missing-{theme}", chat.page.locator("section.notice"))
+    await chat.sidebar.get_by_role("searchbox").fill("headrace")
+    await taken(chat, f"search-{theme}", chat.sidebar.locator("mark").first)
