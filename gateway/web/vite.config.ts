@@ -8,17 +8,17 @@ import { weighed } from './page/vite/weighed.ts';
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const gateway = process.env.HEADRACE_URL ?? 'http://127.0.0.1:8000';
 
+/** Shiki's own entry brings over two hundred languages, most of them never asked about. */
+export const alias = [
+  { find: /^shiki$/, replacement: at('page/markdown/languages.ts') },
+  { find: /^hast-util-from-html-isomorphic$/, replacement: at('page/markdown/html.ts') },
+];
+
 export default defineConfig({
   root: at('page'),
   base: '/',
   plugins: [react(), weighed({ limitKiB: 220 }), compressed()],
-  resolve: {
-    // Shiki's own entry brings over two hundred languages, most of them never asked about.
-    alias: [
-      { find: /^shiki$/, replacement: at('page/markdown/languages.ts') },
-      { find: /^hast-util-from-html-isomorphic$/, replacement: at('page/markdown/html.ts') },
-    ],
-  },
+  resolve: { alias },
   build: {
     outDir: at('dist/page'),
     emptyOutDir: true,

@@ -18,6 +18,7 @@ from tests.browser.devices import Device, Devices
 from tests.browser.visitor import Visitor
 from tests.e2e.system import System
 from tests.kit.chat_client import ChatClient
+from tests.kit.program import free_port
 
 RESULTS = Path(__file__).parents[2] / "test-results"
 _FOLDER = Path(__file__).parent
@@ -55,11 +56,18 @@ def built_page() -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_system(built_page: None) -> Iterator[System]:
+def app_port() -> int:
+    """Of an application of somebody else, which may call from `127.0.0.1` and from no other name."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def shared_system(built_page: None, app_port: int) -> Iterator[System]:
     """Started once for all tests of this process: two gateways, two workers."""
     system = System()
     try:
-        system.start(workers=2, heartbeat_s=_HEARTBEAT_S)
+        allowed = f"http://127.0.0.1:{app_port}"
+        system.start(workers=2, heartbeat_s=_HEARTBEAT_S, cors_origins=allowed)
         yield system
     finally:
         system.stop()

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from deploy.page import node
-from deploy.page.page import WEB
+from tests.kit import web_app
+from tests.kit.web_app import TIMEOUT_S, npm
 
 #: Packages may have to be fetched first.
 pytestmark = pytest.mark.timeout(300)
-
-_TIMEOUT_S = 240.0
 
 _APP = """
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { type ChatMessage, HeadraceClient, HeadraceError, type StreamEvent } from 'headrace';
-import { StreamingChat, useStreamingChat } from 'headrace/react';
+import { Composer, Markdown, StreamingChat, Thread, useStreamingChat } from 'headrace/react';
+import 'headrace/styles.css';
 
 const client = new HeadraceClient({ baseUrl: 'http://127.0.0.1:8000' });
 
@@ -39,16 +39,24 @@ async function count(signal: AbortSignal): Promise<number> {
 }
 
 function Status() {
-  const { messages, isStreaming, sendMessage, stopStream } = useStreamingChat({ client });
+  const chat = useStreamingChat({ client });
+  const { messages, isStreaming, sendMessage, stopStream } = chat;
   const last: ChatMessage | undefined = messages.at(-1);
   const act = () => void (isStreaming ? stopStream() : sendMessage('hello'));
-  return <button onClick={act}>{last?.state ?? 'new'}</button>;
+  return (
+    <>
+      <button onClick={act}>{last?.state ?? 'new'}</button>
+      <Markdown text="*new*" />
+      <Thread chat={chat} />
+      <Composer chat={chat} />
+    </>
+  );
 }
 
 createRoot(document.body).render(
   <StrictMode>
     <Status />
-    <StreamingChat client={client} renderMessage={({ content }) => <p>{content}</p>} />
+    <StreamingChat client={client} theme="dark" storageKey={null} />
     <button onClick={() => void count(new AbortController().signal)}>count</button>
   </StrictMode>,
 );
@@ -79,18 +87,11 @@ _TSCONFIG: dict[str, Any] = {
 }
 
 
-def npm(folder: Path, *arguments: str) -> str:
-    """What npm says."""
-    done = node.npm(folder, *arguments, timeout_s=_TIMEOUT_S)
-    node.check(done, " ".join(("npm", *arguments)))
-    return done.stdout
-
-
 def run(folder: Path, script: str) -> Any:
     """What a module in *folder* prints, as JSON."""
     command = [str(node.executable()), "--input-type=module", "--eval", script]
     done = subprocess.run(
-        command, cwd=folder, env=node.environment(), capture_output=True, text=True, timeout=_TIMEOUT_S
+        command, cwd=folder, env=node.environment(), capture_output=True, text=True, timeout=TIMEOUT_S
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -99,54 +100,30 @@ def run(folder: Path, script: str) -> Any:
 @pytest.fixture(scope="module")
 def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package, as it would be published."""
-    node.install(WEB)
-    folder = tmp_path_factory.mktemp("packed")
-    npm(WEB, "pack", "--pack-destination", str(folder))
-    (packed,) = folder.glob("headrace-*.tgz")
-    return packed
+    return web_app.packed(tmp_path_factory.mktemp("packed"))
 
 
 @pytest.fixture(scope="module")
 def app(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh Vite application that depends on it, with our own versions of everything else."""
-    folder = tmp_path_factory.mktemp("app")
-    ours = json.loads((WEB / "package-lock.json").read_bytes())["packages"]
-    names = ("react", "react-dom", "vite", "typescript", "@vitejs/plugin-react")
-    types = ("@types/react", "@types/react-dom")
-    packages = {name: ours[f"node_modules/{name}"]["version"] for name in names + types}
-    manifest = {
-        "name": "app",
-        "private": True,
-        "type": "module",
-        "scripts": {"check": "tsc", "build": "vite build"},
-        "dependencies": {"headrace": f"file:{tarball}", **packages},
-    }
-    (folder / "package.json").write_text(json.dumps(manifest))
-    (folder / "tsconfig.json").write_text(json.dumps(_TSCONFIG))
-    (folder / "vite.config.js").write_text(
-        "import react from '@vitejs/plugin-react';\nexport default { plugins: [react()] };\n"
-    )
-    (folder / "index.html").write_text('<body><script type="module" src="/src/main.tsx"></script></body>')
-    (folder / "src").mkdir()
-    (folder / "src" / "main.tsx").write_text(_APP)
-    (folder / "src" / "misuse.ts").write_text(_MISUSE)
-    npm(folder, "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--loglevel=error")
-    return folder
+    """A fresh Vite application that depends on it."""
+    files = {"tsconfig.json": json.dumps(_TSCONFIG), "src/main.tsx": _APP, "src/misuse.ts": _MISUSE}
+    return web_app.fresh(tmp_path_factory.mktemp("app"), tarball, files)
 
 
 def test_holds_what_it_should(tarball: Path) -> None:
-    """Code, types and readme; no tests, no page."""
+    """Code, types, one stylesheet and readme; no tests, no page."""
     with tarfile.open(tarball) as packed:
         listed = set(packed.getnames())
     assert {"package/README.md", "package/package.json", "package/dist/lib/client/index.d.ts"} <= listed
-    assert not [name for name in listed if "test" in name or "page" in name]
+    assert [name for name in listed if name.endswith(".css")] == ["package/dist/lib/styles.css"]
+    assert not [name for name in listed if "test" in name or "/page/" in name]
 
 
 def test_a_fresh_application(app: Path) -> None:
     """It type-checks strictly, misuse is an error, and it builds with one React."""
     npm(app, "run", "check")
     npm(app, "run", "build")
-    (script,) = (app / "dist" / "assets").glob("*.js")
+    (script,) = (app / "dist" / "assets").glob("index-*.js")
     assert "/api/chat/stream" in script.read_text()
     reacts = [path for path in app.glob("node_modules/**/react/package.json") if "@types" not in path.parts]
     assert len(reacts) == 1

@@ -1,6 +1,6 @@
 /** What a failed generation, a refused request or a server that stays away comes down to. */
 export interface ErrorFacts {
-  /** The server's own word for it (`busy`, `too_busy`, `gone`, …), or `unreachable`, `silent`, `cut`, `gap`, `invalid_frame`. */
+  /** The server's own word for it (`busy`, `too_busy`, `gone`, …), or `unreachable`, `origin_refused`, `silent`, `cut`, `gap`, `invalid_frame`. */
   code: string;
   /** Whether the same request may succeed later. */
   retryable: boolean;

@@ -1,3 +1,4 @@
+import { isOriginRefused, originRefused } from './cors.js';
 import { HeadraceError, refusal } from './error.js';
 import { Sharing } from './sharing.js';
 
@@ -21,6 +22,8 @@ export class Server {
   readonly #baseUrl: string;
   readonly #fetch: typeof fetch;
   readonly sharing: Sharing | null;
+  /** It has answered once: this page's origin may call it. */
+  #isHeard = false;
   /** May change: a page asks for it after the first 401. */
   apiKey: string | undefined;
 
@@ -40,22 +43,27 @@ export class Server {
     return `${this.#baseUrl} ${hash.toString(36)}`;
   }
 
-  /** The answer, whatever its status. Throws `unreachable`, or the signal's reason. */
+  /** The answer, whatever its status. Throws `unreachable`, `origin_refused`, or the signal's reason. */
   async request(method: string, path: string, { body, headers, signal }: Call): Promise<Response> {
     const sent = new Headers(headers);
     if (this.apiKey) sent.set('Authorization', `Bearer ${this.apiKey}`);
     if (body !== undefined) sent.set('Content-Type', 'application/json');
     const content = body === undefined ? null : JSON.stringify(body);
     try {
-      return await this.#fetch(this.#baseUrl + path, {
+      const response = await this.#fetch(this.#baseUrl + path, {
         method,
         headers: sent,
         body: content,
         signal,
         cache: 'no-store',
       });
+      this.#isHeard = true;
+      return response;
     } catch (cause) {
       signal.throwIfAborted();
+      const isRefused = !this.#isHeard && (await isOriginRefused(this.#fetch, this.#baseUrl, signal));
+      signal.throwIfAborted();
+      if (isRefused) throw originRefused(cause);
       throw new HeadraceError('The server cannot be reached.', { code: 'unreachable', retryable: true }, { cause });
     }
   }

@@ -1,9 +1,9 @@
-import { useEffect, useRef } from 'react';
+import { type RefObject, useEffect, useRef } from 'react';
 import { isComposing } from '../composer/keys.ts';
 
 export type Shortcut = 'newChat' | 'search' | 'sidebar' | 'focus' | 'stop' | 'shortcuts';
 
-const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? '');
 const COMMAND = isMac ? '⌘' : 'Ctrl';
 
 /** The keys of each, as they are printed on them. */
@@ -27,13 +27,17 @@ function pressed(event: KeyboardEvent): Shortcut | null {
   return key === 'k' ? 'search' : key === 'b' ? 'sidebar' : key === '/' ? 'shortcuts' : null;
 }
 
-/** Each of *actions* on its keys; one that answers false leaves them to the browser. */
-export function useShortcuts(actions: Partial<Record<Shortcut, () => unknown>>): void {
+/** Each of *actions* on its keys, pressed *within* an element; one that answers false leaves them to the browser. */
+export function useShortcuts(
+  actions: Partial<Record<Shortcut, () => unknown>>,
+  within?: RefObject<HTMLElement | null>,
+): void {
   const latest = useRef(actions);
   latest.current = actions;
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented || isComposing(event)) return;
+      if (within && !within.current?.contains(event.target as Node)) return;
       const shortcut = pressed(event);
       // An open dialog has the keyboard to itself.
       if (!shortcut || document.querySelector('dialog:modal')) return;
@@ -42,5 +46,5 @@ export function useShortcuts(actions: Partial<Record<Shortcut, () => unknown>>):
     };
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
-  }, []);
+  }, [within]);
 }

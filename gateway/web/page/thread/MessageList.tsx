@@ -1,7 +1,7 @@
 /** A conversation's messages, of which only those near the view are in the page. */
 import { type Ref, type RefObject, useMemo } from 'react';
 import { Virtualizer, type VirtualizerHandle } from 'virtua';
-import type { UseStreamingChat } from '../../react/index.js';
+import type { UseStreamingChat } from '../../react/useStreamingChat.js';
 import { usePrinting } from '../app/printing.ts';
 import { Message } from './Message.tsx';
 import type { MessageActions } from './messageProps.ts';

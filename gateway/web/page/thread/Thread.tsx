@@ -2,7 +2,7 @@
 import { type KeyboardEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react';
 import type { VirtualizerHandle } from 'virtua';
 import { type ChatMessage, type HeadraceClient, type Model, question } from '../../client/index.js';
-import { useStreamingChat } from '../../react/index.js';
+import { type UseStreamingChat, useStreamingChat } from '../../react/useStreamingChat.js';
 import { ArrowDownIcon, PlusIcon } from '../app/icons.tsx';
 import { useShortcuts } from '../app/shortcuts.ts';
 import { Composer } from '../composer/Composer.tsx';
@@ -21,35 +21,51 @@ import { Waiting } from './Unsent.tsx';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
-interface ThreadProps {
+interface ThreadProps extends Omit<ChatThreadProps, 'chat'> {
   client: HeadraceClient;
   conversationId: string | null;
+  onConversation(id: string): void;
+}
+
+export function Thread({ client, conversationId, onConversation, ...props }: ThreadProps) {
+  const { model } = props;
+  const chat = useStreamingChat({ client, conversationId: conversationId ?? undefined, model, onConversation });
+  return <ChatThread {...props} chat={chat} draftKey={conversationId ?? 'new'} />;
+}
+
+interface ChatThreadProps {
+  chat: UseStreamingChat;
   models: readonly Model[];
   model: string | undefined;
   field: RefObject<HTMLTextAreaElement | null>;
+  /** What is written here is kept under this name until it is sent. */
+  draftKey?: string;
   /** Another conversation, with messages that were not sent. */
-  unsentElsewhere: string | null;
-  onOpen(id: string): void;
+  unsentElsewhere?: string | null;
+  onOpen?: ((id: string) => void) | undefined;
+  /** Whether the next message is written here. */
+  hasComposer?: boolean;
   onModel(id: string | undefined): void;
-  onConversation(id: string): void;
-  onNewChat(): void;
+  /** Leads away from a conversation that is not there. */
+  onNewChat?: (() => void) | undefined;
   onTitle(title: string | null): void;
   /** A reply has begun or ended. */
   onTurn(): void;
-  onUnauthorized(): void;
+  onUnauthorized?: (() => void) | undefined;
+  /** Where Escape stops the reply, if not anywhere. */
+  within?: RefObject<HTMLElement | null>;
 }
 
-export function Thread(props: ThreadProps) {
-  const { client, conversationId, models, model, field, unsentElsewhere, onOpen, onModel } = props;
-  const { onConversation, onNewChat, onTitle, onTurn, onUnauthorized } = props;
+/** A conversation that somebody else holds. */
+export function ChatThread(props: ChatThreadProps) {
+  const { chat, models, model, field, draftKey = 'new', unsentElsewhere, hasComposer = true, onOpen, onModel } = props;
+  const { onNewChat, onTitle, onTurn, onUnauthorized, within } = props;
   const words = useWords();
-  const chat = useStreamingChat({ client, conversationId: conversationId ?? undefined, model, onConversation });
   const [editing, setEditing] = useState<string | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const { isAtEnd, toEnd } = useStickToEnd(scroller, content);
-  const draftKey = conversationId ?? 'new';
   const { messages, waiting, error, isStreaming, isLoading, isMissing, title } = chat;
   const last = messages.at(-1);
 
@@ -59,7 +75,7 @@ export function Thread(props: ThreadProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: told whenever it changes
   useEffect(onTurn, [isStreaming, onTurn]);
   useEffect(() => {
-    if (error?.status === 401) onUnauthorized();
+    if (error?.status === 401) onUnauthorized?.();
   }, [error, onUnauthorized]);
 
   const latest = useRef(chat);
@@ -117,13 +133,16 @@ export function Thread(props: ThreadProps) {
     else return;
     event.preventDefault();
   };
-  useShortcuts({
-    stop: () => {
-      if (!isStreaming) return false;
-      void chat.stopStream();
-      return true;
+  useShortcuts(
+    {
+      stop: () => {
+        if (!isStreaming) return false;
+        void chat.stopStream();
+        return true;
+      },
     },
-  });
+    within,
+  );
 
   return (
     <>
@@ -135,10 +154,12 @@ export function Thread(props: ThreadProps) {
           {isMissing && (
             <div className="column">
               <Notice {...notFound}>
-                <button type="button" className="button" onClick={onNewChat}>
-                  <PlusIcon />
-                  {words.newChatInstead}
-                </button>
+                {onNewChat && (
+                  <button type="button" className="button" onClick={onNewChat}>
+                    <PlusIcon />
+                    {words.newChatInstead}
+                  </button>
+                )}
               </Notice>
             </div>
           )}
@@ -166,7 +187,7 @@ export function Thread(props: ThreadProps) {
           </button>
         )}
         <ConnectionLine connection={chat.connection} isStreaming={isStreaming} />
-        {unsentElsewhere && (
+        {unsentElsewhere && onOpen && (
           <p className="elsewhere" role="status">
             {words.unsentElsewhere}{' '}
             <button type="button" className="link-button" onClick={() => onOpen(unsentElsewhere)}>
@@ -174,15 +195,17 @@ export function Thread(props: ThreadProps) {
             </button>
           </p>
         )}
-        <Composer
-          field={field}
-          draftKey={draftKey}
-          isStreaming={isStreaming}
-          onSend={send}
-          onStop={() => void chat.stopStream()}
-        >
-          <ModelChoice models={models} chosen={model} onChoose={onModel} />
-        </Composer>
+        {hasComposer && (
+          <Composer
+            field={field}
+            draftKey={draftKey}
+            isStreaming={isStreaming}
+            onSend={send}
+            onStop={() => void chat.stopStream()}
+          >
+            <ModelChoice models={models} chosen={model} onChoose={onModel} />
+          </Composer>
+        )}
       </div>
       <Announcer message={last} />
     </>

@@ -9,6 +9,7 @@ const KINDS: Record<string, FailureKind> = {
   silent: 'network',
   cut: 'network',
   gap: 'network',
+  origin_refused: 'origin',
   unavailable: 'unavailable',
   too_busy: 'tooBusy',
   queue_timeout: 'tooBusy',

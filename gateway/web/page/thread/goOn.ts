@@ -1,5 +1,5 @@
 import type { ChatMessage } from '../../client/index.js';
-import type { UseStreamingChat } from '../../react/index.js';
+import type { UseStreamingChat } from '../../react/useStreamingChat.js';
 import type { Words } from '../words/words.ts';
 
 /** Has the model go on with *reply*, which was cut: by asking it to, in the reader's language. */

@@ -15,7 +15,7 @@ export interface MessageActions {
   editQuestion(id: string): void;
   /** Have a reply that was cut continued. */
   goOn(id: string): void;
-  askKey(): void;
+  askKey: (() => void) | undefined;
 }
 
 export interface MessageProps {

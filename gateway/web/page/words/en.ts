@@ -161,6 +161,10 @@ export const en = {
       title: 'The server cannot be reached',
       advice: 'Check your connection, then try again. Nothing is lost.',
     },
+    origin: {
+      title: 'This address may not call the server',
+      advice: 'Whoever runs the server has to allow it: set HEADRACE_CORS_ORIGINS.',
+    },
     unavailable: { title: 'The server is not ready', advice: 'It is usually back within moments. Try again.' },
     tooBusy: { title: 'Too many requests at the moment', advice: 'Wait a little, then try again.' },
     busy: {

@@ -4,7 +4,8 @@ import { zh } from './zh.ts';
 
 export type { Words };
 
-const chosen: Words = preferred(navigator.languages ?? [navigator.language]);
+// A server that renders a page in advance has no language of its own.
+const chosen: Words = preferred(globalThis.navigator?.languages ?? []);
 
 function preferred(languages: readonly string[]): Words {
   for (const language of languages) {

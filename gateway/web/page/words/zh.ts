@@ -142,6 +142,10 @@ export const zh: Words = {
   kept: (advice) => `已生成的内容已保留。${advice}`,
   failures: {
     network: { title: '无法连接服务器', advice: '请检查网络后重试。内容不会丢失。' },
+    origin: {
+      title: '此地址不能调用服务器',
+      advice: '需要服务器的管理员允许：请设置 HEADRACE_CORS_ORIGINS。',
+    },
     unavailable: { title: '服务器尚未就绪', advice: '通常很快就会恢复，请重试。' },
     tooBusy: { title: '当前请求过多', advice: '请稍等片刻再试。' },
     busy: { title: '此对话正在回复中', advice: '请等待回复完成或先停止它，然后再发送。' },

@@ -4,7 +4,7 @@ import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ChatServer } from '../../client/tests/chat_server.js';
 import { eventually } from '../../client/tests/eventually.js';
-import { StreamingChat, type StreamingChatOptions, type UseStreamingChat, useStreamingChat } from '../index.js';
+import { type StreamingChatOptions, type UseStreamingChat, useStreamingChat } from '../useStreamingChat.js';
 
 let server: ChatServer;
 let roots: Root[];
@@ -208,47 +208,4 @@ test('unmounted, nothing is read or asked for any more', async () => {
   await act(async () => roots[0]?.unmount());
   await eventually(() => generation.readers.size === 0, 'nobody reads');
   expect(generation.ended).toBe(false);
-});
-
-test('the ready-made chat sends, shows, stops and says what went wrong', async () => {
-  const element = document.body.appendChild(document.createElement('div'));
-  const root = createRoot(element);
-  roots.push(root);
-  await act(async () => root.render(<StreamingChat baseUrl={server.url} className="mine" labels={{ send: 'Go' }} />));
-  const field = element.querySelector('textarea') as HTMLTextAreaElement;
-  const button = (name: string) => [...element.querySelectorAll('button')].find((one) => one.textContent === name);
-  const items = () => [...element.querySelectorAll('li')].map((item) => [item.dataset.role, item.dataset.state]);
-  const type = async (text: string, init: KeyboardEventInit = {}) => {
-    await act(async () => {
-      Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value')?.set?.call(field, text);
-      field.dispatchEvent(new Event('input', { bubbles: true }));
-    });
-    const enter = new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init });
-    await act(async () => void field.dispatchEvent(enter));
-  };
-  expect(element.querySelector('section')?.className).toBe('headrace-chat mine');
-  expect(element.querySelector('label')?.htmlFor).toBe(field.id);
-  await type('half a wor', { isComposing: true });
-  await type('a line', { shiftKey: true });
-  expect(server.asked).toEqual([]);
-  await type('hello');
-  expect(field.value).toBe('');
-  await shown(() => server.generations.size === 1, 'it arrives');
-  server.latest.start().chunk('<b>Once</b>');
-  await shown(() => element.textContent?.includes('<b>Once</b>') === true, 'the reply is shown as text');
-  expect(button('Go')).toBeUndefined();
-  await act(async () => button('Stop')?.click());
-  await shown(() => button('Go') !== undefined, 'it is stopped');
-  expect(items()).toEqual([
-    ['user', 'done'],
-    ['assistant', 'cancelled'],
-  ]);
-  server.faults.set('POST', [{ status: 422 }]);
-  await type('again');
-  await shown(() => element.querySelector('[role=alert]') !== null, 'it says what went wrong');
-  server.answer = (generation) => generation.start().chunk('Twice').end();
-  await act(async () => button('Try again')?.click());
-  await shown(() => element.querySelector('[role=status]')?.textContent === 'Twice', 'the whole reply is announced');
-  expect(items()).toHaveLength(4);
-  expect(element.querySelector('[role=alert]')).toBeNull();
 });

@@ -1,0 +1,2 @@
+/** `headrace/styles.css` is imported for its effect alone. */
+export {};
