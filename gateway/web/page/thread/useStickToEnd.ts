@@ -8,6 +8,8 @@ export interface StickToEnd {
 
 /** Nearer than this is at the end: a line of text. */
 const NEAR_PX = 24;
+/** So long after a reader has begun to scroll up, what moves the view down is what moved it before. */
+const SETTLING_MS = 250;
 
 export function useStickToEnd(
   scroller: RefObject<HTMLElement | null>,
@@ -33,17 +35,23 @@ export function useStickToEnd(
     const standing = () => ({ top: view.scrollTop, height: view.scrollHeight, room: view.clientHeight });
     let last = standing();
     let touchY = 0;
+    let letGoAt = Number.NEGATIVE_INFINITY;
     const distance = () => view.scrollHeight - view.clientHeight - view.scrollTop;
     const onScroll = () => {
       const now = standing();
       // What has shrunk moves the view up too, and nobody meant it.
-      const isMeant = now.top < last.top && distance() >= 1 && now.height >= last.height && now.room === last.room;
-      if (isMeant) hold(false);
-      else if (distance() <= NEAR_PX && now.top > last.top) hold(true);
+      const isUp = now.top <= last.top - 1 && distance() >= 1;
+      const isBack = now.top >= last.top + 1 && distance() <= NEAR_PX && performance.now() > letGoAt + SETTLING_MS;
+      if (isUp && now.height >= last.height && now.room === last.room) hold(false);
+      else if (isBack) hold(true);
       last = now;
     };
     // Ahead of the scroll event: the next frame of text would pull the view down again before it.
-    const letGo = () => view.scrollHeight > view.clientHeight && hold(false);
+    const letGo = () => {
+      if (view.scrollHeight <= view.clientHeight) return;
+      letGoAt = performance.now();
+      hold(false);
+    };
     const onWheel = ({ deltaY }: WheelEvent) => deltaY < 0 && letGo();
     const onKeyDown = ({ key, shiftKey, target }: KeyboardEvent) => {
       const isUp = key === 'ArrowUp' || key === 'PageUp' || (key === ' ' && shiftKey);
