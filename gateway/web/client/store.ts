@@ -139,7 +139,8 @@ export class Store {
       messages: turn ? inPlace(this.messages, turn.message) : this.messages,
       waiting: this.waiting,
       isLoading: !this.loaded && this.#error === null,
-      isMissing: this.isMissing,
+      // What is to be sent makes it; what was said of its end needs no second word.
+      isMissing: this.isMissing && this.#error === null && this.messages.length + this.waiting.length === 0,
       isStreaming: turn !== null,
       streamingText: turn?.text ?? '',
       error: this.#error,

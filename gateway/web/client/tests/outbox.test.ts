@@ -157,6 +157,8 @@ describe('a message that cannot be sent', () => {
     first.close();
     const second = open(first.conversationId);
     await eventually(() => waiting(second).join() === 'failed hello', 'it is there');
+    await shown(second, ({ isLoading }) => !isLoading, 'it is loaded');
+    expect(second.snapshot.isMissing).toBe(false);
     expect(posts()).toHaveLength(1);
     server.answer = (generation) => generation.start().chunk('Hi').end();
     await shown(second, ({ isLoading }) => !isLoading, 'it is loaded');
@@ -303,6 +305,7 @@ test('a conversation that was deleted elsewhere says so, and keeps what was not 
   session.dismissError();
   server.conversations.delete('c1');
   await shown(session, ({ error }) => error?.code === 'deleted', 'it is told');
+  expect(session.snapshot.isMissing).toBe(false);
   expect(brief(session)).toEqual(['failed unsent']);
   const before = server.asked.length;
   await new Promise((resolve) => setTimeout(resolve, 100));
