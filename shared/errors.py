@@ -26,8 +26,11 @@ HeadraceError
 └── GenerationFailed          500, ends a log; its status is for who waits for the whole answer
     ├── UpstreamError         502
     │   ├── UpstreamRefused, UpstreamFailed, UpstreamBroke, UpstreamInvalid
+    │   ├── UpstreamUnauthorized
     │   ├── UpstreamRejected  400
+    │   │   └── ContextLengthExceeded 400
     │   ├── UpstreamRateLimited 429
+    │   │   └── InsufficientQuota 429
     │   └── FirstTokenTimeout, BetweenTokensTimeout 504
     ├── TotalTimeout          504
     ├── QueueTimeout, WorkerLost, AttemptsExhausted 503
@@ -58,6 +61,8 @@ class HeadraceError(Exception):
         self.retry_after_s = retry_after_s
         #: Further facts for the client, shown beside code and message.
         self.detail = detail or {}
+        #: The upstream's own word for it.
+        self.upstream_reason: str | None = None
         super().__init__(self.message)
 
 
@@ -203,6 +208,8 @@ class UpstreamError(GenerationFailed):
     retryable = True
     #: The HTTP status it answered with, where it refused.
     upstream_status: int | None = None
+    #: Its words where they are for our operator alone.
+    said: str | None = None
 
 
 class UpstreamRefused(UpstreamError):
@@ -219,11 +226,31 @@ class UpstreamRejected(UpstreamError):
     retryable = False
 
 
+class ContextLengthExceeded(UpstreamRejected):
+    """The conversation is longer than the model can read."""
+
+    code = "context_length_exceeded"
+
+
+class UpstreamUnauthorized(UpstreamError):
+    """This service has no valid access to its model server: only its operator can mend that."""
+
+    code = "upstream_unauthorized"
+    retryable = False
+
+
 class UpstreamRateLimited(UpstreamError):
     """The model server is limiting our rate."""
 
     code = "upstream_rate_limited"
     status = 429
+
+
+class InsufficientQuota(UpstreamRateLimited):
+    """This service has used up its quota at the model server: only its operator can raise it."""
+
+    code = "insufficient_quota"
+    retryable = False
 
 
 class UpstreamFailed(UpstreamError):
@@ -302,12 +329,12 @@ class InternalFailure(GenerationFailed):
     retryable = True
 
 
-def failure(code: str, message: str) -> GenerationFailed:
+def failure(code: str, message: str, retry_after_s: float | None = None) -> GenerationFailed:
     """The failure that a log or a record tells of."""
     kinds = [GenerationFailed]
     while kinds:
         kind = kinds.pop()
         if kind.code == code:
-            return kind(message)
+            return kind(message, retry_after_s=retry_after_s)
         kinds += kind.__subclasses__()
-    return GenerationFailed(message)
+    return GenerationFailed(message, retry_after_s=retry_after_s)

@@ -18,13 +18,23 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+#: Why an answer ended. `error` is that of a failed one; `unknown`: its stream ended in order, without a word.
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancelled", "error", "unknown"]
+
+
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens as the upstream counted them, or our own count where it gave none (`estimated`)."""
+    """
+    Tokens as the upstream counted them, or our own count where it gave none (`estimated`).
+
+    Of the prompt some were `cached`, of the completion some `reasoning`; None where nobody says.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
     estimated: bool = False
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class _Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
@@ -61,17 +71,22 @@ class ToolCall(_Event, frozen=True, omit_defaults=True, tag="tool_call"):
 
 
 class Reset(_Event, frozen=True, omit_defaults=True, tag="reset"):
-    """All that came before is void: a new attempt starts the answer over."""
+    """All that came before is void and the answer starts over; `reason` is the code of what broke it off."""
 
     reason: str = "worker_lost"
 
 
 class End(_Event, frozen=True, omit_defaults=True, tag="end", kw_only=True):
-    """Terminal. `finish_reason` is the upstream's own, or `cancelled`; `reason` says who cancelled."""
+    """
+    Terminal. `upstream_reason` is the model server's own word; `reason` says who cancelled.
+
+    `finish_reason` is a `FinishReason`; a log of another version may know more of them.
+    """
 
     finish_reason: str
     usage: Usage = Usage()
     reason: str | None = None
+    upstream_reason: str | None = None
 
 
 class Error(_Event, frozen=True, omit_defaults=True, tag="error", kw_only=True):
@@ -81,6 +96,9 @@ class Error(_Event, frozen=True, omit_defaults=True, tag="error", kw_only=True):
     message: str
     retryable: bool = False
     usage: Usage = Usage()
+    #: When the model server asked to be asked again.
+    retry_after_s: float | None = None
+    upstream_reason: str | None = None
 
 
 Event = Start | Text | Reasoning | ToolCall | Reset | End | Error

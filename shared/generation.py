@@ -101,8 +101,12 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     #: `MadeCall`s as JSON.
     tool_calls: str = "[]"
     finish_reason: str | None = None
+    #: The model server's own word for that.
+    upstream_reason: str | None = None
     error_code: str | None = None
     error_message: str | None = None
+    #: When the model server asked to be asked again.
+    retry_after_s: float | None = None
     usage: str | None = None
     position: str | None = None
 

@@ -18,8 +18,9 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """
     One message. Both of a turn carry the generation that answers it.
 
-    `state`, `usage`, `model`, `reasoning` and `error` are a reply's: how it ended (`done`, `failed` or
-    `cancelled`), what it cost, who gave it. No model is named where none had begun.
+    All from `state` on is a reply's: how it ended (`done`, `failed` or `cancelled`) and why (a
+    `FinishReason`, and the model server's own word), what it cost, who gave it, how long it reasoned.
+    No model is named where none had begun.
     """
 
     # `lua/_steps.lua` finds a turn by these two, as they are written first.
@@ -28,9 +29,13 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     content: str
     ts: int
     state: str | None = None
+    finish_reason: str | None = None
+    upstream_reason: str | None = None
     model: str | None = None
     usage: Usage | None = None
     reasoning: str | None = None
+    #: From the first reasoning to what came after it, or to the end.
+    reasoning_ms: int | None = None
     error: Failure | None = None
 
 

@@ -52,13 +52,18 @@ generation_errors = Counter(
 generations_running = Gauge(
     "headrace_generations_running", "Generations under way in this worker.", ["model"]
 )
-tokens = Counter("headrace_tokens", "Tokens by kind: prompt, completion.", ["model", "kind"])
+tokens = Counter(
+    "headrace_tokens", "Tokens by kind: prompt (some cached), completion (some reasoning).", ["model", "kind"]
+)
 cancels = Counter(
     "headrace_cancels", "Generations stopped, by reason: user, interrupted, abandoned.", ["reason"]
 )
 abandonments = Counter("headrace_abandonments", "Generations that ended with nobody watching.", ["policy"])
 attempts = Counter(
     "headrace_attempts", "Attempts by kind: first, continued, reset, exhausted.", ["model", "kind"]
+)
+ends_unsaid = Counter(
+    "headrace_ends_unsaid", "Answers whose model server ended them without a reason.", ["model"]
 )
 upstream_retries = Counter("headrace_upstream_retries", "Upstream requests repeated.", ["model"])
 

@@ -8,6 +8,9 @@ base_url = "http://127.0.0.1:8081/v1"  # an OpenAI-compatible server
 upstream_model = "gemma-3-270m"        # its own name for the model; else ours
 api_key_env = "OPENAI_API_KEY"         # the environment variable that holds its key
 parameters = { temperature = 0.3 }     # sent with every request
+accepts = ["top_k", "min_p"]           # further parameters that its clients may send
+think_tags = true                      # "<think>…</think>" at the head of an answer is reasoning
+silence = 300                          # seconds that a model may think while it gives signs of life
 """
 
 import tomllib
@@ -40,6 +43,12 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     between_tokens_timeout_s: float = 30
     #: A whole answer may take this long.
     total_timeout_s: float = 600
+    #: Seconds since the last delta that comments and empty deltas may bridge, beyond both limits above.
+    silence: float = 300
+    #: The answer may begin with its reasoning: between `<think>` and `</think>`, or between these two.
+    think_tags: bool | tuple[str, str] = False
+    #: Parameters beyond OpenAI's that requests may carry; others are refused by name.
+    accepts: frozenset[str] = frozenset()
     #: Tokens of history and prompt sent upstream, by our own rough count of 4 characters a token.
     max_context_tokens: int = 32_000
     #: Tokens of an answer, where a request does not say how many; else the server's own limit.
@@ -68,6 +77,8 @@ class Models:
         for name, model in models.items():
             if model.backend == "openai_compatible" and not model.base_url:
                 raise ValueError(f"model {name!r} needs a base_url")
+            if isinstance(model.think_tags, tuple) and not all(model.think_tags):
+                raise ValueError(f"model {name!r} has an empty tag among its think_tags")
         self._check_queues()
 
     def queue_of(self, name: str) -> str:

@@ -21,7 +21,11 @@ class Outcome:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._calls: dict[int, MadeCall] = {}
+        #: All calls in the order in which they began, and the newest of each index.
+        self._calls: list[MadeCall] = []
+        self._newest: dict[int, MadeCall] = {}
+        self._reasoned_from: int | None = None
+        self._reasoned_until: int | None = None
         self.tokens = 0
         self.first_token_ms: int | None = None
         self.model: str | None = None
@@ -36,33 +40,53 @@ class Outcome:
     @property
     def tool_calls(self) -> list[MadeCall]:
         """The tool calls so far, in order."""
-        return [call for _, call in sorted(self._calls.items())]
+        return self._calls
 
     def add(self, event: Event | None) -> None:
         """Take one more event into account; None, which could not be read, adds nothing."""
         match event:
             case events.Start():
                 self.model = event.model
-            case events.Text() | events.Reasoning():
+            case events.Text():
+                self._text.append(event.text)
                 self.tokens += event.tokens
-                self.begun = True
-                said = self._text if isinstance(event, events.Text) else self._reasoning
-                said.append(event.text)
-                if self.first_token_ms is None:
-                    self.first_token_ms = event.ts
+                self._answered(event.ts)
+            case events.Reasoning():
+                self._reasoning.append(event.text)
+                self.tokens += event.tokens
+                if self._reasoned_from is None:
+                    self._reasoned_from = event.ts
+                self._spoke(event.ts)
             case events.ToolCall():
-                self.begun = True
-                call = self._calls.setdefault(event.index, MadeCall("", ""))
-                call.id, call.name = event.id or call.id, event.name or call.name
-                call.arguments += event.arguments
-                if self.first_token_ms is None:
-                    self.first_token_ms = event.ts
+                self._add_call(event)
+                self._answered(event.ts)
             case events.Reset():
                 self._text.clear()
                 self._reasoning.clear()
                 self._calls.clear()
+                self._newest.clear()
+                self._reasoned_from = self._reasoned_until = None
                 self.tokens = 0
                 self.begun = False
+
+    def _spoke(self, ts: int) -> None:
+        self.begun = True
+        if self.first_token_ms is None:
+            self.first_token_ms = ts
+
+    def _answered(self, ts: int) -> None:
+        self._spoke(ts)
+        if self._reasoned_from is not None and self._reasoned_until is None:
+            self._reasoned_until = ts
+
+    def _add_call(self, piece: events.ToolCall) -> None:
+        call = self._newest.get(piece.index)
+        # A new id begins a new call, also under an index that there was before.
+        if call is None or (piece.id and call.id and piece.id != call.id):
+            call = self._newest[piece.index] = MadeCall("", "")
+            self._calls.append(call)
+        call.id, call.name = piece.id or call.id, piece.name or call.name
+        call.arguments += piece.arguments
 
     def usage(self, prompt_tokens: int = 0) -> Usage:
         """Our own count, for when the upstream gave none."""
@@ -79,10 +103,15 @@ class Outcome:
             case Error():
                 failure = Failure(terminal.code, terminal.message)
                 fields |= {"state": "failed", "error_code": terminal.code, "error_message": terminal.message}
+                fields["finish_reason"] = "error"
+                if terminal.retry_after_s is not None:
+                    fields["retry_after_s"] = str(terminal.retry_after_s)
+        if terminal.upstream_reason is not None:
+            fields["upstream_reason"] = terminal.upstream_reason
         if self._reasoning:
             fields["reasoning"] = "".join(self._reasoning)
         if self._calls:
-            fields["tool_calls"] = msgspec.json.encode(self.tool_calls).decode()
+            fields["tool_calls"] = msgspec.json.encode(self._calls).decode()
         if self.first_token_ms is not None:
             fields["first_token_ms"] = str(self.first_token_ms)
         if position:
@@ -93,12 +122,21 @@ class Outcome:
             content=self.text,
             ts=terminal.ts,
             state=fields["state"],
+            finish_reason=fields["finish_reason"],
+            upstream_reason=terminal.upstream_reason,
             model=self.model,
             usage=terminal.usage,
             reasoning=fields.get("reasoning"),
+            reasoning_ms=self._reasoning_ms(terminal.ts),
             error=failure,
         )
         return msgspec.json.encode({"fields": fields, "reply": messages.encode(reply).decode()})
+
+    def _reasoning_ms(self, ended: int) -> int | None:
+        if self._reasoned_from is None:
+            return None
+        until = ended if self._reasoned_until is None else self._reasoned_until
+        return max(0, until - self._reasoned_from)
 
 
 def stopped_unbegun(reason: CancelReason) -> tuple[bytes, bytes]:

@@ -97,7 +97,7 @@ class Attempt:
                 raise AttemptsExhausted
             if self._generation.cancel is not None:
                 raise Stopped(self._generation.cancel, asyncio.get_running_loop().time())
-            reason = await producer.run(writer, first=not self._claim.log_length)
+            finished = await producer.run(writer, first=not self._claim.log_length)
         except Stopped as stopped:
             metrics.cancels.labels(stopped.reason).inc()
             metrics.cancel_latency.observe(asyncio.get_running_loop().time() - stopped.at)
@@ -111,14 +111,19 @@ class Attempt:
         except Exception:  # a defect of ours must end this log, not the worker
             logger.exception("a defect", generation=self._generation.id)
             return self._error(InternalFailure())
-        return End(ts=now_ms(), finish_reason=reason, usage=producer.usage())
+        return End(
+            ts=now_ms(),
+            finish_reason=finished.finish_reason,
+            usage=producer.usage(),
+            upstream_reason=finished.upstream_reason,
+        )
 
     def _error(self, error: GenerationFailed) -> Error:
         message, facts = error.message, {}
         if isinstance(error, UpstreamError):
             # Its own words: all of them for the operator, who knows where it is anyway.
             message = for_clients(error.message)
-            facts = {"said": error.message}
+            facts = {"said": error.said or error.message}
             if error.upstream_status is not None:
                 facts["status"] = str(error.upstream_status)
         logger.warning(
@@ -136,6 +141,8 @@ class Attempt:
             message=message,
             retryable=error.retryable,
             usage=self._producer.usage(),
+            retry_after_s=error.retry_after_s,
+            upstream_reason=error.upstream_reason,
         )
 
     async def _end(self, writer: LogWriter, terminal: Terminal) -> None:
@@ -181,6 +188,8 @@ def _count(running: Running, terminal: Terminal) -> None:
     metrics.generations_ended.labels(name, outcome).inc()
     metrics.tokens.labels(name, "prompt").inc(terminal.usage.prompt_tokens)
     metrics.tokens.labels(name, "completion").inc(terminal.usage.completion_tokens)
+    metrics.tokens.labels(name, "cached").inc(terminal.usage.cached_tokens or 0)
+    metrics.tokens.labels(name, "reasoning").inc(terminal.usage.reasoning_tokens or 0)
     metrics.generation_duration.labels(name).observe(running.elapsed_s)
 
 

@@ -1,4 +1,8 @@
-"""The three time limits of one upstream request, on a single lazy timer: nothing is armed per delta."""
+"""
+The time limits of one upstream request, on a single lazy timer: nothing is armed per delta.
+
+A sign of life that is no delta holds off the limits on silence, up to a bound of its own.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -17,9 +21,17 @@ class Deadline:
     """
 
     def __init__(
-        self, expire: Callable[[GenerationFailed], None], *, first: Limit, between: Limit, total: Limit
+        self,
+        expire: Callable[[GenerationFailed], None],
+        *,
+        first: Limit,
+        between: Limit,
+        total: Limit,
+        silence_s: float = 0,
     ) -> None:
+        """*silence_s* counts from the last delta: signs of life help no longer than that."""
         self._expire = expire
+        self._silence_s = silence_s
         self._silence = first
         self._between = between
         self._total = total
@@ -27,7 +39,7 @@ class Deadline:
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._touched = self._loop.time()
+        self._touched = self._alive = self._loop.time()
         self._end = self._touched + max(0.0, self._total[0])
         self._arm()
         return self
@@ -43,8 +55,14 @@ class Deadline:
             self._silence = self._between
             self._arm()
 
+    def alive(self, now: float) -> None:
+        """Something came at loop time *now* that is no delta: a comment, an empty chunk."""
+        self._alive = now
+
     def _due(self) -> float:
-        return min(self._touched + self._silence[0], self._end)
+        limit_s = self._silence[0]
+        patient = min(self._alive + limit_s, self._touched + self._silence_s)
+        return min(max(self._touched + limit_s, patient), self._end)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -20,6 +20,7 @@ from shared.errors import (
     TotalTimeout,
     UpstreamBroke,
     UpstreamError,
+    WorkerLost,
 )
 from shared.events import Reset, now_ms
 from shared.generation import Request
@@ -55,13 +56,13 @@ class Producer:
         #: Tokens of the text that the last upstream request went on from.
         self._continued_tokens = 0
 
-    async def run(self, writer: LogWriter, *, first: bool) -> str:
+    async def run(self, writer: LogWriter, *, first: bool) -> Finished:
         """
-        Generate behind what *writer*'s log has already; gives the finish reason.
+        Generate behind what *writer*'s log has already; gives the model's last word.
 
         Raises `GenerationFailed` with the cause, or whatever interrupts the generation.
         """
-        self._start_over_unless_continued(writer, "first" if first else None)
+        self._start_over_unless_continued(writer, "first" if first else None, WorkerLost.code)
         request = msgspec.json.decode(self._generation.request, type=Request)
         tries = 0
         while True:
@@ -77,27 +78,44 @@ class Producer:
                 logger.info("upstream failed, trying again", code=error.code, pause_s=round(pause_s, 2))
                 metrics.upstream_retries.labels(self._generation.model).inc()
                 await self._running.interruptible(asyncio.create_task(asyncio.sleep(pause_s)))
-                self._start_over_unless_continued(writer, None)
+                self._start_over_unless_continued(writer, None, error.code)
             else:
                 if self._finished is None:
                     raise UpstreamBroke
-                return self._finished.finish_reason
+                if self._finished.finish_reason == "unknown":
+                    metrics.ends_unsaid.labels(self._generation.model).inc()
+                    logger.warning("the model server ended without a reason", model=self._generation.model)
+                return self._finished
 
     def usage(self) -> events.Usage:
         """What it cost so far: the upstream's count, or ours."""
         reported = self._finished.usage if self._finished else None
         if reported is None:
             return self.outcome.usage(self._prompt_tokens)
-        if not self._continued_tokens:
-            return reported
-        # The upstream has counted the rest alone, and what was there already as prompt.
-        completion = reported.completion_tokens + self._continued_tokens
-        total = self._prompt_tokens + completion
-        return events.Usage(self._prompt_tokens, completion, total, estimated=True)
+        if self._continued_tokens:
+            # The upstream has counted the rest alone, and what was there already as prompt.
+            completion = reported.completion_tokens + self._continued_tokens
+            return self._estimated(reported, self._prompt_tokens, completion)
+        if reported.estimated:
+            prompt = reported.prompt_tokens or self._prompt_tokens
+            return self._estimated(reported, prompt, reported.completion_tokens or self.outcome.tokens)
+        return reported
+
+    def _estimated(self, reported: events.Usage, prompt: int, completion: int) -> events.Usage:
+        return msgspec.structs.replace(
+            reported,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            total_tokens=prompt + completion,
+            estimated=True,
+        )
 
     def _pause_s(self, error: UpstreamError, tries: int) -> float | None:
         """How long to wait before trying again; None where that makes no sense."""
         if tries >= _MAX_UPSTREAM_TRIES or not error.retryable:
+            return None
+        # Whoever waits has waited long enough: a model that thinks so long does so each time.
+        if isinstance(error, FirstTokenTimeout):
             return None
         # Past the first token only a broken connection is worth a new start.
         if self.outcome.begun and not isinstance(error, UpstreamBroke):
@@ -108,12 +126,16 @@ class Producer:
             return None
         return error.retry_after_s + random.uniform(0, _BACKOFF_S)
 
-    def _start_over_unless_continued(self, writer: LogWriter, kind: str | None) -> None:
-        """Before another upstream request: void what was written, unless the model can go on from it."""
+    def _start_over_unless_continued(self, writer: LogWriter, kind: str | None, why: str) -> None:
+        """
+        Before another upstream request: void what was written, unless the model can go on from it.
+
+        *why* is the code of what broke the last one off.
+        """
         if kind is None and self.outcome.begun:
             kind = "continued" if self._prefix() else "reset"
             if kind == "reset":
-                self._put(writer, Reset(ts=now_ms()))
+                self._put(writer, Reset(ts=now_ms(), reason=why))
         metrics.attempts.labels(self._generation.model, kind or "first").inc()
 
     def _prefix(self) -> str:
@@ -143,6 +165,9 @@ class Producer:
             async with aclosing(self._tools.backends[name].stream(prompt)) as stream:
                 async for deltas in stream:
                     now = loop.time()
+                    if not deltas:
+                        deadline.alive(now)
+                        continue
                     deadline.touch(now)
                     if waiting_for_first:
                         waiting_for_first = False
@@ -167,6 +192,7 @@ class Producer:
             first=(m.first_token_timeout_s, FirstTokenTimeout()),
             between=(m.between_tokens_timeout_s, BetweenTokensTimeout()),
             total=(m.total_timeout_s - self._running.elapsed_s, TotalTimeout()),
+            silence_s=m.silence,
         )
 
     def _put(self, writer: LogWriter, event: events.Event) -> None:

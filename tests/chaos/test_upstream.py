@@ -20,7 +20,8 @@ FAILURES: dict[str, tuple[dict[str, Any], str, bool, int]] = {
     "429": ({"status": 429}, "upstream_rate_limited", True, 0),
     "429 with Retry-After": ({"status": 429, "retry_after": "0"}, "upstream_rate_limited", True, 0),
     "400": ({"status": 400}, "upstream_rejected", False, 0),
-    "401": ({"status": 401}, "upstream_rejected", False, 0),
+    "401": ({"status": 401}, "upstream_unauthorized", False, 0),
+    "402": ({"status": 402}, "insufficient_quota", False, 0),
     "silence before the answer": ({"never_answer": True}, "first_token_timeout", True, 0),
     "silence before the first": ({"stall_after": 0}, "first_token_timeout", True, 0),
     "silence in mid-answer": ({"stall_after": 4}, "between_tokens_timeout", True, 4),
@@ -29,12 +30,11 @@ FAILURES: dict[str, tuple[dict[str, Any], str, bool, int]] = {
     "breaks inside a line": ({"break_after": 4, "break_inside": "line"}, "upstream_broke", True, 4),
     "breaks inside a character": ({"break_after": 4, "break_inside": "utf8"}, "upstream_broke", True, 4),
     "breaks by a reset": ({"break_after": 4, "break_by_reset": True}, "upstream_broke", True, 4),
-    "ends without an end": ({"end_after": 4}, "upstream_broke", True, 4),
+    "ends without a word": ({"end_after": 0}, "upstream_failed", True, 0),
     "garbage": ({"garbage_after": 4}, "upstream_invalid", True, 4),
     "no UTF-8": ({"invalid_utf8_after": 4}, "upstream_invalid", True, 4),
     "10 MB line": ({"huge_line_after": 4}, "upstream_invalid", True, 4),
     "error frame": ({"error_frame_after": 4}, "upstream_failed", True, 4),
-    "no event stream": ({"content_type": "text/html"}, "upstream_invalid", True, 0),
 }
 
 
@@ -64,7 +64,16 @@ async def test_each_failure_has_its_code(
         assert status["error"]["code"] == code
 
 
-@pytest.mark.parametrize("behaviour", [{"done": False}, {"stall_at_end": True}, {"usage": False}])
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {"done": False},
+        {"stall_at_end": True},
+        {"usage": False},
+        {"content_type": "text/plain"},
+        {"end_after": LENGTH},
+    ],
+)
 async def test_an_answer_that_is_whole_is_no_failure(
     local: Local, session: ClientSession, behaviour: dict[str, Any]
 ) -> None:
@@ -93,6 +102,50 @@ async def test_a_failure_that_passes_costs_nothing(
         assert reader.end.type == "end"
         assert len(reader.text.split()) == LENGTH
         assert len(upstream.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "requests"),
+    [
+        ({"status": 500}, 3),
+        ({"status": 429}, 3),
+        ({"error_frame_after": 0}, 3),
+        ({"end_after": 0}, 3),
+        ({"break_after": 0}, 3),
+        ({"status": 400}, 1),
+        ({"status": 401}, 1),
+        ({"status": 402}, 1),
+        ({"status": 403}, 1),
+        ({"status": 404}, 1),
+        ({"status": 422}, 1),
+        ({"status": 501}, 1),
+        ({"status": 429, "message": "You exceeded your current quota."}, 1),
+        ({"status": 500, "message": "This model's maximum context length is 4096 tokens."}, 1),
+        ({"status": 503, "retry_after": "3600"}, 1),
+        ({"never_answer": True}, 1),
+        ({"error_frame_after": 4}, 1),
+        ({"end_after": 4}, 1),
+    ],
+)
+async def test_what_cannot_succeed_is_asked_once(
+    local: Local, session: ClientSession, behaviour: dict[str, Any], requests: int
+) -> None:
+    """Three times what may pass, before the first word; everything else once."""
+    async with FakeUpstream() as upstream:
+        await local.start(MODELS + upstream_model(upstream.url, first_token_timeout_s=0.3))
+        await ChatClient(session, local.url).ask(script(length=LENGTH, **behaviour), model="upstream")
+        assert len(upstream.requests) == requests
+
+
+async def test_an_end_without_a_word(local: Local, session: ClientSession) -> None:
+    """A stream that ends in order is over: what is known is said, nothing is asked again or reset."""
+    async with FakeUpstream() as upstream:
+        await local.start(MODELS + upstream_model(upstream.url))
+        reader = await ChatClient(session, local.url).ask(
+            script(length=LENGTH, end_after=4), model="upstream"
+        )
+        assert [frame.type for frame in reader.frames] == ["start", *["chunk"] * 4, "end"]
+        assert reader.end.data["metadata"]["finish_reason"] == "unknown"
 
 
 async def test_nobody_listens(local: Local, session: ClientSession) -> None:

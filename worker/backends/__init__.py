@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from shared.events import Reasoning, Text, ToolCall, Usage
+from shared.events import FinishReason, Reasoning, Text, ToolCall, Usage
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -21,10 +21,15 @@ class Prompt(msgspec.Struct, frozen=True):
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """The model's last word: why it stopped and, where it says so, what it counted."""
+    """
+    The model's last word: why it stopped, also in its own word, and, where it says so, what it counted.
 
-    finish_reason: str
+    Usage that is `estimated` was given in part; the rest is 0.
+    """
+
+    finish_reason: FinishReason
     usage: Usage | None = None
+    upstream_reason: str | None = None
 
 
 Delta = Text | Reasoning | ToolCall | Finished
@@ -35,7 +40,8 @@ class Backend(Protocol):
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
         """
-        Generate: yields the deltas of one network read at a time, `Finished` last.
+        Generate: yields the deltas of one network read at a time, `Finished` last. A read without any,
+        which is a sign of life, gives an empty list.
 
         Closing the iterator, or cancelling the task that reads it, closes the upstream
         connection at once. Raises the `UpstreamError` family of `shared/errors.py`;

@@ -1,138 +1,245 @@
-"""
-The upstream's side of the OpenAI chat completion format: its chunks in, our deltas out.
+"""The upstream's side of the OpenAI chat completion format: its chunks in, our deltas out."""
 
-Fields we do not need are skipped, not decoded; what should not be null but is on some servers, may be.
-"""
-
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from shared.errors import UpstreamFailed, UpstreamInvalid
-from shared.events import Reasoning, Text, ToolCall, Usage, now_ms
+from shared.errors import UpstreamError, UpstreamFailed
+from shared.events import FinishReason, Reasoning, Text, now_ms
 from worker.backends import Delta, Finished
-from worker.backends.errors import stated_message
+from worker.backends.calls import Calls, Piece
+from worker.backends.chunk import Choice, Chunk, Function, read_chunk
+from worker.backends.errors import stated, words
+from worker.backends.reasons import is_reason, reason_of
+from worker.backends.sse import ErrorEvent
+from worker.backends.think_tags import ThinkTags
+from worker.backends.tolerant import Joiner, NotJson, load, whole_characters
+from worker.backends.usage import usage_of
 
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _ToolCall(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Message(msgspec.Struct):
-    content: str | None = None
-    #: DeepSeek's, llama.cpp's and older vLLM's name for it; `reasoning` is OpenRouter's and newer vLLM's.
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(msgspec.Struct):
-    index: int | None = None
-    delta: _Message | None = None
-    #: In place of `delta` where the server does not stream.
-    message: _Message | None = None
-    finish_reason: str | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: Any = None
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
 _DONE = b"[DONE]"
+#: Reasons that say by themselves why nothing was answered.
+_WHY_NOT = frozenset({"length", "content_filter"})
 
 
 class Completion:
-    """One answer as it arrives: turns payloads into deltas and remembers how it ended."""
+    """
+    One answer as it arrives: turns payloads into deltas and remembers how it ended.
 
-    def __init__(self) -> None:
+    *continued*: the answer's beginning is there already. *tags* stand around reasoning in its text.
+    """
+
+    def __init__(self, *, continued: bool = False, tags: ThinkTags | None = None) -> None:
         #: The upstream said `[DONE]`.
         self.done = False
-        self._finish_reason: str | None = None
-        self._usage: Usage | None = None
+        #: Whether the last `take` gave deltas.
+        self.spoke = False
+        #: Its reason has proved to be no end: deltas came after it.
+        self.goes_on = False
+        self._said = continued
+        self._reason: str | None = None
+        self._usage: Any = None
+        self._counted_last = False
+        #: What it said that is no part of an answer.
+        self._words: Any = None
+        self._tags = tags
+        self._text, self._reasoning = Joiner(), Joiner()
+        #: Text can be given out as it comes.
+        self._plain = tags is None
+        self._calls = Calls()
 
     @property
     def ended(self) -> bool:
         """The answer is whole; only usage or `[DONE]` may still come."""
-        return self._finish_reason is not None or self.done
+        return self.done or (self._reason is not None and not self._nothing)
 
     @property
     def complete(self) -> bool:
         """Nothing is missing any more."""
-        return self.done or (self._finish_reason is not None and self._usage is not None)
+        return self.done or (self._reason is not None and self._counted_last)
 
-    def finished(self) -> Finished:
-        """The last word on an answer that has `ended`."""
-        return Finished(self._finish_reason or "stop", self._usage)
+    @property
+    def said(self) -> bool:
+        """Whether there is anything of an answer."""
+        return self._said
+
+    @property
+    def _nothing(self) -> bool:
+        """An end that does not say why there is no answer is none."""
+        if self._said or self._reason is None:
+            return not self._said
+        if reason_of(self._reason) in _WHY_NOT:
+            return False
+        usage = usage_of(self._usage)
+        return usage is None or usage.completion_tokens == 0
 
     def take(self, payloads: list[bytes], deltas: list[Delta]) -> None:
         """
         Append to *deltas* what *payloads* say.
 
-        Raises `UpstreamInvalid` for what is not a chunk and `UpstreamFailed` for an error frame;
-        the deltas before it are in *deltas* then.
+        Raises `UpstreamInvalid` for what is not a chunk, and for a stated error what it means; the deltas
+        before it are in *deltas* then.
         """
         ts = now_ms()
+        before = len(deltas)
         for payload in payloads:
-            if payload.startswith(_DONE):
-                self.done = True
-                return
-            try:
-                chunk = _decode(payload)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise UpstreamInvalid() from error
-            if chunk.error is not None:
-                raise UpstreamFailed(stated_message(chunk.error))
-            if chunk.usage is not None:
-                self._usage = _usage(chunk.usage)
-            for choice in chunk.choices or ():
-                if not choice.index:
-                    self._add(choice, ts, deltas)
+            if payload[:1] != b"{" or type(payload) is ErrorEvent:
+                if type(payload) is ErrorEvent:
+                    raise stated(_read(payload))
+                payload = payload.strip()
+                if not payload:
+                    continue
+                if payload.startswith(_DONE):
+                    self.done = True
+                    break
+            self._take(payload, ts, deltas)
+        self.spoke = len(deltas) > before
+        self._said = self._said or self.spoke
 
-    def _add(self, choice: _Choice, ts: int, deltas: list[Delta]) -> None:
-        said = choice.delta or choice.message
+    def finish(self, deltas: list[Delta]) -> Finished:
+        """
+        The last word on an answer whose stream has ended in order; what was held back goes to *deltas*.
+
+        Raises an `UpstreamError` where this was no answer.
+        """
+        ts = now_ms()
+        if rest := self._text.rest():
+            self._say_text(rest, ts, deltas)
+        if self._tags is not None:
+            deltas.extend(self._tags.finish(ts))
+        deltas.extend(self._calls.finish(ts))
+        if rest := self._reasoning.rest():
+            deltas.append(Reasoning(ts, rest))
+        self._said = self._said or bool(deltas)
+        if self._words is not None and (self._reason is None or self._nothing):
+            raise stated(self._words)
+        if self._nothing:
+            raise UpstreamFailed("The model server ended its answer without having said anything.")
+        return Finished(self._finish_reason(), usage_of(self._usage), self._upstream_reason())
+
+    def _finish_reason(self) -> FinishReason:
+        reason: FinishReason = "stop" if self.done else "unknown"
+        if self._reason is not None:
+            reason = reason_of(self._reason)
+        # Many servers stop where others would say that they call.
+        if reason == "stop" or (reason == "unknown" and self._calls.whole):
+            return "tool_calls" if self._calls else reason
+        return reason
+
+    def _upstream_reason(self) -> str | None:
+        return None if self._reason is None else whole_characters(self._reason)[:100]
+
+    def _take(self, payload: bytes, ts: int, deltas: list[Delta]) -> None:
+        chunk = read_chunk(payload)
+        if type(chunk) is not Chunk:
+            self._plain = False
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+        if chunk.choices is None:
+            if chunk.error is None:
+                self._take_other(_read(payload))
+        else:
+            self._counted_last = not chunk.choices and isinstance(chunk.usage, Mapping)
+            # Some add the whole answer to its last chunk.
+            fresh = not (self._said or deltas)
+            for choice in chunk.choices:
+                # One is asked for. Where more come all the same, the first is the answer.
+                if choice.index == chunk.choices[0].index:
+                    self._add(choice, ts, deltas, fresh)
+        if chunk.error is not None and _is_error(chunk.error):
+            raise stated(_read(payload))
+
+    def _take_other(self, said: Any) -> None:
+        """Something without choices: usage alone, a sign of life, or an error in a form of its own."""
+        stated_words = words(said)
+        if stated_words is None:
+            self._counted_last = isinstance(said, Mapping) and isinstance(said.get("usage"), Mapping)
+        elif _is_failure(said):
+            raise stated(said)
+        else:
+            self._words = said
+
+    def _add(self, choice: Choice, ts: int, deltas: list[Delta], fresh: bool) -> None:
+        before = len(deltas)
+        said = choice.delta
+        if fresh and choice.message is not None and (said is None or not (said.content or said.tool_calls)):
+            said = choice.message
         if said is not None:
             reasoning = said.reasoning_content or said.reasoning
-            if reasoning:
-                deltas.append(Reasoning(ts, reasoning))
             text = said.content or said.refusal
-            if text:
-                deltas.append(Text(ts, text))
+            if self._plain:
+                if reasoning:
+                    deltas.append(Reasoning(ts, reasoning))
+                if text:
+                    deltas.append(Text(ts, text))
+            else:
+                self._say(reasoning or "", text or "", ts, deltas)
             if said.tool_calls:
-                deltas.extend(_pieces(said.tool_calls, ts))
-        if choice.finish_reason:
-            self._finish_reason = choice.finish_reason
+                for at, call in enumerate(said.tool_calls):
+                    piece = _piece(call.index, call.id, call.function)
+                    deltas.extend(self._calls.take(piece, ts, further=at > 0))
+            if said.function_call is not None:
+                piece = _piece(0, None, said.function_call)
+                deltas.extend(self._calls.take(piece, ts, further=False))
+        if self._reason is not None and len(deltas) > before:
+            self.goes_on = True
+        if choice.usage is not None:
+            self._usage = choice.usage
+        if choice.error is not None and _is_error(choice.error):
+            raise stated(choice.error)
+        if choice.finish_reason and is_reason(choice.finish_reason):
+            self._reason = choice.finish_reason
+            if reason_of(choice.finish_reason) == "error":
+                raise self._broken_off()
+
+    def _say(self, reasoning: str, text: str, ts: int, deltas: list[Delta]) -> None:
+        """As what it is: it may end in half a character, or hold tags."""
+        if reasoning := self._reasoning.join(reasoning):
+            deltas.append(Reasoning(ts, reasoning))
+        if text := self._text.join(text):
+            self._say_text(text, ts, deltas)
+        pending = self._text.pending or self._reasoning.pending
+        self._plain = not pending and (self._tags is None or self._tags.plain)
+
+    def _say_text(self, text: str, ts: int, deltas: list[Delta]) -> None:
+        if self._tags is None or self._tags.plain:
+            deltas.append(Text(ts, text))
+        else:
+            deltas.extend(self._tags.feed(text, ts))
+
+    def _broken_off(self) -> UpstreamError:
+        error = UpstreamFailed(f"The model server broke off its answer: {self._upstream_reason()}")
+        error.upstream_reason = self._upstream_reason()
+        return error
 
 
-def _pieces(calls: list[_ToolCall], ts: int) -> list[ToolCall]:
-    return [
-        ToolCall(
-            ts,
-            index=position if call.index is None else call.index,
-            id=call.id,
-            name=call.function.name if call.function else None,
-            arguments=(call.function.arguments if call.function else None) or "",
-        )
-        for position, call in enumerate(calls)
-    ]
+def _read(payload: bytes) -> Any:
+    """JSON, or else plain words."""
+    try:
+        return load(payload)
+    except NotJson:
+        return payload.decode(errors="replace")
 
 
-def _usage(counted: _Usage) -> Usage:
-    prompt, completion = counted.prompt_tokens or 0, counted.completion_tokens or 0
-    return Usage(prompt, completion, counted.total_tokens or prompt + completion)
+def _is_error(error: Any) -> bool:
+    """Whether there is anything in an `error` field."""
+    if isinstance(error, Mapping):
+        return any(error.values())
+    return bool(error)
+
+
+def _is_failure(said: Any) -> bool:
+    """Whether words without an answer say by their form that there will be none."""
+    if not isinstance(said, Mapping):
+        return isinstance(said, list)
+    codes = [said.get(name) for name in ("code", "status", "status_code", "error_code")]
+    return (
+        said.get("object") == "error"
+        or said.get("type") == "error"
+        or said.get("success") is False
+        or any(isinstance(code, int) and code >= 400 for code in codes)
+    )
+
+
+def _piece(index: int | None, call_id: str | None, function: Function | None) -> Piece:
+    if function is None:
+        return Piece(index, call_id or None)
+    return Piece(index, call_id or None, function.name or None, function.arguments)

@@ -12,20 +12,29 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import structlog
 from yarl import URL
 
-from shared.errors import UpstreamBroke, UpstreamError, UpstreamInvalid
+from shared.errors import (
+    InsufficientQuota,
+    UpstreamBroke,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamUnauthorized,
+)
 from shared.models import Model
 from worker.backends import Delta, Prompt
 from worker.backends.completion import Completion
 from worker.backends.connections import Connections, cut
-from worker.backends.errors import refusal
+from worker.backends.errors import not_an_answer, refusal
+from worker.backends.reading import Reads, kind_of, read_up_to
+from worker.backends.redaction import for_log
 from worker.backends.sse import SSEParser
+from worker.backends.think_tags import ThinkTags
+from worker.backends.tolerant import NotJson, load
 
-#: After its finish_reason an upstream may still send usage and `[DONE]`; some then never close.
-_LAST_WORDS_S = 2.0
-#: Then the body's end is usually on its way, and having read it keeps the connection for the next request.
-_EOF_S = 0.02
+logger = structlog.get_logger("worker.backends.openai_compatible")
+
 _REFUSAL_S = 5.0
 _MAX_REFUSAL_BYTES = 64 * 1024
 _MAX_WHOLE_ANSWER_BYTES = 16 * 1024 * 1024
@@ -43,7 +52,10 @@ class OpenAICompatible:
         base = URL(model.base_url)
         if base.scheme not in {"http", "https"} or not base.host:
             raise ValueError(f"base_url {model.base_url!r} is not an http(s) address")
+        if model.parameters.get("n", 1) != 1:
+            raise ValueError(f"model {name!r} cannot have {model.parameters['n']!r} choices: leave out `n`")
         self._model = model
+        self._name = name
         self._upstream_model = model.upstream_model or name
         headers = {
             "Content-Type": "application/json",
@@ -64,26 +76,64 @@ class OpenAICompatible:
                 error = refusal(response.status, response.headers, await _read_refusal(response))
                 error.upstream_status = response.status
                 raise error
-            if response.content_type == "application/json":
-                yield await _whole(response.content)
-                return
-            if response.content_type != "text/event-stream":
-                raise UpstreamInvalid(f"The model server sent {response.content_type} instead of an answer.")
-            parser, completion = SSEParser(), Completion()
-            reads = _Reads(response.content, completion)
-            while read := await reads.next():
-                deltas: list[Delta] = []
-                try:
-                    completion.take(parser.feed(read), deltas)
-                except UpstreamError:
-                    if deltas:
-                        yield deltas
-                    raise
-                if deltas:
-                    yield deltas
-            yield [completion.finished()]
+            async for deltas in self._answer(response, bool(prompt.prefix)):
+                yield deltas
+        except (UpstreamUnauthorized, InsufficientQuota) as error:
+            self._tell_operator(error)
+            raise
         finally:
             cut(response)
+
+    async def _answer(
+        self, response: aiohttp.ClientResponse, continued: bool
+    ) -> AsyncGenerator[Sequence[Delta], None]:
+        completion = Completion(continued=continued, tags=None if continued else self._tags())
+        reads = Reads(response.content, completion)
+        read, kind = b"", None
+        while kind is None and (more := await reads.next()):
+            read += more
+            kind = kind_of(read)
+            if kind is None:
+                yield []
+        if kind == "words":
+            read += await reads.up_to(_MAX_REFUSAL_BYTES)
+            raise UpstreamInvalid(not_an_answer(read))
+        parser = SSEParser()
+        deltas: list[Delta] = []
+        try:
+            if kind == "json":
+                read += await reads.up_to(_MAX_WHOLE_ANSWER_BYTES)
+                completion.take(_whole(read, parser), deltas)
+                read = b""
+            while read:
+                completion.take(parser.feed(read), deltas)
+                yield deltas
+                deltas = []
+                read = await reads.next()
+            _take_rest(completion, parser, deltas)
+            finished = completion.finish(deltas)
+        except UpstreamError:
+            if deltas:
+                yield deltas
+            raise
+        yield [*deltas, finished]
+
+    def _tags(self) -> ThinkTags | None:
+        tags = self._model.think_tags
+        return ThinkTags(*tags) if isinstance(tags, tuple) else ThinkTags() if tags else None
+
+    def _tell_operator(self, error: UpstreamError) -> None:
+        do = f"set {self._model.api_key_env or 'api_key_env'} to a valid key, and restart the worker"
+        if isinstance(error, InsufficientQuota):
+            do = "raise the quota there"
+        logger.error(
+            "the model server does not serve us",
+            model=self._name,
+            upstream=for_log(self._model.base_url),
+            code=error.code,
+            said=error.said,
+            do=do,
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -118,64 +168,30 @@ def _key(variable: str) -> str:
     return key
 
 
-class _Reads:
-    """The network reads of one answer, up to its end."""
-
-    def __init__(self, content: aiohttp.StreamReader, completion: Completion) -> None:
-        self._content = content
-        self._completion = completion
-        self._ended_at: float | None = None
-
-    async def next(self) -> bytes:
-        """What the network brings next; nothing at a whole answer's end. Raises `UpstreamBroke` before it."""
-        try:
-            if self._completion.ended:
-                return await self._last_words()
-            if read := await self._content.readany():
-                return read
-            raise UpstreamBroke()
-        except (aiohttp.ClientError, OSError) as error:
-            if self._completion.ended:
-                return b""
-            raise UpstreamBroke() from error
-
-    async def _last_words(self) -> bytes:
-        if self._ended_at is None:
-            self._ended_at = asyncio.get_running_loop().time()
-        # From the end, not from the last read: comments may come for ever.
-        wait_s = _EOF_S if self._completion.complete else _LAST_WORDS_S
-        async with asyncio.timeout_at(self._ended_at + wait_s):
-            return await self._content.readany()
-
-
-async def _whole(content: aiohttp.StreamReader) -> Sequence[Delta]:
-    """The answer of a server that does not stream."""
-    try:
-        body = await _read(content, _MAX_WHOLE_ANSWER_BYTES)
-    except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamBroke() from error
+def _whole(body: bytes, parser: SSEParser) -> list[bytes]:
+    """The payload of a server that does not stream, or those of one that writes a line each."""
     if len(body) > _MAX_WHOLE_ANSWER_BYTES:
-        raise UpstreamInvalid()
-    deltas: list[Delta] = []
-    completion = Completion()
-    completion.take([body], deltas)
-    if not completion.ended:
-        raise UpstreamInvalid()
-    return [*deltas, completion.finished()]
+        raise UpstreamInvalid("The model server sent an answer that is too large.")
+    try:
+        load(body)
+    except NotJson:
+        return parser.feed(body)
+    return [body.removeprefix(b"\xef\xbb\xbf").strip()]
+
+
+def _take_rest(completion: Completion, parser: SSEParser, deltas: list[Delta]) -> None:
+    """What stands at the end of a body, without an end of its own."""
+    try:
+        completion.take(parser.rest(), deltas)
+    except UpstreamInvalid as error:
+        if not completion.ended:
+            raise UpstreamBroke() from error
 
 
 async def _read_refusal(response: aiohttp.ClientResponse) -> bytes:
     """As much of a refusal's body as comes soon: its status has said the main thing."""
     try:
         async with asyncio.timeout(_REFUSAL_S):
-            return await _read(response.content, _MAX_REFUSAL_BYTES)
+            return await read_up_to(response.content, _MAX_REFUSAL_BYTES)
     except (aiohttp.ClientError, OSError):
         return b""
-
-
-async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
-    """Read to the end, or until just beyond *most* bytes."""
-    body = bytearray()
-    while len(body) <= most and (read := await content.readany()):
-        body += read
-    return bytes(body)

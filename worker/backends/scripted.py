@@ -7,12 +7,12 @@ on from a prefix. A user message such as `/script {"length": 5}` overrides optio
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
 from shared.errors import UpstreamRejected
-from shared.events import Reasoning, Text, ToolCall, Usage, now_ms
+from shared.events import FinishReason, Reasoning, Text, ToolCall, Usage, now_ms
 from shared.models import Model
 from worker.backends import Delta, Finished, Prompt
 from worker.backends.script import Script, cut, deltas_of, expected_text, generated_words, read_script
@@ -55,12 +55,16 @@ class Scripted:
             yield [kind(ts, text) for kind, text in pieces[at : at + batch]]
         if turn.ending == "fail":
             raise script.failure
-        if turn.ending == "stall":
+        elif turn.ending == "stall":
             await loop.create_future()
-        if turn.ending == "tool_calls":
+        elif turn.ending == "tool_calls":
             yield _tool_call()
         said = len(pieces)
-        yield [Finished(turn.ending, Usage(turn.prompt_tokens, said, turn.prompt_tokens + said))]
+        yield [
+            Finished(
+                cast(FinishReason, turn.ending), Usage(turn.prompt_tokens, said, turn.prompt_tokens + said)
+            )
+        ]
 
     async def close(self) -> None:
         """There is nothing to give back."""

@@ -6,25 +6,36 @@ nothing but `UpstreamInvalid` is ever raised.
 """
 
 from shared.errors import UpstreamInvalid
+from worker.backends.shortener import Shortened, Shortener
 
-#: An event longer than this is no delta of any model.
+#: An event longer than this is no delta of any model, but one may bring a picture along.
 MAX_EVENT_BYTES = 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+class ErrorEvent(bytes):
+    """The payload of an event that its server calls an error."""
 
 
 class SSEParser:
     """
     The event stream format of the HTML standard, section 9.2.6, as far as it carries data.
 
-    Line ends may be LF, CRLF or CR; comments and the fields `event`, `id` and `retry` are skipped;
-    an event that the end of the stream cuts short is never given out.
+    Line ends may be LF, CRLF or CR; comments and the fields `id` and `retry` are skipped; an event that the
+    end of the stream cuts short is given out by `rest` alone. Beyond the standard, `error:` is taken for a
+    field, as llama.cpp writes it, and a line of nothing but JSON for data. Of an event over the bound, long
+    strings are left out; without any it is refused.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
         self._unfinished_line = bytearray()
+        self._long: Shortener | None = None
         self._data: list[bytes] = []
         self._data_bytes = 0
+        self._is_error = False
         self._ended_in_cr = False
+        self._begun = False
 
     def feed(self, read: bytes) -> list[bytes]:
         """
@@ -36,31 +47,67 @@ class SSEParser:
             return [read[6:-2]]
         read = self._with_plain_line_ends(read)
         if b"\n" not in read:
-            self._unfinished_line += read
-            self._check(len(self._unfinished_line))
+            self._hold(read)
             return []
-        if self._unfinished_line:
+        payloads: list[bytes] = []
+        if self._long is not None:
+            head, _, read = read.partition(b"\n")
+            self._long.feed(head)
+            self._add(self._long.value())
+            self._long = None
+        elif self._unfinished_line:
             read = bytes(self._unfinished_line) + read
             self._unfinished_line.clear()
         lines = read.split(b"\n")
         rest = lines.pop()
-        payloads: list[bytes] = []
         for line in lines:
-            if line.startswith(b"data:"):
-                self._add(line[6:] if line[5:6] == b" " else line[5:])
-            elif not line:
-                if self._data:
-                    payloads.append(b"\n".join(self._data))
-                    self._data.clear()
-                    self._data_bytes = 0
-            elif line == b"data":
-                self._add(b"")
-            else:
-                self._check(len(line))
+            self._line(line, payloads)
         if rest:
-            self._unfinished_line += rest
-            self._check(len(rest))
+            self._hold(rest)
         return payloads
+
+    def rest(self) -> list[bytes]:
+        """What the end of the stream cut short, if there is anything: a payload, whole or not."""
+        payloads: list[bytes] = []
+        if self._long is not None:
+            self._add(self._long.value())
+        elif self._unfinished_line:
+            self._line(bytes(self._unfinished_line), payloads)
+        self._line(b"", payloads)
+        self._unfinished_line.clear()
+        self._long = None
+        return payloads
+
+    def _line(self, line: bytes, payloads: list[bytes]) -> None:
+        if not self._begun:
+            self._begun = True
+            line = line.removeprefix(_BOM)
+        if line.startswith(b"data:"):
+            self._add(line[6:] if line[5:6] == b" " else line[5:])
+        elif not line:
+            if self._data:
+                payloads.append(self._payload())
+                self._data.clear()
+                self._data_bytes = 0
+            self._is_error = False
+        elif line == b"data":
+            self._add(b"")
+        elif line.startswith(b"event:"):
+            self._is_error = line[6:].strip() == b"error"
+        elif line.startswith(b"error:"):
+            self._is_error = True
+            self._add(line[6:].strip())
+        elif line.startswith(b"{"):
+            self._check(len(line))
+            payloads.append(line)
+        else:
+            self._check(len(line))
+
+    def _payload(self) -> bytes:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        if self._is_error:
+            return ErrorEvent(data)
+        return Shortened(data) if any(type(part) is Shortened for part in self._data) else data
 
     def _is_one_event(self, read: bytes) -> bool:
         """What nearly every read is while a model writes; worth half the parser's time."""
@@ -69,7 +116,7 @@ class SSEParser:
             and read.startswith(b"data: ")
             and read.endswith(b"\n\n")
             and b"\r" not in read
-            and not (self._unfinished_line or self._data or self._ended_in_cr)
+            and not (self._unfinished_line or self._data or self._ended_in_cr or self._is_error or self._long)
             and len(read) <= self._max_event_bytes
         )
 
@@ -83,11 +130,31 @@ class SSEParser:
             read = read.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return read
 
+    def _hold(self, read: bytes) -> None:
+        """The beginning of a line, or more of it."""
+        if self._long is not None:
+            self._long.feed(read)
+            return
+        self._unfinished_line += read
+        if len(self._unfinished_line) > self._max_event_bytes:
+            line, self._unfinished_line = bytes(self._unfinished_line), bytearray()
+            self._long = self._shortener(line[5:].lstrip(b" ") if line.startswith(b"data:") else b"")
+
     def _add(self, value: bytes) -> None:
+        if len(value) >= self._max_event_bytes:
+            value = self._shortener(value).value()
         self._data.append(value)
         # One more for the line end, so that a million empty lines count as well.
         self._data_bytes += len(value) + 1
         self._check(self._data_bytes)
+
+    def _shortener(self, value: bytes) -> Shortener:
+        """One that has begun with *value*; nothing but JSON may be so long."""
+        if not value.startswith((b"{", b"[")):
+            self._check(self._max_event_bytes + 1)
+        shortener = Shortener(self._max_event_bytes)
+        shortener.feed(value)
+        return shortener
 
     def _check(self, size: int) -> None:
         if size > self._max_event_bytes:

@@ -1,0 +1,67 @@
+"""One backend by itself, against an upstream that answers or fails as told: asking it and reading it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.errors import UpstreamError
+from shared.events import Text
+from worker.backends import Backend, Delta, Finished, Prompt
+from worker.backends.script import expected_text
+
+TEN_WORDS = expected_text({"length": 10})
+
+
+def prompt(message: str = "hello", **fields: Any) -> Prompt:
+    """A user's only message."""
+    return Prompt(messages=[{"role": "user", "content": message}], **fields)
+
+
+def script(**behaviour: Any) -> Prompt:
+    """A message that tells the fake upstream how to behave."""
+    return prompt("/script " + msgspec.json.encode(behaviour).decode())
+
+
+async def read(backend: Backend, asked: Prompt) -> list[Delta]:
+    """All deltas of an answer."""
+    return [delta async for deltas in backend.stream(asked) for delta in deltas]
+
+
+async def read_until_error(backend: Backend, asked: Prompt) -> tuple[str, UpstreamError]:
+    """The text of an answer that fails, and how it does."""
+    got: list[Delta] = []
+    with pytest.raises(UpstreamError) as caught:
+        async for deltas in backend.stream(asked):
+            got += deltas
+    assert not any(isinstance(delta, Finished) for delta in got)
+    return text_of(got), caught.value
+
+
+def text_of(deltas: Sequence[Delta]) -> str:
+    """The text in *deltas*."""
+    return "".join(delta.text for delta in deltas if isinstance(delta, Text))
+
+
+@asynccontextmanager
+async def bare_server(writes: Sequence[bytes], pause_s: float = 0) -> AsyncIterator[str]:
+    """A server that reads a request, writes this with pauses between, and closes."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        try:
+            for data in writes:
+                writer.write(data)
+                await asyncio.sleep(pause_s)
+                await writer.drain()
+        except ConnectionError:
+            return
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        host, port = server.sockets[0].getsockname()
+        yield f"http://{host}:{port}/v1"

@@ -1,0 +1,202 @@
+"""
+One chunk of an OpenAI chat completion: only what we need of it, each field by itself.
+
+The ordinary chunk is decoded in one step, past everything that nobody reads. One that resists is taken apart
+with care: a field that is not what it should be costs that field alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from shared.errors import UpstreamInvalid
+from worker.backends.errors import not_an_answer
+from worker.backends.shortener import SHORTENED, Shortened
+from worker.backends.tolerant import NotJson, count, is_utf8, load
+
+
+class Function(msgspec.Struct):
+    """`function` of a call, and the older `function_call`."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CallPiece(msgspec.Struct):
+    """One of `tool_calls`."""
+
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+
+
+class Message(msgspec.Struct):
+    """`delta`, or `message` where the server does not stream."""
+
+    content: str | None = None
+    #: DeepSeek's, llama.cpp's and older vLLM's name for it; `reasoning` is OpenRouter's and newer vLLM's.
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[CallPiece] | None = None
+    function_call: Function | None = None
+
+
+class Choice(msgspec.Struct):
+    """One of `choices`; of `usage` Moonshot's place for it, of `error` OpenRouter's."""
+
+    index: int | None = None
+    delta: Message | None = None
+    message: Message | None = None
+    finish_reason: str | None = None
+    usage: Any = None
+    error: Any = None
+
+
+class Chunk(msgspec.Struct):
+    """A chunk, or a whole answer. Without `choices` it may be anything."""
+
+    choices: list[Choice] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+class CarefulChunk(Chunk):
+    """One that was taken apart: its texts may end in half a character."""
+
+
+_decode = msgspec.json.Decoder(Chunk).decode
+
+
+def read_chunk(payload: bytes) -> Chunk:
+    """Raises `UpstreamInvalid` for what is no JSON, and for text that did not arrive whole."""
+    if type(payload) is bytes:
+        try:
+            return _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+    try:
+        said = load(payload)
+    except NotJson as error:
+        raise UpstreamInvalid(not_an_answer(payload)) from error
+    if not isinstance(said, Mapping):
+        return CarefulChunk()
+    chunk = CarefulChunk(usage=said.get("usage"), error=said.get("error"))
+    if (choices := _objects(said.get("choices"))) is not None:
+        chunk.choices = [part for choice in choices for part in _choice(choice)]
+        _check(chunk.choices, payload)
+    return chunk
+
+
+def _choice(said: Mapping[str, Any]) -> Iterator[Choice]:
+    """The pieces of a choice in the order in which they are to be read, how it ended last."""
+    index = count(said.get("index"))
+    delta = [
+        message for message in _messages(said.get("delta")) if any(_texts(message)) or message.tool_calls
+    ]
+    for message in delta:
+        yield Choice(index, delta=message)
+    for message in _messages(said.get("message")) if not delta else ():
+        yield Choice(index, message=message)
+    yield Choice(index, None, None, _text(said.get("finish_reason")), said.get("usage"), said.get("error"))
+
+
+def _messages(said: Any) -> Iterator[Message]:
+    if not isinstance(said, Mapping):
+        return
+    reasoning = _joined(said.get("reasoning_content")) or _joined(said.get("reasoning"))
+    if reasoning:
+        yield Message(reasoning=reasoning)
+    yield from _content(said.get("content"))
+    yield Message(
+        refusal=_text(said.get("refusal")),
+        tool_calls=[_call(call) for call in _objects(said.get("tool_calls")) or ()],
+        function_call=_function(said.get("function_call")),
+    )
+
+
+def _content(content: Any) -> Iterator[Message]:
+    """Content as a text, or as parts: text, and thinking as Mistral's Magistral and Claude send it."""
+    if isinstance(content, str):
+        yield Message(content=content)
+    for part in content if isinstance(content, list) else [content]:
+        match part:
+            case str():
+                if isinstance(content, list):
+                    yield Message(content=part)
+            case {"type": "thinking" | "reasoning" | "reasoning_text" | "redacted_thinking"}:
+                inner = next((part[key] for key in ("thinking", "reasoning", "text") if key in part), "")
+                yield Message(reasoning=_joined(inner))
+            case {"type": "refusal"}:
+                yield Message(refusal=_text(part.get("refusal")))
+            case {"text": text}:
+                yield Message(content=_joined(text))
+
+
+def _joined(said: Any) -> str:
+    """A text, or the texts of its parts."""
+    if isinstance(said, str):
+        return said
+    if isinstance(said, list):
+        return "".join(_joined(part) for part in said)
+    if isinstance(said, Mapping):
+        return next((_joined(said[key]) for key in ("text", "content", "value") if key in said), "")
+    return ""
+
+
+def _call(said: Mapping[str, Any]) -> CallPiece:
+    function = _function(said.get("function"))
+    return CallPiece(count(said.get("index")), _text(said.get("id")), function)
+
+
+def _function(said: Any) -> Function | None:
+    if not isinstance(said, Mapping):
+        return None
+    arguments = said.get("arguments")
+    if isinstance(arguments, Mapping | list):
+        arguments = msgspec.json.encode(_encodable(arguments)).decode()
+    return Function(_text(said.get("name")), _text(arguments))
+
+
+def _encodable(said: Any) -> Any:
+    """*said* without anything that JSON has no words for."""
+    match said:
+        case str():
+            return said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        case list():
+            return [_encodable(item) for item in said]
+        case dict():
+            return {_encodable(key): _encodable(value) for key, value in said.items()}
+    return said
+
+
+def _text(said: Any) -> str | None:
+    return said if isinstance(said, str) else None
+
+
+def _objects(said: Any) -> list[Mapping[str, Any]] | None:
+    if isinstance(said, Mapping):
+        return [said]
+    if isinstance(said, list):
+        return [item for item in said if isinstance(item, Mapping)]
+    return None
+
+
+def _check(choices: list[Choice], payload: bytes) -> None:
+    """Raises `UpstreamInvalid` where a text of the answer's own is not what the upstream meant it to be."""
+    texts = [
+        text for choice in choices if (message := choice.delta or choice.message) for text in _texts(message)
+    ]
+    if isinstance(payload, Shortened) and any(SHORTENED in text for text in texts):
+        raise UpstreamInvalid("The model server sent a piece of text that is too large.")
+    if any("\ufffd" in text for text in texts) and not is_utf8(payload):
+        raise UpstreamInvalid("The model server sent text that is not UTF-8.")
+
+
+def _texts(message: Message) -> Iterator[str]:
+    functions = [call.function for call in message.tool_calls or ()] + [message.function_call]
+    named = [text for function in functions if function for text in (function.name, function.arguments)]
+    for text in (message.content, message.reasoning, message.refusal, *named):
+        if text:
+            yield text

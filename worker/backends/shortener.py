@@ -1,0 +1,79 @@
+"""Reading past what is too large: a JSON value whose long strings are left out as they come."""
+
+import re
+import secrets
+
+from shared.errors import UpstreamInvalid
+
+#: Stands where a string was. Nobody else can have written it.
+SHORTENED = f"shortened-{secrets.token_hex(8)}"
+_PLAIN = re.compile(rb'[^"\\]*')
+
+
+class Shortened(bytes):
+    """A payload with strings left out."""
+
+
+class Shortener:
+    """
+    Fed with one value, however it is cut, it holds at most *most_bytes* of it.
+
+    Raises `UpstreamInvalid` where strings do not make it so large.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._longest_string = most_bytes // 16
+        self._kept = bytearray()
+        #: Where the string began that is being read; -1 outside of strings.
+        self._string_at = -1
+        self._leaving_out = False
+        self._escaped = False
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the value."""
+        at = 0
+        while at < len(data):
+            at = self._string(data, at) if self._string_at >= 0 else self._outside(data, at)
+        if len(self._kept) > self._most_bytes:
+            raise UpstreamInvalid(f"The model server sent an event over {self._most_bytes} bytes.")
+
+    def value(self) -> Shortened:
+        """What is left of it."""
+        return Shortened(self._kept)
+
+    def _outside(self, data: bytes, at: int) -> int:
+        quote = data.find(b'"', at)
+        end = len(data) if quote < 0 else quote + 1
+        self._kept += data[at:end]
+        if quote >= 0:
+            self._string_at, self._leaving_out = len(self._kept), False
+        return end
+
+    def _string(self, data: bytes, at: int) -> int:
+        if self._escaped:
+            self._escaped = False
+            self._keep(data[at : at + 1])
+            return at + 1
+        match = _PLAIN.match(data, at)
+        end = match.end() if match else at
+        self._keep(data[at:end])
+        if end == len(data):
+            return end
+        if data[end : end + 1] == b"\\":
+            self._keep(b"\\")
+            self._escaped = True
+        else:
+            self._kept += b'"'
+            self._string_at = -1
+        return end + 1
+
+    def _keep(self, piece: bytes) -> None:
+        if self._leaving_out:
+            return
+        if len(self._kept) - self._string_at + len(piece) > self._longest_string:
+            del self._kept[self._string_at :]
+            self._kept += SHORTENED.encode()
+            self._leaving_out = True
+        else:
+            self._kept += piece
