@@ -16,14 +16,14 @@ from worker.backends.shortener import SHORTENED, Shortened
 from worker.backends.tolerant import NotJson, count, is_utf8, load
 
 
-class Function(msgspec.Struct):
+class Function(msgspec.Struct, gc=False):
     """`function` of a call, and the older `function_call`."""
 
     name: str | None = None
     arguments: str | None = None
 
 
-class CallPiece(msgspec.Struct):
+class CallPiece(msgspec.Struct, gc=False):
     """One of `tool_calls`."""
 
     index: int | None = None
@@ -31,7 +31,7 @@ class CallPiece(msgspec.Struct):
     function: Function | None = None
 
 
-class Message(msgspec.Struct):
+class Message(msgspec.Struct, gc=False):
     """`delta`, or `message` where the server does not stream."""
 
     content: str | None = None
@@ -43,7 +43,7 @@ class Message(msgspec.Struct):
     function_call: Function | None = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     """One of `choices`; of `usage` Moonshot's place for it, of `error` OpenRouter's."""
 
     index: int | None = None
@@ -54,7 +54,7 @@ class Choice(msgspec.Struct):
     error: Any = None
 
 
-class Chunk(msgspec.Struct):
+class Chunk(msgspec.Struct, gc=False):
     """A chunk, or a whole answer. Without `choices` it may be anything."""
 
     choices: list[Choice] | None = None
@@ -62,27 +62,24 @@ class Chunk(msgspec.Struct):
     error: Any = None
 
 
-class CarefulChunk(Chunk):
-    """One that was taken apart: its texts may end in half a character."""
+decode = msgspec.json.Decoder(Chunk).decode
+#: What `decode` raises for a chunk that is to be read with care.
+RESISTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-_decode = msgspec.json.Decoder(Chunk).decode
+def read_with_care(payload: bytes) -> Chunk:
+    """
+    A chunk of which one field or another is not what it should be. Its texts may end in half a character.
 
-
-def read_chunk(payload: bytes) -> Chunk:
-    """Raises `UpstreamInvalid` for what is no JSON, and for text that did not arrive whole."""
-    if type(payload) is bytes:
-        try:
-            return _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass
+    Raises `UpstreamInvalid` for what is no JSON, and for text that did not arrive whole.
+    """
     try:
         said = load(payload)
     except NotJson as error:
         raise UpstreamInvalid(not_an_answer(payload)) from error
     if not isinstance(said, Mapping):
-        return CarefulChunk()
-    chunk = CarefulChunk(usage=said.get("usage"), error=said.get("error"))
+        return Chunk()
+    chunk = Chunk(usage=said.get("usage"), error=said.get("error"))
     if (choices := _objects(said.get("choices"))) is not None:
         chunk.choices = [part for choice in choices for part in _choice(choice)]
         _check(chunk.choices, payload)

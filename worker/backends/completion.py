@@ -7,9 +7,10 @@ from shared.errors import UpstreamError, UpstreamFailed
 from shared.events import FinishReason, Reasoning, Text, now_ms
 from worker.backends import Delta, Finished
 from worker.backends.calls import Calls, Piece
-from worker.backends.chunk import Choice, Chunk, Function, read_chunk
+from worker.backends.chunk import RESISTS, Choice, Chunk, Function, decode, read_with_care
 from worker.backends.errors import stated, words
 from worker.backends.reasons import is_reason, reason_of
+from worker.backends.shortener import Shortened
 from worker.backends.sse import ErrorEvent
 from worker.backends.think_tags import ThinkTags
 from worker.backends.tolerant import Joiner, NotJson, load, whole_characters
@@ -81,16 +82,31 @@ class Completion:
         ts = now_ms()
         before = len(deltas)
         for payload in payloads:
-            if payload[:1] != b"{" or type(payload) is ErrorEvent:
-                if type(payload) is ErrorEvent:
-                    raise stated(_read(payload))
-                payload = payload.strip()
-                if not payload:
-                    continue
+            try:
+                chunk = decode(payload)
+            except RESISTS:
                 if payload.startswith(_DONE):
                     self.done = True
                     break
-            self._take(payload, ts, deltas)
+                self._take_with_care(payload, ts, deltas)
+                continue
+            choices = chunk.choices
+            if choices and self._plain and len(choices) == 1 and type(payload) is bytes:
+                choice = choices[0]
+                said = choice.delta
+                # What nearly every chunk is while a model writes: a text and nothing else.
+                if (
+                    said is not None
+                    and said.content
+                    and choice.finish_reason is None
+                    and said.tool_calls is None
+                    and said.reasoning_content is said.reasoning is None
+                    and chunk.usage is chunk.error is self._reason is None
+                    and choice.message is choice.usage is choice.error is said.function_call is None
+                ):
+                    deltas.append(Text(ts, said.content))
+                    continue
+            self._take(payload, chunk, ts, deltas)
         self.spoke = len(deltas) > before
         self._said = self._said or self.spoke
 
@@ -127,10 +143,20 @@ class Completion:
     def _upstream_reason(self) -> str | None:
         return None if self._reason is None else whole_characters(self._reason)[:100]
 
-    def _take(self, payload: bytes, ts: int, deltas: list[Delta]) -> None:
-        chunk = read_chunk(payload)
-        if type(chunk) is not Chunk:
+    def _take_with_care(self, payload: bytes, ts: int, deltas: list[Delta]) -> None:
+        if type(payload) is ErrorEvent:
+            raise stated(_read(payload))
+        payload = payload if type(payload) is Shortened else payload.strip()
+        if payload:
             self._plain = False
+            self._take(payload, read_with_care(payload), ts, deltas)
+
+    def _take(self, payload: bytes, chunk: Chunk, ts: int, deltas: list[Delta]) -> None:
+        if type(payload) is ErrorEvent:
+            raise stated(_read(payload))
+        if type(payload) is Shortened:
+            self._plain = False
+            chunk = read_with_care(payload)
         if chunk.usage is not None:
             self._usage = chunk.usage
         if chunk.choices is None:

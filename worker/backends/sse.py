@@ -35,7 +35,6 @@ class SSEParser:
         self._data_bytes = 0
         self._is_error = False
         self._ended_in_cr = False
-        self._begun = False
 
     def feed(self, read: bytes) -> list[bytes]:
         """
@@ -61,7 +60,14 @@ class SSEParser:
         lines = read.split(b"\n")
         rest = lines.pop()
         for line in lines:
-            self._line(line, payloads)
+            if line.startswith(b"data:"):
+                self._add(line[6:] if line[5:6] == b" " else line[5:])
+            elif line:
+                self._other_line(line, payloads)
+            elif self._data:
+                self._end_event(payloads)
+            else:
+                self._is_error = False
         if rest:
             self._hold(rest)
         return payloads
@@ -72,24 +78,25 @@ class SSEParser:
         if self._long is not None:
             self._add(self._long.value())
         elif self._unfinished_line:
-            self._line(bytes(self._unfinished_line), payloads)
-        self._line(b"", payloads)
-        self._unfinished_line.clear()
+            payloads += self.feed(b"\n")
+        if self._data:
+            self._end_event(payloads)
         self._long = None
         return payloads
 
-    def _line(self, line: bytes, payloads: list[bytes]) -> None:
-        if not self._begun:
-            self._begun = True
-            line = line.removeprefix(_BOM)
+    def _end_event(self, payloads: list[bytes]) -> None:
+        if len(self._data) == 1 and not self._is_error:
+            payloads.append(self._data[0])
+        else:
+            payloads.append(self._payload())
+        self._data.clear()
+        self._data_bytes = 0
+        self._is_error = False
+
+    def _other_line(self, line: bytes, payloads: list[bytes]) -> None:
+        line = line.removeprefix(_BOM)
         if line.startswith(b"data:"):
             self._add(line[6:] if line[5:6] == b" " else line[5:])
-        elif not line:
-            if self._data:
-                payloads.append(self._payload())
-                self._data.clear()
-                self._data_bytes = 0
-            self._is_error = False
         elif line == b"data":
             self._add(b"")
         elif line.startswith(b"event:"):
@@ -104,7 +111,7 @@ class SSEParser:
             self._check(len(line))
 
     def _payload(self) -> bytes:
-        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        data = b"\n".join(self._data)
         if self._is_error:
             return ErrorEvent(data)
         return Shortened(data) if any(type(part) is Shortened for part in self._data) else data
