@@ -90,7 +90,7 @@ class End(_Event, frozen=True, omit_defaults=True, tag="end", kw_only=True):
 
 
 class Error(_Event, frozen=True, omit_defaults=True, tag="error", kw_only=True):
-    """Terminal. `code` is from the error tree of `shared/errors.py`; what came before still stands."""
+    """Terminal. `code` is from the tree of `shared/failures.py`; what came before still stands."""
 
     code: str
     message: str

@@ -11,6 +11,7 @@ import msgspec
 
 from shared import events
 from shared.events import CancelReason, Usage, cancel_reason
+from shared.failures import GenerationFailed, failure
 from shared.messages import Failure
 from shared.outcome import MadeCall
 
@@ -129,6 +130,13 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     def spent(self) -> Usage | None:
         """What an ended generation cost."""
         return None if self.usage is None else msgspec.json.decode(self.usage, type=Usage)
+
+    @property
+    def error(self) -> GenerationFailed | None:
+        """Why it failed, if it did, as it is raised for who waits for the whole answer."""
+        if self.error_code is None:
+            return None
+        return failure(self.error_code, self.error_message or "", self.retry_after_s)
 
     @property
     def failed(self) -> Failure | None:

@@ -1,6 +1,7 @@
 """A conversation's messages as the broker keeps them and clients get them: the same JSON."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -41,3 +42,28 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Message).decode
+
+
+def joined(said: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """
+    *said*, as OpenAI writes messages, where what a user says in a row is one message.
+
+    After an answer that was stopped before its first word there are two, which strict templates refuse.
+    """
+    messages: list[dict[str, Any]] = []
+    for message in said:
+        if messages and message.get("role") == messages[-1].get("role") == "user":
+            messages[-1] = {**messages[-1], "content": _both(messages[-1]["content"], message["content"])}
+        else:
+            messages.append(message)
+    return messages
+
+
+def _both(first: Any, second: Any) -> Any:
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    return [*_parts(first), *_parts(second)]
+
+
+def _parts(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())

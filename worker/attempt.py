@@ -10,15 +10,10 @@ import asyncio
 import structlog
 
 from shared import events, metrics
-from shared.errors import (
-    AttemptsExhausted,
-    BrokerUnavailable,
-    GenerationFailed,
-    InternalFailure,
-    UpstreamError,
-)
+from shared.errors import BrokerUnavailable
 from shared.event_log import Entry
 from shared.events import End, Error, Start, Terminal, now_ms
+from shared.failures import AttemptsExhausted, GenerationFailed, InternalFailure, UpstreamError
 from shared.generation import TERMINAL_STATES
 from shared.queue import Claim
 from shared.replication import replicated

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
-from shared.errors import GenerationFailed
+from shared.failures import GenerationFailed
 
 Limit = tuple[float, GenerationFailed]
 

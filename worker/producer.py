@@ -12,9 +12,10 @@ import msgspec
 import structlog
 
 from shared import events, metrics
-from shared.errors import (
+from shared.errors import BrokerUnavailable
+from shared.events import Reset, now_ms
+from shared.failures import (
     BetweenTokensTimeout,
-    BrokerUnavailable,
     FirstTokenTimeout,
     LogTooLarge,
     TotalTimeout,
@@ -22,7 +23,6 @@ from shared.errors import (
     UpstreamError,
     WorkerLost,
 )
-from shared.events import Reset, now_ms
 from shared.generation import Request
 from shared.outcome import Outcome
 from worker.appender import LogWriter

@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.conversations import Conversations
 from shared.generation import Generation, Request
+from shared.messages import joined
 from shared.models import Model
 from worker.backends import Prompt
 
@@ -24,14 +25,14 @@ async def prompt_of(
     A request's own messages, else those of its conversation; a system prompt before them.
 
     A conversation grows without end, so of its messages the newest that fit are sent, whoever keeps
-    them; a request that stands alone is sent as it is.
+    them, those of the user in a row as one; a request that stands alone is sent as it is.
     """
     messages: Sequence[dict[str, Any]] = request.messages
     if generation.conversation is not None:
         # A client that sends its history knows better than our record of it: it may have edited turns.
         if not messages:
             messages = await _history(generation.owner, generation.conversation, model, conversations)
-        messages = newest(messages, model.max_context_tokens)
+        messages = joined(newest(messages, model.max_context_tokens))
     if model.system_prompt:
         messages = [{"role": "system", "content": model.system_prompt}, *messages]
     return Prompt(

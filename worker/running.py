@@ -5,8 +5,8 @@ or that nobody watches any more.
 
 import asyncio
 
-from shared.errors import GenerationFailed
 from shared.events import CancelReason
+from shared.failures import GenerationFailed
 from shared.queue import Claim
 from worker.appender import LogWriter
 

@@ -27,10 +27,15 @@ _NO_BRACKET = re.compile(rb"[^\[\]{}]+")
 
 async def read_body(request: web.Request, kind: type[T]) -> T:
     """The JSON body as *kind*. Raises `InvalidRequest` naming the field, or what the body is not."""
+    return decode_body(await read_bytes(request), kind)
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """The body of a request that says it is JSON. Raises what a client is to be told."""
     if request.content_type != "application/json":
         raise UnsupportedMediaType(field="Content-Type")
     try:
-        body = await request.read()
+        return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge() from error
     except HttpProcessingError as error:
@@ -39,7 +44,6 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
         # aiohttp would read on behind our answer, and fail again.
         request.content.feed_eof()
         raise InvalidRequest("The body cannot be read: it is not what its headers say.") from error
-    return decode_body(body, kind)
 
 
 def decode_body(body: bytes, kind: type[T]) -> T:

@@ -25,13 +25,27 @@ HEADERS = {
 
 
 async def stream(
-    request: web.Request, subscriber: Subscriber, headers: dict[str, str], *, model: str, retry_ms: int
+    request: web.Request,
+    subscriber: Subscriber,
+    headers: dict[str, str],
+    *,
+    model: str,
+    retry_ms: int,
+    whole: bool = False,
 ) -> web.StreamResponse:
-    """Write everything *subscriber* reads, until its terminal event or until the client leaves."""
+    """
+    Write everything *subscriber* reads, until its terminal event or until the client leaves.
+
+    A *whole* stream is one from the very start: where its dialect's clients tell a failure by the status,
+    that of a generation which fails before it says anything is raised.
+    """
     heartbeat_ms = round(request.app[STATE].settings.heartbeat_s * 1000)
     response = web.StreamResponse(headers={**HEADERS, "X-Heartbeat-Ms": str(heartbeat_ms), **headers})
     dialect = subscriber.dialect
     began: float | None = request.get(ACCEPTED_AT)
+    first = b""
+    if whole and dialect.status_waits_s:
+        first = await subscriber.first_words(dialect.status_waits_s)
     try:
         await response.prepare(request)
         with metrics.open_streams.labels(dialect.name).track_inprogress():
@@ -39,7 +53,8 @@ async def stream(
             if dialect.hears_retry:
                 await response.write(b"retry: %d\n" % retry_ms)
             try:
-                while data := await subscriber.read():
+                while data := first or await subscriber.read():
+                    first = b""
                     await response.write(data)
                     if subscriber.read_ts is not None:
                         metrics.relay_delay.observe(max(0, now_ms() - subscriber.read_ts) / 1000)

@@ -42,10 +42,11 @@ async def stream_new(
                 headers(generation),
                 model=generation.model,
                 retry_ms=state.settings.retry_ms,
+                whole=True,
             )
     known = await owned(state, request, known_id)
     replayed = {**headers(known), "Idempotent-Replayed": "true"}
-    return await stream_known(request, known, dialect, ORIGIN, replayed)
+    return await stream_known(request, known, dialect, ORIGIN, replayed, whole=True)
 
 
 async def stream_known(
@@ -56,13 +57,19 @@ async def stream_known(
     headers: dict[str, str],
     *,
     encoder: Callable[[Generation], Encoder] | None = None,
+    whole: bool = False,
 ) -> web.StreamResponse:
     """Stream *generation* after *after*; its replay is made by *encoder*, if one is given."""
     state = request.app[STATE]
     _notice_loss(request)
     async with state.relay.subscribe(generation, dialect, after, encoder=encoder) as subscriber:
         return await sse.stream(
-            request, subscriber, headers, model=generation.model, retry_ms=state.settings.retry_ms
+            request,
+            subscriber,
+            headers,
+            model=generation.model,
+            retry_ms=state.settings.retry_ms,
+            whole=whole,
         )
 
 

@@ -5,6 +5,7 @@ Whoever reads the log to its end becomes live in the same step, so nothing falls
 encoded once a dialect. An event that does not follow the last one sends its readers to the log.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from shared import events, metrics
 from shared.errors import BrokerUnavailable
 from shared.event_log import Entry, EventLog
 from shared.events import End, Error, Event, Reasoning, Reset, Terminal, Text, ToolCall
+from shared.failures import failure
 from shared.generation import Generation
 from shared.position import ORIGIN, Position
 
@@ -191,6 +193,23 @@ class Subscriber:
                 await self._outbox.wait()
             else:
                 await self._catch_up()
+
+    async def first_words(self, within_s: float) -> bytes:
+        """
+        Wait for the answer's first word, or its end, for *within_s* at most; gives all frames up to there.
+
+        Raises as `read`, and the failure of a generation that ends without a word.
+        """
+        frames: list[bytes] = []
+        try:
+            async with asyncio.timeout(within_s):
+                while not self.answered and (data := await self.read()):
+                    frames.append(data)
+        except TimeoutError:
+            pass
+        if isinstance(self._ended, Error) and not self.answered:
+            raise failure(self._ended.code, self._ended.message, self._ended.retry_after_s)
+        return b"".join(frames)
 
     async def end(self) -> Terminal:
         """

@@ -14,8 +14,9 @@ from gateway.relay.vitals import Vitals, read_vitals
 from shared import metrics
 from shared.broker import Broker
 from shared.clock import BrokerClock
-from shared.errors import BrokerRefused, BrokerUnavailable, GenerationFailed, Gone, QueueTimeout, WorkerLost
+from shared.errors import BrokerRefused, BrokerUnavailable, Gone
 from shared.events import Error, now_ms
+from shared.failures import GenerationFailed, QueueTimeout, WorkerLost
 from shared.generation import TERMINAL_STATES, Generation
 from shared.generations import Generations
 from shared.position import ORIGIN

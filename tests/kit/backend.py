@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.errors import UpstreamError
 from shared.events import Text
+from shared.failures import UpstreamError
 from worker.backends import Backend, Delta, Finished, Prompt
 from worker.backends.script import expected_text
 

@@ -5,13 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.errors import (
-    UpstreamBroke,
-    UpstreamError,
-    UpstreamFailed,
-    UpstreamInvalid,
-)
 from shared.events import Reasoning, Text, ToolCall, Usage
+from shared.failures import UpstreamBroke, UpstreamError, UpstreamFailed, UpstreamInvalid
 from shared.models import Model
 from tests.kit.backend import TEN_WORDS, bare_server, prompt, read, read_until_error, script, text_of
 from worker.backends import Finished

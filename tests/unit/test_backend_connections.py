@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import (
-    UpstreamBroke,
-)
+from shared.failures import UpstreamBroke
 from shared.models import Model
 from tests.kit.backend import TEN_WORDS, bare_server, prompt, read, read_until_error, script, text_of
 from tests.kit.upstream import FakeUpstream

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import (
+from shared.failures import (
     UpstreamError,
     UpstreamFailed,
     UpstreamInvalid,

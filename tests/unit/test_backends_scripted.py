@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import BetweenTokensTimeout, UpstreamBroke, UpstreamError, UpstreamRejected
 from shared.events import Reasoning, Text, ToolCall
+from shared.failures import BetweenTokensTimeout, UpstreamBroke, UpstreamError, UpstreamRejected
 from shared.models import Model
 from worker.backends import Delta, Finished, Prompt
 from worker.backends.choice import open_backend

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import UpstreamError, UpstreamFailed
 from shared.events import Reasoning, Text, Usage
+from shared.failures import UpstreamError, UpstreamFailed
 from worker.backends import Delta, Finished
 from worker.backends.completion import Completion
 from worker.backends.reasons import reason_of

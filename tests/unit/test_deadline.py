@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.errors import BetweenTokensTimeout, FirstTokenTimeout, GenerationFailed, TotalTimeout
+from shared.failures import BetweenTokensTimeout, FirstTokenTimeout, GenerationFailed, TotalTimeout
 from worker.deadline import Deadline
 
 LONG = 60.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import UpstreamInvalid
+from shared.failures import UpstreamInvalid
 from worker.backends.sse import SSEParser
 
 _STREAM_PIECES = st.sampled_from(

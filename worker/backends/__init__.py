@@ -44,7 +44,7 @@ class Backend(Protocol):
         which is a sign of life, gives an empty list.
 
         Closing the iterator, or cancelling the task that reads it, closes the upstream
-        connection at once. Raises the `UpstreamError` family of `shared/errors.py`;
+        connection at once. Raises the `UpstreamError` family of `shared/failures.py`;
         whoever reads it keeps time and decides on retries.
         """
         ...

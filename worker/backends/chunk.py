@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from shared.errors import UpstreamInvalid
+from shared.failures import UpstreamInvalid
 from worker.backends.errors import not_an_answer
 from worker.backends.shortener import SHORTENED, Shortened
 from worker.backends.tolerant import NotJson, count, is_utf8, load

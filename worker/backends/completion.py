@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.errors import UpstreamError, UpstreamFailed
 from shared.events import FinishReason, Reasoning, Text, now_ms
+from shared.failures import UpstreamError, UpstreamFailed
 from worker.backends import Delta, Finished
 from worker.backends.calls import Calls, Piece
 from worker.backends.chunk import RESISTS, Choice, Chunk, Function, decode, read_with_care

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from shared.errors import UpstreamBroke, UpstreamInvalid, UpstreamRefused
+from shared.failures import UpstreamBroke, UpstreamInvalid, UpstreamRefused
 from shared.sockets import open_socket
 
 _CONNECT_TIMEOUT_S = 10.0

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from shared.errors import (
+from shared.failures import (
     ContextLengthExceeded,
     InsufficientQuota,
     UpstreamError,

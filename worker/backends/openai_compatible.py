@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from yarl import URL
 
-from shared.errors import (
+from shared.failures import (
     InsufficientQuota,
     UpstreamBroke,
     UpstreamError,

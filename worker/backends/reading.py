@@ -5,7 +5,7 @@ from typing import Literal
 
 import aiohttp
 
-from shared.errors import UpstreamBroke
+from shared.failures import UpstreamBroke
 from worker.backends.completion import Completion
 
 #: After its finish_reason an upstream may still send usage and `[DONE]`; some then never close.

@@ -12,15 +12,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from shared import errors
-from shared.errors import UpstreamError
+from shared import failures
+from shared.failures import UpstreamError
 
 _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 _UPSTREAM_ERRORS = {
     error.code: error
-    for error in vars(errors).values()
+    for error in vars(failures).values()
     if isinstance(error, type) and issubclass(error, UpstreamError)
 }
 

@@ -11,8 +11,8 @@ from typing import Literal, cast
 
 import msgspec
 
-from shared.errors import UpstreamRejected
 from shared.events import FinishReason, Reasoning, Text, ToolCall, Usage, now_ms
+from shared.failures import UpstreamRejected
 from shared.models import Model
 from worker.backends import Delta, Finished, Prompt
 from worker.backends.script import Script, cut, deltas_of, expected_text, generated_words, read_script

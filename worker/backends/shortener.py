@@ -3,7 +3,7 @@
 import re
 import secrets
 
-from shared.errors import UpstreamInvalid
+from shared.failures import UpstreamInvalid
 
 #: Stands where a string was. Nobody else can have written it.
 SHORTENED = f"shortened-{secrets.token_hex(8)}"

@@ -5,7 +5,7 @@ However the bytes are cut, the payloads are the same. Memory is bounded by one e
 nothing but `UpstreamInvalid` is ever raised.
 """
 
-from shared.errors import UpstreamInvalid
+from shared.failures import UpstreamInvalid
 from worker.backends.shortener import Shortened, Shortener
 
 #: An event longer than this is no delta of any model, but one may bring a picture along.

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.relay.dialect import Dialect, Encoder
-from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall
+from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import Position
 
@@ -88,7 +88,9 @@ class UIMessageEncoder(Encoder):
                 return [*self._close(whole=False), _frame({"type": "abort", **reason}), _DONE]
             case End():
                 reason = {"finishReason": _FINISH_REASONS.get(event.finish_reason, "other")}
-                finish = [_frame({"type": "finish-step"}), _frame({"type": "finish", **reason})]
+                metadata = {"usage": _usage(event.usage)}
+                last = _frame({"type": "finish", **reason, "messageMetadata": metadata})
+                finish = [_frame({"type": "finish-step"}), last]
                 return [*self._close(), *finish, _DONE]
             case Error():
                 error = _frame({"type": "error", "errorText": event.message})
@@ -133,6 +135,22 @@ class UIMessageEncoder(Encoder):
 
 
 _NOUN: dict[type[Text | Reasoning], str] = {Text: "text", Reasoning: "reasoning"}
+
+
+def _usage(counted: Usage) -> dict[str, Any]:
+    """Token counts under the SDK's names; `estimated` where the upstream gave none."""
+    counts: dict[str, Any] = {
+        "inputTokens": counted.prompt_tokens,
+        "outputTokens": counted.completion_tokens,
+        "totalTokens": counted.total_tokens,
+    }
+    if counted.cached_tokens is not None:
+        counts["cachedInputTokens"] = counted.cached_tokens
+    if counted.reasoning_tokens is not None:
+        counts["reasoningTokens"] = counted.reasoning_tokens
+    if counted.estimated:
+        counts["estimated"] = True
+    return counts
 
 
 def _available(call: _Call) -> str:

@@ -66,11 +66,17 @@ class NativeEncoder(Encoder):
                 return self.frame(at, "reset", "", event.ts, {"reason": event.reason})
             case End():
                 facts: dict[str, Any] = {"finish_reason": event.finish_reason, "usage": usage(event)}
+                if event.upstream_reason is not None:
+                    facts["upstream_reason"] = event.upstream_reason
                 if event.reason is not None:
                     facts["reason"] = event.reason
                 return self.frame(at, "end", "", event.ts, facts)
             case Error():
                 facts = {"code": event.code, "retryable": event.retryable, "usage": usage(event)}
+                if event.retry_after_s is not None:
+                    facts["retry_after_s"] = event.retry_after_s
+                if event.upstream_reason is not None:
+                    facts["upstream_reason"] = event.upstream_reason
                 return self.frame(at, "error", event.message, event.ts, facts)
 
     def frame(
@@ -93,6 +99,10 @@ def usage(event: End | Error) -> dict[str, Any]:
     }
     if event.usage.estimated:
         counts["estimated"] = True
+    if event.usage.cached_tokens is not None:
+        counts["cached_tokens"] = event.usage.cached_tokens
+    if event.usage.reasoning_tokens is not None:
+        counts["reasoning_tokens"] = event.usage.reasoning_tokens
     return counts
 
 

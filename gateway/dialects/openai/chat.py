@@ -13,13 +13,13 @@ from aiohttp import web
 from msgspec import Meta
 
 from gateway.dialects.openai.chat_frames import CHAT, ID_PREFIX, Options, finish_reason, head, usage
+from gateway.dialects.openai.extras import extras_for, read_with_extras
 from gateway.dialects.openai.models import checked_model
 from gateway.edge import streams
 from gateway.edge.answers import answer_json
-from gateway.edge.body import read_body
 from gateway.edge.state import STATE
 from gateway.edge.submission import submission
-from shared.errors import InvalidRequest, failure
+from shared.errors import InvalidRequest
 from shared.events import Usage
 from shared.generation import Generation, OnDisconnect, Request, Submission
 
@@ -73,10 +73,14 @@ class CompletionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
 
+    #: Parameters beyond OpenAI's, where the model takes them; they may also stand beside the others.
+    extra_body: _Object | None = None
+
 
 #: Ours to act on; everything else is the model server's.
 _OURS = frozenset(
     {"messages", "model", "stream", "stream_options", "n", "logprobs", "store", "max_tokens", "on_disconnect"}
+    | {"extra_body"}
 )
 
 
@@ -106,7 +110,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Answer a chat; with `stream`, as it is written."""
-    body = await read_body(request, CompletionRequest)
+    body = await read_with_extras(request, CompletionRequest)
     wanted = _submission(request, body)
     if body.stream:
         return await streams.stream_new(request, wanted, CHAT, _headers)
@@ -150,15 +154,17 @@ def _submission(request: web.Request, body: CompletionRequest) -> Submission:
         if wanted:
             raise InvalidRequest(f"`{name}` is not supported by this server.", field=name)
     said = msgspec.to_builtins(body)
+    model = checked_model(request.app[STATE], body.model)
+    extras = extras_for(request.app[STATE], model, body.extra_body)
     return submission(
         request,
         body,
         CHAT,
-        model=checked_model(request.app[STATE], body.model),
+        model=model,
         asked=Request(
             messages=body.messages,
             max_tokens=body.max_completion_tokens or body.max_tokens,
-            parameters={field: value for field, value in said.items() if field not in _OURS},
+            parameters={**{field: value for field, value in said.items() if field not in _OURS}, **extras},
         ),
         options=Options(created=int(time.time()), include_usage=bool(options.include_usage)),
         on_disconnect=body.on_disconnect,
@@ -166,8 +172,8 @@ def _submission(request: web.Request, body: CompletionRequest) -> Submission:
 
 
 def _completion(generation: Generation) -> Completion:
-    if generation.failed is not None:
-        raise failure(generation.failed.code, generation.failed.message)
+    if generation.error is not None:
+        raise generation.error
     calls = generation.calls
     message: _Object = {"role": "assistant", "content": generation.text or None, "refusal": None}
     if generation.reasoning:

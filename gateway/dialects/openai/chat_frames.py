@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.openai.errors import openai_body
+from gateway.dialects.openai.errors import STATUS_WAITS_S, openai_body
 from gateway.relay.dialect import Dialect, Encoder
-from shared.errors import HeadraceError, WorkerLost, failure
+from shared.errors import HeadraceError
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
+from shared.failures import failure
 from shared.generation import Generation
 from shared.position import Position
 
@@ -23,7 +24,8 @@ ID_PREFIX = "chatcmpl-"
 
 _json = msgspec.json.Encoder().encode
 _DONE = b"data: [DONE]\n\n"
-#: What clients know. An answer that was stopped ends with `stop`: there is no other word for it.
+#: What clients know. An answer that was stopped ends with `stop`, and so does one of which nobody knows why:
+#: there is no other word for it.
 _FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 
 
@@ -60,6 +62,10 @@ def usage(counted: Usage) -> dict[str, Any]:
     }
     if counted.estimated:
         counts["estimated"] = True
+    if counted.cached_tokens is not None:
+        counts["prompt_tokens_details"] = {"cached_tokens": counted.cached_tokens}
+    if counted.reasoning_tokens is not None:
+        counts["completion_tokens_details"] = {"reasoning_tokens": counted.reasoning_tokens}
     return counts
 
 
@@ -98,8 +104,8 @@ class ChatEncoder(Encoder):
             case Error():
                 return _error(failure(event.code, event.message)) + at + _DONE
             case Reset():
-                lost = WorkerLost("The answer broke off and is being started over; send the request again.")
-                return _error(lost) + _DONE
+                says = "The answer broke off and is being started over; send the request again."
+                return _error(failure(event.reason, says)) + _DONE
 
     def _chunk(self, delta: dict[str, Any]) -> bytes:
         return self._delta + _json(delta) + self._delta_end
@@ -123,4 +129,5 @@ CHAT = Dialect(
     comes_back=False,
     hears_retry=False,
     says_reset=False,
+    status_waits_s=STATUS_WAITS_S,
 )

@@ -5,6 +5,9 @@ import msgspec
 from gateway.edge.answers import ErrorShape
 from shared.errors import HeadraceError
 
+#: Clients tell a failure by its status. Beyond this it is 200, and comments keep the line alive.
+STATUS_WAITS_S = 2.0
+
 _TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from gateway.dialects.openai.errors import STATUS_WAITS_S
 from gateway.dialects.openai.response_object import Item, Output, ResponseObject, failed_with, usage_of
 from gateway.relay.dialect import Dialect, Encoder
-from shared.errors import WorkerLost
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall
 from shared.generation import Generation
 from shared.position import Position
@@ -56,7 +56,7 @@ class ResponsesEncoder(Encoder):
             case ToolCall():
                 return self._begin() + self._tool_call(event)
             case Reset():
-                return self._break_off()
+                return self._break_off(event.reason)
             case End() | Error():
                 return self._begin() + self._end(event) + _DONE
 
@@ -95,8 +95,8 @@ class ResponsesEncoder(Encoder):
 
     def _tool_call(self, event: ToolCall) -> bytes:
         frames = b""
-        item = next((i for i in self._open if i.call_index == event.index), None)
-        if item is None:
+        item = next((i for i in reversed(self._open) if i.call_index == event.index), None)
+        if item is None or (event.id and event.id != item.call_id):
             if self._writing is not None:
                 frames = self._close("completed")
             item = self._output.add_call(event)
@@ -153,13 +153,13 @@ class ResponsesEncoder(Encoder):
         self.response = msgspec.structs.replace(self.response, output=self._output.items(), **facts)
         return frames + self._state(f"response.{kind}")
 
-    def _break_off(self) -> bytes:
+    def _break_off(self, code: str) -> bytes:
         self._begun = False
         self._open.clear()
         self._writing = None
         self._output.clear()
-        lost = WorkerLost("The answer broke off and starts over: read on behind this event.")
-        facts = {"code": lost.code, "message": lost.message, "param": None}
+        says = "The answer broke off and starts over: read on after this event."
+        facts = {"code": code, "message": says, "param": None}
         frame = self._frame("error", {**facts, "error": {"type": "server_error", **facts}})
         return frame + _DONE if frame else b""
 
@@ -184,4 +184,5 @@ RESPONSES = Dialect(
     comes_back=False,
     hears_retry=False,
     says_reset=False,
+    status_waits_s=STATUS_WAITS_S,
 )

@@ -10,7 +10,12 @@ Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "
 
 _Object = dict[str, Any]
 _PREFIXES = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_"}
-_ERROR_CODES = {"upstream_rate_limited": "rate_limit_exceeded", "upstream_rejected": "invalid_prompt"}
+_ERROR_CODES = {
+    "upstream_rate_limited": "rate_limit_exceeded",
+    "upstream_rejected": "invalid_prompt",
+    "context_length_exceeded": "context_length_exceeded",
+    "insufficient_quota": "insufficient_quota",
+}
 
 
 class ResponseObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,13 +137,14 @@ class Output:
 
 
 def usage_of(counted: Usage) -> _Object:
-    """Token counts; of details nothing is known here."""
+    """Token counts; details that the model server did not give are 0. `estimated` where it gave none."""
     return {
         "input_tokens": counted.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": counted.cached_tokens or 0, "cache_write_tokens": 0},
         "output_tokens": counted.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": counted.reasoning_tokens or 0},
         "total_tokens": counted.total_tokens,
+        **({"estimated": True} if counted.estimated else {}),
     }
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from gateway.dialects.openai import response_items
+from gateway.dialects.openai.extras import extras_for
 from gateway.dialects.openai.models import checked_model
 from gateway.dialects.openai.response_frames import RESPONSES
 from gateway.dialects.openai.response_items import FunctionTool
@@ -17,6 +18,7 @@ from gateway.edge.state import STATE
 from gateway.edge.submission import new_suffix, submission
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import Generation, Request, Submission
+from shared.messages import joined
 
 _Object = dict[str, Any]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -71,6 +73,8 @@ class ResponseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     truncation: Literal["disabled"] | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=0)] | None = None
     include: Annotated[list[str], Meta(max_length=0)] | None = None
+    #: Parameters beyond OpenAI's, where the model takes them.
+    extra_body: _Object | None = None
 
 
 #: Passed on as they are.
@@ -89,6 +93,7 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
     """The generation that *body* asks for, after the turns of the previous response."""
     state = request.app[STATE]
     _refuse(body)
+    model = checked_model(state, body.model)
     tools, choice = response_items.chat_tools(body.tools or (), body.tool_choice)
     history: list[_Object] = []
     if body.previous_response_id is not None:
@@ -97,12 +102,13 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
     if not history and not own:
         raise InvalidRequest("`input` is missing.", field="input")
     head = [{"role": "system", "content": body.instructions}] if body.instructions is not None else []
-    messages = [*head, *history, *own]
+    # A previous response that was stopped before its first word has left its question unanswered.
+    messages = [*head, *history[:-1], *joined([*history[-1:], *own[:1]]), *own[1:]]
     if len(msgspec.json.encode(messages)) > state.settings.max_body_bytes:
         raise InvalidRequest("The conversation has grown too long.", field="previous_response_id")
     passed_on = {name: getattr(body, name) for name in _PASSED_ON}
+    passed_on |= extras_for(state, model, body.extra_body)
     passed_on |= {"tools": tools or None, "tool_choice": choice, **_formats(body)}
-    model = checked_model(state, body.model)
     suffix = new_suffix()
     return submission(
         request,

@@ -7,17 +7,17 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
+from gateway.dialects.openai.extras import read_with_extras
 from gateway.dialects.openai.response_frames import RESPONSES, ResponsesEncoder
 from gateway.dialects.openai.response_object import ResponseObject
 from gateway.dialects.openai.response_request import ResponseRequest, stored, submission_of
 from gateway.edge import streams
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
-from gateway.edge.body import read_body
 from gateway.edge.cancellation import stop
 from gateway.edge.state import STATE
 from shared import events
-from shared.errors import InvalidRequest, Unavailable, failure
+from shared.errors import InvalidRequest, Unavailable
 from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import ORIGIN
@@ -46,7 +46,7 @@ class ItemList(msgspec.Struct, frozen=True, kw_only=True):
 async def create(request: web.Request) -> web.StreamResponse:
     """Make a response: streamed, in the background, or to be waited for."""
     state = request.app[STATE]
-    body = await read_body(request, ResponseRequest)
+    body = await read_with_extras(request, ResponseRequest)
     wanted = await submission_of(request, body)
     if body.stream:
         return await streams.stream_new(request, wanted, RESPONSES, _headers)
@@ -55,8 +55,8 @@ async def create(request: web.Request) -> web.StreamResponse:
         generation = wanted.generation() if new else await owned(state, request, known_id)
     else:
         generation, new = await streams.await_new(request, wanted)
-        if generation.failed is not None:
-            raise failure(generation.failed.code, generation.failed.message)
+        if generation.error is not None:
+            raise generation.error
     replayed = {} if new else {"Idempotent-Replayed": "true"}
     response = await _as_it_stands(request, generation)
     return answer_json(response, headers={**_headers(generation), **replayed})
