@@ -16,7 +16,7 @@ import socket
 import struct
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 import msgspec
@@ -26,111 +26,15 @@ from tests.kit.upstream_frames import (
     Act,
     BadPrefix,
     Behaviour,
-    Step,
     plan,
-    stamp_frame,
     text_deltas,
     tool_call_pieces,
     usage,
 )
+from tests.kit.upstream_pace import Answer, Pace, Seen
 
-#: What falls due within this shares a wake-up.
-_TICK_S = 0.001
 _REMEMBERED_REQUESTS = 100_000
 _OVERRIDE = "/script "
-
-
-class Seen(msgspec.Struct, kw_only=True):
-    """One request, as it looked from here. Moments are seconds since the epoch."""
-
-    number: int
-    arrived: float
-    client_port: int
-    authorization: str | None
-    body: dict[str, Any]
-    #: Steps written so far: deltas, and one for the answer's end.
-    steps: int = 0
-    #: When the client was seen to have gone although its answer was not whole.
-    disconnected: float | None = None
-    #: When the answer was whole, or cut as it was told to be.
-    ended: float | None = None
-
-    @property
-    def message(self) -> str:
-        """The last thing the user said."""
-        said = [m for m in self.body.get("messages") or [] if m.get("role") == "user"]
-        content = said[-1].get("content") if said else ""
-        return content if isinstance(content, str) else ""
-
-    @property
-    def prefix(self) -> str:
-        """The answer's beginning that it is to go on from."""
-        last = (self.body.get("messages") or [{}])[-1]
-        return str(last.get("content") or "") if last.get("role") == "assistant" else ""
-
-
-_STAMP_BEFORE, _STAMP_AFTER = stamp_frame()
-
-
-class _Answer:
-    """A streamed answer under way."""
-
-    def __init__(self, transport: asyncio.Transport, steps: Sequence[Step], seen: Seen) -> None:
-        self._transport = transport
-        self._steps = steps
-        self._seen = seen
-        #: Loop time of the next step.
-        self.due = 0.0
-        #: How it ended, once it has.
-        self.over: asyncio.Future[Act] = asyncio.get_running_loop().create_future()
-
-    def step(self) -> bool:
-        """Go one step; False when there is none any more."""
-        step = self._steps[self._seen.steps]
-        if isinstance(step, bytes):
-            self._transport.write(step)
-        elif step is Act.STAMP:
-            self._transport.write(b"%s%020d%s" % (_STAMP_BEFORE, time.monotonic_ns(), _STAMP_AFTER))
-        else:
-            if step is not Act.STALL and not self.over.done():
-                self.over.set_result(step)
-            return False
-        self._seen.steps += 1
-        return True
-
-
-class _Pace:
-    """
-    All answers of one rate, on one timer.
-
-    Each is due a period after its last step, so appending keeps the queue in order.
-    """
-
-    def __init__(self, rate: float) -> None:
-        self._period_s = 1 / rate
-        self._queue: deque[_Answer] = deque()
-        self._ticking = False
-
-    def add(self, answer: _Answer) -> None:
-        loop = asyncio.get_running_loop()
-        if answer.over.done() or not answer.step():
-            return
-        answer.due = loop.time() + self._period_s
-        self._queue.append(answer)
-        if not self._ticking:
-            self._ticking = True
-            loop.call_at(answer.due, self._tick, loop)
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        queue, period_s, now = self._queue, self._period_s, loop.time()
-        while queue and queue[0].due <= now:
-            answer = queue.popleft()
-            if not answer.over.done() and answer.step():
-                answer.due += period_s
-                queue.append(answer)
-        self._ticking = bool(queue)
-        if queue:
-            loop.call_at(max(queue[0].due, now + _TICK_S), self._tick, loop)
 
 
 class FakeUpstream:
@@ -144,7 +48,7 @@ class FakeUpstream:
         self._port = port
         self._arrivals: Counter[str] = Counter()
         self._number = 0
-        self._paces: dict[float, _Pace] = {}
+        self._paces: dict[float, Pace] = {}
         self._changed = asyncio.Event()
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.add_routes(
@@ -233,7 +137,7 @@ class FakeUpstream:
         response.enable_chunked_encoding()
         await response.prepare(request)
         assert request.transport is not None
-        answer = _Answer(request.transport, planned.steps, seen)
+        answer = Answer(request.transport, planned.steps, seen)
         if b.first_token_delay_s:
             await asyncio.sleep(b.first_token_delay_s)
         try:
@@ -247,9 +151,9 @@ class FakeUpstream:
             await response.write_eof()
         return response
 
-    async def _play(self, answer: _Answer, rate: float) -> Act:
+    async def _play(self, answer: Answer, rate: float) -> Act:
         if rate:
-            pace = self._paces.get(rate) or self._paces.setdefault(rate, _Pace(rate))
+            pace = self._paces.get(rate) or self._paces.setdefault(rate, Pace(rate))
             pace.add(answer)
         else:
             while answer.step():

@@ -33,7 +33,7 @@ class Expired:
 
 
 def deadline(
-    expired: Expired, *, first: float = LONG, between: float = LONG, total: float = LONG
+    expired: Expired, *, first: float = LONG, between: float = LONG, total: float = LONG, silence_s: float = 0
 ) -> Deadline:
     """A deadline of these limits, in seconds."""
     return Deadline(
@@ -41,6 +41,7 @@ def deadline(
         first=(first, FirstTokenTimeout()),
         between=(between, BetweenTokensTimeout()),
         total=(total, TotalTimeout()),
+        silence_s=silence_s,
     )
 
 
@@ -84,3 +85,21 @@ async def test_nothing_expires_behind_the_block(touched: bool) -> None:
     loop.call_later(0.03, marker.set_result, None)
     await marker
     assert not expired.has
+
+
+async def test_signs_of_life() -> None:
+    """They hold off the limit on silence, but not for longer than is allowed since the last delta."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with deadline(expired := Expired(), first=0.05, silence_s=0.2) as limits:
+        limits.alive(began + LONG)
+        assert isinstance(await expired.get(), FirstTokenTimeout)
+    assert loop.time() - began >= 0.2
+
+
+async def test_signs_of_life_without_allowance() -> None:
+    """Where none is allowed they change nothing."""
+    loop = asyncio.get_running_loop()
+    with deadline(expired := Expired(), first=0.05) as limits:
+        limits.alive(loop.time() + LONG)
+        assert isinstance(await expired.get(), FirstTokenTimeout)

@@ -1,6 +1,7 @@
 """What a generation has produced: its events added up."""
 
 import json
+from typing import Any
 
 from shared.events import End, Error, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.outcome import Outcome
@@ -47,3 +48,25 @@ def test_closing() -> None:
         assert closing["fields"]["position"] == "1-2"
         reply = json.loads(closing["reply"])
         assert (reply["role"], reply["content"], reply["state"]) == ("assistant", "a", state)
+
+
+def test_a_new_id_begins_a_new_call() -> None:
+    """Also under an index that there was before."""
+    pieces = [ToolCall(1, 0, "a", "f", "{"), ToolCall(2, 0, arguments="}"), ToolCall(3, 0, "b", "g", "[]")]
+    made = outcome(*pieces, ToolCall(4, 0, "b", arguments=" ")).tool_calls
+    assert [(call.id, call.name, call.arguments) for call in made] == [("a", "f", "{}"), ("b", "g", "[] ")]
+
+
+def test_how_long_it_reasoned() -> None:
+    """From the first reasoning to what came after it, or to the end; not at all where it did not."""
+    told: list[tuple[list[Any], int | None]] = [
+        ([Reasoning(2, "a"), Reasoning(5, "b"), Text(9, "c"), Reasoning(11, "d")], 7),
+        ([Reasoning(2, "a"), ToolCall(4, 0, "a", "f")], 2),
+        ([Text(1, "a"), Reasoning(2, "a")], 18),
+        ([Reasoning(2, "a"), Reset(3), Text(4, "b")], None),
+    ]
+    for events, spent in told:
+        closing = json.loads(outcome(*events).closing("gen_1", End(ts=20, finish_reason="length")))
+        reply = json.loads(closing["reply"])
+        assert reply.get("reasoning_ms") == spent
+        assert reply["finish_reason"] == closing["fields"]["finish_reason"] == "length"

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.messages import joined
 from worker.prompt import newest
 
 
@@ -72,3 +73,13 @@ def test_any_conversation(messages: list[dict[str, Any]], max_tokens: int) -> No
     assert bool(kept) == bool(others)
     if any(message["role"] != "tool" for message in others):
         assert not kept or kept[0]["role"] != "tool"
+
+
+def test_what_a_user_says_in_a_row_is_one_message() -> None:
+    """After an answer that was stopped before its first word, strict templates would refuse two."""
+    picture = {"type": "image_url", "image_url": {"url": "data:,"}}
+    messages = [said("system"), {"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
+    assert joined(messages) == [messages[0], {"role": "user", "content": "a\n\nb"}]
+    messages += [said("assistant"), {"role": "user", "content": [picture]}, {"role": "user", "content": "c"}]
+    assert joined(messages)[-1]["content"] == [picture, {"type": "text", "text": "c"}]
+    assert [message["role"] for message in joined(messages)] == ["system", "user", "assistant", "user"]

@@ -172,6 +172,8 @@ class Completion:
                     self._add(choice, ts, deltas, fresh)
         if chunk.error is not None and _is_error(chunk.error):
             raise stated(_read(payload))
+        if self._reason is not None and reason_of(self._reason) == "error":
+            raise self._broken_off()
 
     def _take_other(self, said: Any) -> None:
         """Something without choices: usage alone, a sign of life, or an error in a form of its own."""
@@ -213,8 +215,6 @@ class Completion:
             raise stated(choice.error)
         if choice.finish_reason and is_reason(choice.finish_reason):
             self._reason = choice.finish_reason
-            if reason_of(choice.finish_reason) == "error":
-                raise self._broken_off()
 
     def _say(self, reasoning: str, text: str, ts: int, deltas: list[Delta]) -> None:
         """As what it is: it may end in half a character, or hold tags."""

@@ -146,7 +146,7 @@ def _facts(said: Any) -> tuple[str | None, list[str]]:
     """An error's words, and the codes that it carries, outermost last."""
     reasons: list[str] = []
     for level in _levels(said):
-        for name in _REASON_FIELDS:
+        for name in reversed(_REASON_FIELDS):
             value = level.get(name)
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
