@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.edge.nulls import without_nulls
 from shared.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
@@ -47,11 +48,14 @@ async def read_bytes(request: web.Request) -> bytes:
 
 
 def decode_body(body: bytes, kind: type[T]) -> T:
-    """*body* as *kind*; never raises anything but `InvalidRequest`."""
+    """*body* as *kind*, where null is absent; never raises anything but `InvalidRequest`."""
     if _is_too_deep(body):
         raise InvalidRequest(f"The body has more than {_MAX_DEPTH} levels of arrays and objects.")
     try:
-        return msgspec.json.decode(body, type=kind)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.ValidationError:
+            return msgspec.convert(without_nulls(msgspec.json.decode(body), kind), kind)
     except msgspec.ValidationError as error:
         raise InvalidRequest(str(error), field=_field_of(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
