@@ -7,6 +7,7 @@ from importlib.metadata import version
 import aiohttp_cors
 from aiohttp import web
 
+from gateway.edge.addresses import forgive
 from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Keyring
 from gateway.edge.middleware import MIDDLEWARES, tell_request_id
@@ -55,6 +56,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     cors = aiohttp_cors.setup(app, defaults={origin: _allowed() for origin in settings.origins})
     for route in ROUTES:
         cors.add(app.router.add_route(route.method, route.path, route.handler))
+    forgive(app.router)
     app.on_response_prepare.append(tell_request_id)
     app.cleanup_ctx.append(_relaying)
     return app

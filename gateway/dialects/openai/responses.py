@@ -17,7 +17,7 @@ from gateway.edge.answers import answer_json
 from gateway.edge.cancellation import stop
 from gateway.edge.state import STATE
 from shared import events
-from shared.errors import InvalidRequest, Unavailable
+from shared.errors import InvalidRequest, NotFound, Unavailable
 from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import ORIGIN
@@ -124,6 +124,11 @@ async def input_items(request: web.Request) -> web.StreamResponse:
         has_more=len(items) > len(page),
     )
     return answer_json(listing)
+
+
+async def absent(request: web.Request) -> web.StreamResponse:
+    """Not to be had here."""
+    raise NotFound(f"This server has no {request.method} {request.path[:100]}.")
 
 
 def _stream_query(query: Mapping[str, str]) -> tuple[bool, int | None]:

@@ -75,6 +75,11 @@ _CALLS: Sequence[Route] = (
         gives=responses.ItemList,
         parameters=_PAGE,
     ),
+    # These would else be taken for ids of responses.
+    *(
+        Route("POST", f"/v1/responses/{name}", responses.absent, statuses=(), errors=(401, 404, 503))
+        for name in ("compact", "input_tokens")
+    ),
     Route("GET", "/v1/models", models.listing, gives=models.ModelList, errors=(401, 503)),
     Route("GET", "/v1/models/{model}", models.detail, gives=models.ModelEntry, errors=(401, 404, 503)),
 )
