@@ -12,8 +12,7 @@ import msgspec
 from shared import events
 from shared.events import CancelReason, Usage, cancel_reason
 from shared.failures import GenerationFailed, failure
-from shared.messages import Failure
-from shared.outcome import MadeCall
+from shared.messages import Failure, MadeCall
 
 _T = TypeVar("_T")
 

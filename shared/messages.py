@@ -15,13 +15,22 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
+class MadeCall(msgspec.Struct):
+    """A tool call of an answer, its pieces joined. `at` counts the characters of the answer before it."""
+
+    id: str
+    name: str
+    arguments: str = ""
+    at: int = 0
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """
     One message. Both of a turn carry the generation that answers it.
 
     All from `state` on is a reply's: how it ended (`done`, `failed` or `cancelled`) and why (a
-    `FinishReason`, and the model server's own word), what it cost, who gave it, how long it reasoned.
-    No model is named where none had begun.
+    `FinishReason`, and the model server's own word), what it cost, who gave it, how long it reasoned,
+    and which tools it called. No model is named where none had begun.
     """
 
     # `lua/_steps.lua` finds a turn by these two, as they are written first.
@@ -37,6 +46,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reasoning: str | None = None
     #: From the first reasoning to what came after it, or to the end.
     reasoning_ms: int | None = None
+    tool_calls: list[MadeCall] | None = None
     error: Failure | None = None
 
 

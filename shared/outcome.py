@@ -4,15 +4,7 @@ import msgspec
 
 from shared import events, messages
 from shared.events import CancelReason, End, Error, Event, Terminal, Usage
-from shared.messages import Failure, Message
-
-
-class MadeCall(msgspec.Struct):
-    """A tool call of an answer, its pieces joined."""
-
-    id: str
-    name: str
-    arguments: str = ""
+from shared.messages import Failure, MadeCall, Message
 
 
 class Outcome:
@@ -20,6 +12,7 @@ class Outcome:
 
     def __init__(self) -> None:
         self._text: list[str] = []
+        self._chars = 0
         self._reasoning: list[str] = []
         #: All calls in the order in which they began, and the newest of each index.
         self._calls: list[MadeCall] = []
@@ -49,6 +42,7 @@ class Outcome:
                 self.model = event.model
             case events.Text():
                 self._text.append(event.text)
+                self._chars += len(event.text)
                 self.tokens += event.tokens
                 self._answered(event.ts)
             case events.Reasoning():
@@ -62,6 +56,7 @@ class Outcome:
                 self._answered(event.ts)
             case events.Reset():
                 self._text.clear()
+                self._chars = 0
                 self._reasoning.clear()
                 self._calls.clear()
                 self._newest.clear()
@@ -83,7 +78,7 @@ class Outcome:
         call = self._newest.get(piece.index)
         # A new id begins a new call, also under an index that there was before.
         if call is None or (piece.id and call.id and piece.id != call.id):
-            call = self._newest[piece.index] = MadeCall("", "")
+            call = self._newest[piece.index] = MadeCall("", "", at=self._chars)
             self._calls.append(call)
         call.id, call.name = piece.id or call.id, piece.name or call.name
         call.arguments += piece.arguments
@@ -128,6 +123,7 @@ class Outcome:
             usage=terminal.usage,
             reasoning=fields.get("reasoning"),
             reasoning_ms=self._reasoning_ms(terminal.ts),
+            tool_calls=self._calls or None,
             error=failure,
         )
         return msgspec.json.encode({"fields": fields, "reply": messages.encode(reply).decode()})

@@ -20,7 +20,8 @@ async def test_every_address_as_clients_write_it(local: Local, session: ClientSe
     url = await local.start(worker=False)
 
     async def ask(method: str, path: str) -> tuple[Any, ...]:
-        address, body = URL(url + path, encoded=True), {} if method in {"POST", "PATCH"} else None
+        address = URL(url + path, encoded=True)
+        body: dict[str, Any] | None = {} if method in {"POST", "PATCH"} else None
         async with session.request(method, address, allow_redirects=False, json=body) as answer:
             said = await answer.json() if answer.content_type == "application/json" else {}
             error = said.get("error") or {}

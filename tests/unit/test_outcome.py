@@ -57,6 +57,24 @@ def test_a_new_id_begins_a_new_call() -> None:
     assert [(call.id, call.name, call.arguments) for call in made] == [("a", "f", "{}"), ("b", "g", "[] ")]
 
 
+def test_calls_are_kept_with_their_places() -> None:
+    """Each call stands in the stored reply after as many characters as came before it, resets left out."""
+    added = outcome(
+        Text(1, "void"),
+        Reset(2),
+        ToolCall(3, 0, "a", "f", "{}"),
+        Text(4, "🙂 ok"),
+        ToolCall(5, 1, "b", "g", "["),
+        Text(6, "."),
+        ToolCall(7, 1, arguments="]"),
+    )
+    reply = json.loads(json.loads(added.closing("gen_1", End(ts=9, finish_reason="stop")))["reply"])
+    assert [(call["id"], call["arguments"], call["at"]) for call in reply["tool_calls"]] == [
+        ("a", "{}", 0),
+        ("b", "[]", 4),
+    ]
+
+
 def test_how_long_it_reasoned() -> None:
     """From the first reasoning to what came after it, or to the end; not at all where it did not."""
     told: list[tuple[list[Any], int | None]] = [
