@@ -17,7 +17,7 @@ export function Composer({ chat, children }: ComposerProps): ReactNode {
         field={field}
         draftKey={chat.conversationId}
         isStreaming={chat.isStreaming}
-        onSend={(text) => void chat.sendMessage(text)}
+        onSend={(text) => void chat.sendMessage(text, { onBusy: 'queue' })}
         onStop={() => void chat.stopStream()}
       >
         {children}

@@ -2,6 +2,7 @@ import { type ReactNode, useCallback, useMemo, useRef, useState } from 'react';
 import { HeadraceClient } from '../client/index.js';
 import { IconButton } from '../page/app/IconButton.js';
 import { PlusIcon } from '../page/app/icons.js';
+import { LimitProvider, useLimit } from '../page/composer/limit.js';
 import { LinkGuard } from '../page/dialogs/LinkGuard.js';
 import { Thread } from '../page/thread/Thread.js';
 import { useWords } from '../page/words/words.js';
@@ -34,6 +35,7 @@ export function StreamingChat(props: StreamingChatProps): ReactNode {
   const kept = useKeptConversation(
     props.storageKey === undefined ? `headrace.chat ${baseUrl ?? ''}` : props.storageKey,
   );
+  const limit = useLimit(client);
   const [title, setTitle] = useState<string | null>(null);
   const root = useRef<HTMLDivElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
@@ -62,20 +64,22 @@ export function StreamingChat(props: StreamingChatProps): ReactNode {
             </IconButton>
           )}
         </header>
-        <Thread
-          key={isOurs ? kept.number : conversationId}
-          client={client}
-          conversationId={conversationId ?? kept.id}
-          models={NO_MODELS}
-          model={model}
-          field={field}
-          within={root}
-          onModel={ignore}
-          onConversation={settle}
-          onNewChat={isOurs ? forget : undefined}
-          onTitle={setTitle}
-          onTurn={ignore}
-        />
+        <LimitProvider value={limit}>
+          <Thread
+            key={isOurs ? kept.number : conversationId}
+            client={client}
+            conversationId={conversationId ?? kept.id}
+            models={NO_MODELS}
+            model={model}
+            field={field}
+            within={root}
+            onModel={ignore}
+            onConversation={settle}
+            onNewChat={isOurs ? forget : undefined}
+            onTitle={setTitle}
+            onTurn={ignore}
+          />
+        </LimitProvider>
       </LinkGuard>
     </div>
   );

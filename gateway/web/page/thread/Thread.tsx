@@ -21,7 +21,7 @@ import { Waiting } from './Unsent.tsx';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
-interface ThreadProps extends Omit<ChatThreadProps, 'chat'> {
+interface ThreadProps extends Omit<ChatThreadProps, 'chat' | 'draftKey'> {
   client: HeadraceClient;
   conversationId: string | null;
   onConversation(id: string): void;
@@ -38,13 +38,13 @@ interface ChatThreadProps {
   models: readonly Model[];
   model: string | undefined;
   field: RefObject<HTMLTextAreaElement | null>;
-  /** What is written here is kept under this name until it is sent. */
-  draftKey?: string;
+  /** What is written here is kept under this name. */
+  draftKey: string;
+  /** Whether the next message is written here. */
+  hasComposer?: boolean;
   /** Another conversation, with messages that were not sent. */
   unsentElsewhere?: string | null;
   onOpen?: ((id: string) => void) | undefined;
-  /** Whether the next message is written here. */
-  hasComposer?: boolean;
   onModel(id: string | undefined): void;
   /** Leads away from a conversation that is not there. */
   onNewChat?: (() => void) | undefined;
@@ -58,7 +58,7 @@ interface ChatThreadProps {
 
 /** A conversation that somebody else holds. */
 export function ChatThread(props: ChatThreadProps) {
-  const { chat, models, model, field, draftKey = 'new', unsentElsewhere, hasComposer = true, onOpen, onModel } = props;
+  const { chat, models, model, field, draftKey, hasComposer = true, unsentElsewhere, onOpen, onModel } = props;
   const { onNewChat, onTitle, onTurn, onUnauthorized, within } = props;
   const words = useWords();
   const [editing, setEditing] = useState<string | null>(null);
