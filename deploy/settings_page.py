@@ -44,6 +44,8 @@ _KINDS: dict[Any, str] = {
     SecretStr: "text, kept secret",
     Path: "path",
     dict: "table",
+    tuple: "two texts",
+    frozenset: "list of texts",
 }
 _UNITS = {
     "_s": "seconds",
@@ -94,7 +96,9 @@ def _row(title: str, name: str, kind: str, default: object, text: str) -> list[s
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
     shown = (
-        "" if default in (None, "") else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        ""
+        if default in (None, "", frozenset())
+        else f"`{str(default).lower() if isinstance(default, bool) else default}`"
     )
     unit = next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), "")
     return [f"`{title}`", kind, shown, unit, text]
@@ -111,7 +115,7 @@ def _kind(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(annotation))
     if isinstance(annotation, UnionType):
-        [annotation] = [part for part in get_args(annotation) if part is not type(None)]
+        return " or ".join(_kind(part) for part in get_args(annotation) if part is not type(None))
     return _KINDS[get_origin(annotation) or annotation]
 
 
