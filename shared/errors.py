@@ -9,7 +9,8 @@ HeadraceError
 ├── Unauthorized              401
 ├── Forbidden                 403
 ├── NotFound                  404
-│   └── ModelNotFound         404
+│   ├── ModelNotFound         404
+│   └── PreviousResponseNotFound 404
 ├── MethodNotAllowed          405
 ├── Busy                      409
 ├── Resumable                 409
@@ -90,6 +91,12 @@ class ModelNotFound(NotFound):
     """No model of that name is configured."""
 
     code = "model_not_found"
+
+
+class PreviousResponseNotFound(NotFound):
+    """There is no response of that id to go on from."""
+
+    code = "previous_response_not_found"
 
 
 class MethodNotAllowed(HeadraceError):

@@ -55,11 +55,19 @@ def decode_body(body: bytes, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.ValidationError:
-            return msgspec.convert(without_nulls(msgspec.json.decode(body), kind), kind)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(str(error), field=_field_of(str(error))) from error
+            return checked(msgspec.json.decode(body), kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body is not valid JSON: {error}") from error
+
+
+def checked(value: object, kind: type[T], at: str = "") -> T:
+    """What is *at* a place of a body as *kind*, where null is absent. Raises `InvalidRequest` naming it."""
+    try:
+        return msgspec.convert(without_nulls(value, kind), kind)
+    except msgspec.ValidationError as error:
+        message = f"`{at}`: {error}" if at else str(error)
+        fields = [field for field in (at, _field_of(str(error))) if field]
+        raise InvalidRequest(message, field=".".join(fields) or None) from error
 
 
 def _is_too_deep(body: bytes) -> bool:

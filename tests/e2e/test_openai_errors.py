@@ -47,12 +47,9 @@ async def test_what_cannot_be_honoured_is_refused_by_name(
     ("fields", "param"),
     [
         ({"input": "x", "background": True, "store": False}, "store"),
-        ({"input": "x", "truncation": "auto"}, "truncation"),
-        ({"input": "x", "include": ["reasoning.encrypted_content"]}, "include"),
         ({"input": "x", "extra_body": {"conversation": "c"}}, "conversation"),
-        ({"input": "x", "reasoning": {"summary": "auto"}}, "reasoning.summary"),
-        ({"input": "x", "tools": [{"type": "web_search"}]}, "tools[0].type"),
-        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
+        ({"input": "x", "tools": [{"type": "function"}]}, "tools[0].name"),
+        ({"input": [{"type": "web_search_call", "id": "x"}]}, "input[0].type"),
         (
             {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
             "input[0].content[0]",

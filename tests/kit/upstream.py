@@ -111,6 +111,8 @@ class FakeUpstream:
         if seen.message.startswith(_OVERRIDE):
             overrides = msgspec.json.decode(seen.message[len(_OVERRIDE) :])
             behaviour = msgspec.convert({**msgspec.structs.asdict(behaviour), **overrides}, Behaviour)
+        if seen.called:
+            behaviour = msgspec.structs.replace(behaviour, tool_call=False)
         self._arrivals[seen.message] += 1
         if behaviour.fail_times is not None and self._arrivals[seen.message] > behaviour.fail_times:
             return behaviour.kindly()
@@ -184,7 +186,7 @@ def _whole(b: Behaviour, seen: Seen) -> web.Response:
     deltas = text_deltas(b, seen.message, seen.prefix)
     message: dict[str, Any] = {"role": "assistant", "content": "".join(deltas)}
     if b.tool_call:
-        first, *rest = tool_call_pieces()
+        first, *rest = tool_call_pieces(b)
         for piece in rest:
             first["function"]["arguments"] += piece["function"]["arguments"]
         message["tool_calls"] = [first]

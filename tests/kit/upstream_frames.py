@@ -30,7 +30,10 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     echo: bool = False
     first_token_delay_s: float = 0
     reasoning: int = 0
+    #: Call `tool` with `arguments`, unless its result is there already.
     tool_call: bool = False
+    tool: str = "read_level"
+    arguments: str = '{"gate": "upper"}'
     #: Every delta is the moment it was written, by the monotonic clock in ns, and a space.
     stamp: bool = False
     finish_reason: str | None = "stop"
@@ -218,7 +221,7 @@ def _mishap(b: Behaviour, at: int, delta: str) -> list[Step]:
 def _tail(b: Behaviour, length: int, include_usage: bool) -> bytes:
     tail = b""
     if b.tool_call:
-        for piece in tool_call_pieces():
+        for piece in tool_call_pieces(b):
             tail += frame({"tool_calls": [piece]}, b)
     if b.finish_reason is not None:
         tail += frame({}, b, "tool_calls" if b.tool_call else b.finish_reason)
@@ -229,13 +232,18 @@ def _tail(b: Behaviour, length: int, include_usage: bool) -> bytes:
     return tail
 
 
-def tool_call_pieces() -> list[dict[str, Any]]:
+def tool_call_pieces(b: Behaviour) -> list[dict[str, Any]]:
     """A call as it is streamed: id and name first, the arguments in two halves."""
-    function = {"name": "read_level", "arguments": ""}
+    half = len(b.arguments) // 2
     return [
-        {"index": 0, "id": "call_fake", "type": "function", "function": function},
-        {"index": 0, "function": {"arguments": '{"gate":'}},
-        {"index": 0, "function": {"arguments": ' "upper"}'}},
+        {
+            "index": 0,
+            "id": "call_fake",
+            "type": "function",
+            "function": {"name": b.tool, "arguments": ""},
+        },
+        {"index": 0, "function": {"arguments": b.arguments[:half]}},
+        {"index": 0, "function": {"arguments": b.arguments[half:]}},
     ]
 
 

@@ -34,7 +34,14 @@ class Seen(msgspec.Struct, kw_only=True):
         """The last thing the user said."""
         said = [m for m in self.body.get("messages") or [] if m.get("role") == "user"]
         content = said[-1].get("content") if said else ""
+        if isinstance(content, list):
+            content = "".join(part.get("text") or "" for part in content)
         return content if isinstance(content, str) else ""
+
+    @property
+    def called(self) -> bool:
+        """Whether the last message is a tool's result."""
+        return bool((self.body.get("messages") or [{}])[-1].get("role") == "tool")
 
     @property
     def prefix(self) -> str:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.openai.chat import CompletionRequest, check_messages
-from gateway.dialects.openai.response_items import FunctionTool, chat_messages, chat_tools, items_of
+from gateway.dialects.openai.response_items import chat_messages, items_of
 from gateway.dialects.openai.response_request import ResponseRequest
+from gateway.dialects.openai.response_tools import chat_tools
 from gateway.edge.body import decode_body
 from shared.errors import InvalidRequest
 
@@ -86,15 +87,17 @@ def test_items_and_messages_of_any_shape(items: list[dict[str, Any]]) -> None:
     )
 
 
-@given(choice=st.none() | st.text() | objects)
-def test_tool_choices_of_any_shape(choice: str | dict[str, Any] | None) -> None:
-    """Which tool is to be called is either understood or refused by name."""
+@given(choice=st.none() | st.text() | objects, tools=st.lists(objects, max_size=3))
+def test_tools_and_choices_of_any_shape(
+    choice: str | dict[str, Any] | None, tools: list[dict[str, Any]]
+) -> None:
+    """Tools, and which of them is to be called, are understood, left out or refused by name."""
     try:
-        tools, _ = chat_tools([FunctionTool(type="function", name="name")], choice)
+        asked = chat_tools([{"type": "function", "name": "name"}, *tools], choice)
     except InvalidRequest as refused:
-        assert refused.field == "tool_choice"
+        assert (refused.field or "").split("[")[0] in {"tool_choice", "tools"}
     else:
-        assert len(tools) <= 1
+        assert len(asked.functions) <= 1 + sum(len(tool.get("tools", [0])) for tool in tools)
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"a":'])

@@ -20,6 +20,13 @@ from shared.position import Position
 
 _json = msgspec.json.Encoder().encode
 _DONE = b"data: [DONE]\n\n"
+#: What the events of an item's text are called, by the type of its part; and those of the part itself.
+_NOUNS = {
+    "output_text": "output_text",
+    "reasoning_text": "reasoning_text",
+    "summary_text": "reasoning_summary_text",
+}
+_PARTS = {False: "content_part", True: "reasoning_summary_part"}
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -32,7 +39,7 @@ class ResponsesEncoder(Encoder):
         self._after = after
         self._number = -1
         self._begun = False
-        self._output = Output(generation.id.removeprefix("gen_"))
+        self._output = Output(generation.id.removeprefix("gen_"), self.response)
         self._open: list[Item] = []
         #: The open item whose deltas are being written, and what follows their numbers.
         self._writing: tuple[type[Text | Reasoning], Item] | None = None
@@ -82,16 +89,15 @@ class ResponsesEncoder(Encoder):
         item = self._output.add("message" if kind is Text else "reasoning")
         self._open.append(item)
         self._writing = (kind, item)
-        noun = "output_text" if kind is Text else "reasoning_text"
+        noun = _NOUNS[item.part("")["type"]]
         self._delta_head = (
             f'event: response.{noun}.delta\ndata: {{"type":"response.{noun}.delta","sequence_number":'
         ).encode()
-        self._delta = (
-            f',"item_id":"{item.id}","output_index":{item.index},"content_index":0,"delta":'.encode()
-        )
+        place = "summary_index" if item.summary else "content_index"
+        self._delta = f',"item_id":"{item.id}","output_index":{item.index},"{place}":0,"delta":'.encode()
         self._delta_end = b',"logprobs":[]}\n\n' if kind is Text else b"}\n\n"
         part = {**item.part_at, "part": item.part("")}
-        return self._added(item) + self._frame("response.content_part.added", part)
+        return self._added(item) + self._frame(f"response.{_PARTS[item.summary]}.added", part)
 
     def _tool_call(self, event: ToolCall) -> bytes:
         frames = b""
@@ -122,13 +128,12 @@ class ResponsesEncoder(Encoder):
 
     def _whole(self, item: Item) -> bytes:
         if item.kind == "function_call":
-            call = {**item.at, "name": item.name, "arguments": item.whole}
+            call = {**item.at, "name": item.function["name"], "arguments": item.whole}
             return self._frame("response.function_call_arguments.done", call)
-        is_text = item.kind == "message"
-        kind = "response.output_text.done" if is_text else "response.reasoning_text.done"
-        text = {**item.part_at, "text": item.whole} | ({"logprobs": []} if is_text else {})
-        part = {**item.part_at, "part": item.part(item.whole)}
-        return self._frame(kind, text) + self._frame("response.content_part.done", part)
+        part = item.part(item.whole)
+        text = {**item.part_at, "text": item.whole} | ({"logprobs": []} if item.kind == "message" else {})
+        done = self._frame(f"response.{_NOUNS[part['type']]}.done", text)
+        return done + self._frame(f"response.{_PARTS[item.summary]}.done", {**item.part_at, "part": part})
 
     def _end(self, event: End | Error) -> bytes:
         frames, facts = b"", dict[str, Any](usage=usage_of(event.usage))

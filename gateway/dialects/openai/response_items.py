@@ -1,5 +1,5 @@
 """
-Input items and tools of OpenAI's Responses as the chat messages and tools that model servers read.
+Input items of OpenAI's Responses as the chat messages that model servers read.
 
 Reasoning items are for their client to keep: model servers do not read earlier reasoning. What else
 they could not be given is refused by name.
@@ -10,46 +10,44 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.dialects.openai.response_tools import joined
+from gateway.edge.body import checked
 from shared.errors import InvalidRequest
 
 _Object = dict[str, Any]
 
-_CHOICES = frozenset({None, "none", "auto", "required"})
+#: What is shown in place of a picture in a tool's output, which chat's tools can only say.
+_SEE_BELOW = "See what follows."
 
 
-class _Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    id: str | None = None
-    status: str | None = None
-
-
-class _Message(_Item, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Message(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["user", "assistant", "system", "developer"]
     content: str | list[_Object]
-    type: Literal["message"] = "message"
-    phase: str | None = None
 
 
-class _Call(_Item, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    type: Literal["function_call"]
+class _Call(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     name: str
     arguments: str
+    namespace: str | None = None
 
 
-class _CallOutput(_Item, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    type: Literal["function_call_output"]
+class _CustomCall(msgspec.Struct, frozen=True, kw_only=True):
+    call_id: str
+    name: str
+    input: str
+
+
+class _CallOutput(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     output: str | list[_Object]
 
 
-class FunctionTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A function of the client's own; there are no other tools here."""
-
-    type: Literal["function"]
-    name: str
-    description: str | None = None
-    parameters: _Object | None = None
-    strict: bool | None = None
+def kind_of(item: _Object) -> object:
+    """An item's type, which messages and references may leave out."""
+    if (kind := item.get("type")) is not None:
+        return kind
+    return "item_reference" if "id" in item and item.keys() <= {"id", "type"} else "message"
 
 
 def items_of(given: str | Sequence[_Object], suffix: str) -> list[_Object]:
@@ -59,10 +57,12 @@ def items_of(given: str | Sequence[_Object], suffix: str) -> list[_Object]:
     listed = []
     for i, item in enumerate(given):
         item_id = item["id"] if isinstance(item.get("id"), str) else f"item_{suffix}_{i}"
-        item = {"type": "message", **item, "id": item_id, "status": "completed"}
+        item = {**item, "type": kind_of(item), "id": item_id, "status": "completed"}
         if isinstance(item.get("content"), str):
-            kind = "output_text" if item.get("role") == "assistant" else "input_text"
-            item["content"] = [{"type": kind, "text": item["content"]}]
+            text = {"type": "input_text", "text": item["content"]}
+            if item.get("role") == "assistant":
+                text |= {"type": "output_text", "annotations": [], "logprobs": []}
+            item["content"] = [text]
         listed.append(item)
     return listed
 
@@ -72,13 +72,17 @@ def chat_messages(given: str | Sequence[_Object]) -> list[_Object]:
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
     messages: list[_Object] = []
+    shown: list[_Object] = []
     for i, item in enumerate(given):
-        field = f"input[{i}]"
-        try:
-            _add(messages, item, field)
-        except msgspec.ValidationError as error:
-            raise InvalidRequest(f"`{field}`: {error}", field=field) from error
-    return messages
+        kind = kind_of(item)
+        if kind == "reasoning":
+            continue
+        if shown and not str(kind).endswith("_call_output"):
+            # Nothing may stand between a call and its outputs.
+            messages.append({"role": "user", "content": shown})
+            shown = []
+        _add(messages, shown, kind, item, f"input[{i}]")
+    return [*messages, {"role": "user", "content": shown}] if shown else messages
 
 
 def assistant_message(text: str, calls: Sequence[_Object]) -> list[_Object]:
@@ -93,60 +97,44 @@ def chat_call(call_id: str, name: str, arguments: str) -> _Object:
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def chat_tools(
-    tools: Sequence[FunctionTool], choice: str | _Object | None
-) -> tuple[list[_Object], str | _Object | None]:
-    """
-    Tools, and which of them is to be called, as chat writes both.
-
-    `allowed_tools` is a hard limit: the model server is given no others.
-    """
-    if isinstance(choice, dict):
-        named = choice.get("tools", [choice]) if choice.get("type") == "allowed_tools" else [choice]
-        if not isinstance(named, list) or not all(
-            isinstance(tool, dict) and tool.get("type") == "function" and isinstance(tool.get("name"), str)
-            for tool in named
-        ):
-            raise InvalidRequest("`tool_choice` can name functions only.", field="tool_choice")
-        if choice.get("type") == "allowed_tools":
-            allowed = {tool["name"] for tool in named}
-            tools = [tool for tool in tools if tool.name in allowed]
-            choice = str(choice.get("mode", "auto"))
-        else:
-            choice = {"type": "function", "function": {"name": choice["name"]}}
-    if isinstance(choice, str | None) and choice not in _CHOICES:
-        raise InvalidRequest("`tool_choice` must be none, auto, required or a function.", field="tool_choice")
-    functions = [
-        {name: value for name, value in msgspec.structs.asdict(tool).items() if value is not None}
-        for tool in tools
-    ]
-    for function in functions:
-        del function["type"]
-    return [{"type": "function", "function": function} for function in functions], choice
-
-
-def _add(messages: list[_Object], item: _Object, field: str) -> None:
-    match item.get("type", "message"):
+def _add(messages: list[_Object], shown: list[_Object], kind: object, item: _Object, field: str) -> None:
+    match kind:
         case "message":
-            message = msgspec.convert(item, _Message)
+            message = checked(item, _Message, field)
             messages.append({"role": message.role, "content": _content(message.content, message.role, field)})
         case "function_call":
-            made = msgspec.convert(item, _Call)
-            call = chat_call(made.call_id, made.name, made.arguments)
-            if messages and messages[-1]["role"] == "assistant":
-                messages[-1].setdefault("tool_calls", []).append(call)
-            else:
-                messages += assistant_message("", [call])
-        case "function_call_output":
-            result = msgspec.convert(item, _CallOutput)
-            content = _content(result.output, "tool", f"{field}.output")
+            made = checked(item, _Call, field)
+            _add_call(messages, chat_call(made.call_id, joined(made.name, made.namespace), made.arguments))
+        case "custom_tool_call":
+            free = checked(item, _CustomCall, field)
+            arguments = msgspec.json.encode({"input": free.input}).decode()
+            _add_call(messages, chat_call(free.call_id, free.name, arguments))
+        case "function_call_output" | "custom_tool_call_output":
+            result = checked(item, _CallOutput, field)
+            content = _output(result, shown, f"{field}.output")
             messages.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
-        case "reasoning":
-            pass
         case other:
             raise InvalidRequest(
                 f"Items of type {str(other)[:100]!r} are not supported.", field=f"{field}.type"
             )
+
+
+def _add_call(messages: list[_Object], call: _Object) -> None:
+    if messages and messages[-1]["role"] == "assistant":
+        messages[-1].setdefault("tool_calls", []).append(call)
+    else:
+        messages += assistant_message("", [call])
+
+
+def _output(result: _CallOutput, shown: list[_Object], field: str) -> str:
+    """What a tool said; what it showed is for a message behind its call's outputs."""
+    if isinstance(result.output, str):
+        return result.output
+    parts = [_part(part, f"{field}[{i}]") for i, part in enumerate(result.output)]
+    if pictures := [part for part in parts if part["type"] != "text"]:
+        shown += [{"type": "text", "text": f"The tool call {result.call_id} showed:"}, *pictures]
+    said = "".join(part["text"] for part in parts if part["type"] == "text")
+    return said if said or not pictures else _SEE_BELOW
 
 
 def _content(content: str | list[_Object], role: str, field: str) -> str | list[_Object]:
@@ -172,7 +160,7 @@ def _part(part: _Object, field: str) -> _Object:
         case {"type": "input_file", "file_data": str(data)}:
             return {
                 "type": "file",
-                "file": {"file_data": data, "filename": str(part.get("filename", "file"))},
+                "file": {"file_data": data, "filename": str(part.get("filename") or "file")},
             }
         case {"type": "input_audio", "input_audio": dict(audio)}:
             return {"type": "input_audio", "input_audio": audio}

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.dialects.openai.response_tools import parted
 from shared.events import Error, ToolCall, Usage
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -65,7 +66,10 @@ class Item(msgspec.Struct):
     status: str = "in_progress"
     call_index: int | None = None
     call_id: str = ""
-    name: str = ""
+    #: A call's function: its `name`, and the `namespace` it has one of.
+    function: _Object = {}
+    #: Of reasoning: it is told as a summary, to those who asked for one.
+    summary: bool = False
 
     @property
     def whole(self) -> str:
@@ -79,13 +83,13 @@ class Item(msgspec.Struct):
 
     @property
     def part_at(self) -> _Object:
-        """Where its only content part is."""
-        return {**self.at, "content_index": 0}
+        """Where its only part is."""
+        return {**self.at, "summary_index" if self.summary else "content_index": 0}
 
     def part(self, text: str) -> _Object:
-        """Its content part with *text*."""
+        """Its only part with *text*."""
         if self.kind == "reasoning":
-            return {"type": "reasoning_text", "text": text}
+            return {"type": "summary_text" if self.summary else "reasoning_text", "text": text}
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
     def begun(self) -> _Object:
@@ -96,26 +100,30 @@ class Item(msgspec.Struct):
         """The item with all it has."""
         return self._with([self.part(self.whole)], self.whole)
 
-    def _with(self, content: list[_Object], arguments: str) -> _Object:
+    def _with(self, parts: list[_Object], arguments: str) -> _Object:
         head = {"id": self.id, "type": self.kind, "status": self.status}
         if self.kind == "function_call":
-            return {**head, "call_id": self.call_id, "name": self.name, "arguments": arguments}
+            return {**head, "call_id": self.call_id, **self.function, "arguments": arguments}
         if self.kind == "reasoning":
-            return {**head, "summary": [], "content": content}
-        return {**head, "role": "assistant", "content": content}
+            summary, content = (parts, []) if self.summary else ([], parts)
+            return {**head, "summary": summary, "content": content}
+        return {**head, "role": "assistant", "content": parts}
 
 
 class Output:
     """All items of a response, in order; their ids follow from its own."""
 
-    def __init__(self, suffix: str) -> None:
+    def __init__(self, suffix: str, asked: ResponseObject) -> None:
+        """*asked* tells what its client wants to read."""
         self._suffix = suffix
+        self._asked = asked
         self._items: list[Item] = []
 
     def add(self, kind: Literal["message", "reasoning", "function_call"]) -> Item:
         """A new item, in progress."""
         index = len(self._items)
         item = Item(f"{_PREFIXES[kind]}{self._suffix}_{index}", index, kind)
+        item.summary = kind == "reasoning" and bool(self._asked.reasoning.get("summary"))
         self._items.append(item)
         return item
 
@@ -124,7 +132,7 @@ class Output:
         item = self.add("function_call")
         item.call_index = first.index
         item.call_id = first.id or f"call_{self._suffix}_{item.index}"
-        item.name = first.name or ""
+        item.function = parted(first.name or "", self._asked.tools)
         return item
 
     def items(self) -> list[_Object]:

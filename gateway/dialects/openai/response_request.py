@@ -11,24 +11,26 @@ from gateway.dialects.openai import response_items
 from gateway.dialects.openai.extras import extras_for
 from gateway.dialects.openai.models import checked_model
 from gateway.dialects.openai.response_frames import RESPONSES
-from gateway.dialects.openai.response_items import FunctionTool
 from gateway.dialects.openai.response_object import ResponseObject
-from gateway.edge.access import owned
+from gateway.dialects.openai.response_tools import Tools, chat_tools
+from gateway.dialects.openai.stored import resolved, turns
+from gateway.edge.body import checked
 from gateway.edge.state import STATE
 from gateway.edge.submission import new_suffix, submission
-from shared.errors import InvalidRequest, NotFound
-from shared.generation import Generation, Request, Submission
+from shared.errors import InvalidRequest
+from shared.generation import Request, Submission
 from shared.messages import joined
 
 _Object = dict[str, Any]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 
-class ReasoningOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`reasoning`; summaries are not to be had here."""
+class ReasoningOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`reasoning`; with a `summary`, of whatever kind, reasoning is told as one."""
 
     effort: str | None = None
-    summary: None = None
+    summary: str | None = None
+    generate_summary: str | None = None
 
 
 class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -36,6 +38,16 @@ class TextOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     format: _Object | None = None
     verbosity: str | None = None
+
+
+class JsonSchemaFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """`text.format` of type `json_schema`, with the defaults that a response repeats."""
+
+    type: Literal["json_schema"] = "json_schema"
+    name: str
+    description: str | None = None
+    schema: _Object
+    strict: bool = False
 
 
 class ResponseStreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,7 +67,7 @@ class ResponseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     stream_options: ResponseStreamOptions | None = None
     background: bool | None = None
     store: bool | None = None
-    tools: list[FunctionTool] | None = None
+    tools: list[_Object] | None = None
     tool_choice: str | _Object | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
@@ -70,9 +82,15 @@ class ResponseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     service_tier: str | None = None
-    truncation: Literal["disabled"] | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=0)] | None = None
-    include: Annotated[list[str], Meta(max_length=0)] | None = None
+    #: Hints, which change nothing here.
+    truncation: Literal["auto", "disabled"] | None = None
+    include: list[str] | None = None
+    max_tool_calls: Annotated[int, Meta(ge=0)] | None = None
+    prompt_cache_retention: str | None = None
+    prompt_cache_options: _Object | None = None
+    client_metadata: _Object | None = None
+    context_management: list[_Object] | None = None
     #: Parameters beyond OpenAI's, where the model takes them.
     extra_body: _Object | None = None
 
@@ -86,6 +104,7 @@ _PASSED_ON = (
 _REPEATED = (
     *_PASSED_ON,
     *("instructions", "previous_response_id", "background", "store", "max_output_tokens", "metadata"),
+    *("truncation", "max_tool_calls"),
 )
 
 
@@ -94,11 +113,14 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
     state = request.app[STATE]
     _refuse(body)
     model = checked_model(state, body.model)
-    tools, choice = response_items.chat_tools(body.tools or (), body.tool_choice)
+    tools = chat_tools(body.tools or (), body.tool_choice)
+    given: str | list[_Object] = body.input if body.input is not None else []
+    if not isinstance(given, str):
+        given = await resolved(request, given)
+    own = response_items.chat_messages(given)
     history: list[_Object] = []
     if body.previous_response_id is not None:
-        history = await _turns(request, body.previous_response_id)
-    own = response_items.chat_messages(body.input if body.input is not None else [])
+        history = await turns(request, body.previous_response_id)
     if not history and not own:
         raise InvalidRequest("`input` is missing.", field="input")
     head = [{"role": "system", "content": body.instructions}] if body.instructions is not None else []
@@ -108,7 +130,10 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
         raise InvalidRequest("The conversation has grown too long.", field="previous_response_id")
     passed_on = {name: getattr(body, name) for name in _PASSED_ON}
     passed_on |= extras_for(state, model, body.extra_body)
-    passed_on |= {"tools": tools or None, "tool_choice": choice, **_formats(body)}
+    passed_on |= {"tools": tools.functions or None, **_formats(body)}
+    if tools.functions or not body.tools:
+        # Servers refuse a choice among no tools.
+        passed_on["tool_choice"] = tools.choice
     suffix = new_suffix()
     return submission(
         request,
@@ -119,42 +144,14 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
             messages=messages,
             max_tokens=body.max_output_tokens,
             parameters={name: value for name, value in passed_on.items() if value is not None},
-            input=response_items.items_of(body.input or [], suffix),
+            input=response_items.items_of(given, suffix),
         ),
         suffix=suffix,
         options=ResponseObject(
-            id=f"resp_{suffix}", created_at=int(time.time()), model=model, **_repeated(body)
+            id=f"resp_{suffix}", created_at=int(time.time()), model=model, **_repeated(body, tools)
         ),
         on_disconnect="continue" if body.background else "cancel",
     )
-
-
-async def stored(request: web.Request, response_id: str, field: str) -> tuple[Generation, ResponseObject]:
-    """A response that the asker may come back to. Raises `NotFound`."""
-    kind, _, suffix = response_id.partition("_")
-    try:
-        if kind != "resp":
-            raise NotFound
-        generation = await owned(request.app[STATE], request, f"gen_{suffix}")
-        if generation.dialect != RESPONSES.name:
-            raise NotFound
-        response = generation.options(ResponseObject)
-        if not response.store:
-            raise NotFound
-    except NotFound:
-        raise NotFound(f"There is no response {response_id[:100]!r}.", field=field) from None
-    return generation, response
-
-
-async def _turns(request: web.Request, response_id: str) -> list[_Object]:
-    """What was said up to the end of a response. Its instructions are not carried over."""
-    generation, response = await stored(request, response_id, "previous_response_id")
-    if not generation.ended:
-        raise InvalidRequest("The previous response has not ended yet.", field="previous_response_id")
-    asked = generation.asked.messages
-    calls = [response_items.chat_call(call.id, call.name, call.arguments) for call in generation.calls]
-    answer = response_items.assistant_message(generation.text or "", calls)
-    return [*(asked if response.instructions is None else asked[1:]), *answer]
 
 
 def _refuse(body: ResponseRequest) -> None:
@@ -165,17 +162,26 @@ def _refuse(body: ResponseRequest) -> None:
         raise InvalidRequest(f"`{field}` is not supported by this server.", field=field)
 
 
-def _repeated(body: ResponseRequest) -> _Object:
+def _repeated(body: ResponseRequest, tools: Tools) -> _Object:
     facts = {name: getattr(body, name) for name in _REPEATED}
-    facts["tool_choice"] = body.tool_choice
-    if body.tools is not None:
-        facts["tools"] = msgspec.to_builtins(body.tools)
+    facts |= {"tool_choice": body.tool_choice, "tools": tools.repeated}
     if body.reasoning is not None:
-        facts["reasoning"] = {"effort": body.reasoning.effort, "summary": None}
+        summary = body.reasoning.summary or body.reasoning.generate_summary
+        facts["reasoning"] = {"effort": body.reasoning.effort, "summary": summary}
     if body.text is not None:
         verbosity = {} if body.text.verbosity is None else {"verbosity": body.text.verbosity}
-        facts["text"] = {"format": body.text.format or {"type": "text"}, **verbosity}
+        facts["text"] = {"format": _repeated_format(body.text.format), **verbosity}
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _repeated_format(given: _Object | None) -> _Object:
+    match given:
+        case {"type": "json_schema"}:
+            said = checked(given, JsonSchemaFormat, "text.format")
+            return {name: getattr(said, name) for name in said.__struct_fields__}
+        case {"type": "json_object"}:
+            return {"type": "json_object"}
+    return {"type": "text"}
 
 
 def _formats(body: ResponseRequest) -> _Object:
@@ -191,7 +197,9 @@ def _formats(body: ResponseRequest) -> _Object:
             case {"type": "json_object"}:
                 facts["response_format"] = {"type": "json_object"}
             case {"type": "json_schema"} as given:
-                schema = {name: value for name, value in given.items() if name != "type"}
+                schema = {
+                    name: value for name, value in given.items() if name != "type" and value is not None
+                }
                 facts["response_format"] = {"type": "json_schema", "json_schema": schema}
             case _:
                 raise InvalidRequest("`text.format` has no type that is known here.", field="text.format")

@@ -1,6 +1,6 @@
 """OpenAI's Responses: make one, come back to it, read on in its stream, stop it, forget it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -9,16 +9,14 @@ from aiohttp import web
 
 from gateway.dialects.openai.extras import read_with_extras
 from gateway.dialects.openai.response_frames import RESPONSES, ResponsesEncoder
-from gateway.dialects.openai.response_object import ResponseObject
-from gateway.dialects.openai.response_request import ResponseRequest, stored, submission_of
+from gateway.dialects.openai.response_request import ResponseRequest, submission_of
+from gateway.dialects.openai.stored import as_it_stands, stored
 from gateway.edge import streams
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.cancellation import stop
 from gateway.edge.state import STATE
-from shared import events
 from shared.errors import InvalidRequest, NotFound, Unavailable
-from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import ORIGIN
 
@@ -58,7 +56,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         if generation.error is not None:
             raise generation.error
     replayed = {} if new else {"Idempotent-Replayed": "true"}
-    response = await _as_it_stands(request, generation)
+    response = await as_it_stands(request, generation)
     return answer_json(response, headers={**_headers(generation), **replayed})
 
 
@@ -68,7 +66,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     streaming, number = _stream_query(request.query)
     generation, response = await stored(request, request.match_info["response_id"], "response_id")
     if not streaming:
-        return answer_json(await _as_it_stands(request, generation))
+        return answer_json(await as_it_stands(request, generation))
     room_for_stream(state)
     if generation.ended and await state.log.top(generation.id) is None:
         raise streams.expired(f"/v1/responses/{response.id}")
@@ -85,7 +83,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     receipt = await stop(request.app[STATE], generation)
     generation, _ = await stored(request, response_id, "response_id")
     status = 202 if receipt.status == "cancelling" else 200
-    return answer_json(await _as_it_stands(request, generation), status=status)
+    return answer_json(await as_it_stands(request, generation), status=status)
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
@@ -147,37 +145,6 @@ def _stream_query(query: Mapping[str, str]) -> tuple[bool, int | None]:
     if not after.isascii() or not after.isdigit() or len(after) > 18:
         raise InvalidRequest("`starting_after` must be an event's number.", field="starting_after")
     return True, int(after)
-
-
-async def _as_it_stands(request: web.Request, generation: Generation) -> ResponseObject:
-    """From its log; from its record once the log has expired."""
-    encoder = ResponsesEncoder(generation)
-    if generation.state == "queued":
-        return encoder.response
-    log = await request.app[STATE].log.read_all(generation.id)
-    for entry in log:
-        if (event := events.decode(entry.event)) is not None:
-            encoder.encode(entry.position, event)
-    if not log:
-        for event in _told_by(generation):
-            encoder.encode(ORIGIN, event)
-    return encoder.so_far()
-
-
-def _told_by(generation: Generation) -> Iterator[Event]:
-    """Events that tell what a record does."""
-    ts = generation.ended_ms or generation.created_ms
-    if generation.reasoning:
-        yield Reasoning(ts, generation.reasoning)
-    if generation.text:
-        yield Text(ts, generation.text)
-    for i, call in enumerate(generation.calls):
-        yield ToolCall(ts, i, call.id, call.name, call.arguments)
-    usage = generation.spent or Usage()
-    if generation.failed is not None:
-        yield Error(ts=ts, code=generation.failed.code, message=generation.failed.message, usage=usage)
-    elif generation.ended:
-        yield End(ts=ts, finish_reason=generation.finish_reason or "stop", usage=usage)
 
 
 def _headers(generation: Generation) -> dict[str, str]:

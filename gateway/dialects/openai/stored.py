@@ -1,0 +1,126 @@
+"""Responses that are kept: how one stands, what was said up to its end, and its items that input names."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from gateway.dialects.openai import response_items
+from gateway.dialects.openai.response_frames import RESPONSES, ResponsesEncoder
+from gateway.dialects.openai.response_object import ResponseObject
+from gateway.edge.access import owned
+from gateway.edge.state import STATE
+from shared import events
+from shared.errors import InvalidRequest, NotFound, PreviousResponseNotFound
+from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
+from shared.generation import Generation
+from shared.position import ORIGIN
+
+_Object = dict[str, Any]
+
+#: An item's id ends with that of the response it belongs to, and its place in it.
+_ITEM_ID = re.compile(r"[a-z]+_(\w+)_\d+", re.ASCII)
+
+
+async def stored(request: web.Request, response_id: str, field: str) -> tuple[Generation, ResponseObject]:
+    """A response that the asker may come back to. Raises `NotFound`."""
+    kind, _, suffix = response_id.partition("_")
+    try:
+        if kind != "resp":
+            raise NotFound
+        generation = await owned(request.app[STATE], request, f"gen_{suffix}")
+        if generation.dialect != RESPONSES.name:
+            raise NotFound
+        response = generation.options(ResponseObject)
+        if not response.store:
+            raise NotFound
+    except NotFound:
+        raise NotFound(f"There is no response {response_id[:100]!r}.", field=field) from None
+    return generation, response
+
+
+async def turns(request: web.Request, response_id: str) -> list[_Object]:
+    """What was said up to the end of a response. Its instructions are not carried over."""
+    field = "previous_response_id"
+    try:
+        generation, response = await stored(request, response_id, field)
+    except NotFound:
+        message = f"Previous response with id {response_id[:100]!r} not found."
+        raise PreviousResponseNotFound(message, field=field) from None
+    if not generation.ended:
+        raise InvalidRequest("The previous response has not ended yet.", field=field)
+    asked = generation.asked.messages
+    calls = [response_items.chat_call(call.id, call.name, call.arguments) for call in generation.calls]
+    answer = response_items.assistant_message(generation.text or "", calls)
+    return [*(asked if response.instructions is None else asked[1:]), *answer]
+
+
+async def resolved(request: web.Request, given: Sequence[_Object]) -> list[_Object]:
+    """*given* with the items themselves where it names some of stored responses. Raises `NotFound`."""
+    known: dict[str, list[_Object]] = {}
+    items = []
+    for i, item in enumerate(given):
+        if response_items.kind_of(item) == "item_reference":
+            item = await _named(request, str(item.get("id")), f"input[{i}].id", known)
+        items.append(item)
+    return items
+
+
+async def _named(request: web.Request, item_id: str, field: str, known: dict[str, list[_Object]]) -> _Object:
+    named = _ITEM_ID.fullmatch(item_id)
+    if named is not None and (suffix := named[1]) not in known:
+        known[suffix] = await _items(request, suffix, field)
+    for item in known[suffix] if named is not None else ():
+        if item["id"] == item_id:
+            return item
+    raise _no_item(item_id, field)
+
+
+async def _items(request: web.Request, suffix: str, field: str) -> list[_Object]:
+    """All items of a response, its input and its output; none where it is not kept."""
+    try:
+        generation, _ = await stored(request, f"resp_{suffix}", field)
+    except NotFound:
+        return []
+    if not generation.ended:
+        raise InvalidRequest("The response of that item has not ended yet.", field=field)
+    return [*generation.asked.input, *(await as_it_stands(request, generation)).output]
+
+
+def _no_item(item_id: str, field: str) -> NotFound:
+    return NotFound(
+        f"Item with id {item_id[:100]!r} not found. Items of responses with `store` false are not kept.",
+        field=field,
+    )
+
+
+async def as_it_stands(request: web.Request, generation: Generation) -> ResponseObject:
+    """A response by its log; by its record once the log has expired."""
+    encoder = ResponsesEncoder(generation)
+    if generation.state == "queued":
+        return encoder.response
+    log = await request.app[STATE].log.read_all(generation.id)
+    for entry in log:
+        if (event := events.decode(entry.event)) is not None:
+            encoder.encode(entry.position, event)
+    if not log:
+        for event in _told_by(generation):
+            encoder.encode(ORIGIN, event)
+    return encoder.so_far()
+
+
+def _told_by(generation: Generation) -> Iterator[Event]:
+    """Events that tell what a record does."""
+    ts = generation.ended_ms or generation.created_ms
+    if generation.reasoning:
+        yield Reasoning(ts, generation.reasoning)
+    if generation.text:
+        yield Text(ts, generation.text)
+    for i, call in enumerate(generation.calls):
+        yield ToolCall(ts, i, call.id, call.name, call.arguments)
+    usage = generation.spent or Usage()
+    if generation.failed is not None:
+        yield Error(ts=ts, code=generation.failed.code, message=generation.failed.message, usage=usage)
+    elif generation.ended:
+        yield End(ts=ts, finish_reason=generation.finish_reason or "stop", usage=usage)
