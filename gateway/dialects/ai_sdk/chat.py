@@ -22,26 +22,69 @@ from gateway.edge.cancellation import Receipt, stop
 from gateway.edge.state import OWNER, STATE, State
 from gateway.edge.submission import submission
 from shared import metrics
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import InvalidRequest, NotFound, UnknownModel
 from shared.generation import Generation, Request, Submission
 from shared.position import Position
+
+Tokens = Annotated[int, Meta(ge=1, le=1_000_000)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+
+
+class UITool(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool of the page's, under its name; options for one provider's own client are not looked at."""
+
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class CallSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True
+):
+    """`callSettings`: how the model is to answer. What is the client's own affair is not looked at."""
+
+    max_tokens: Tokens | None = None
+    max_output_tokens: Tokens | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    stop_sequences: list[str] | None = None
+    seed: int | None = None
+    headers: Any = None
+    max_retries: Any = None
+    timeout: Any = None
+
+
+class UIConfig(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`config`: which model is to answer. Addresses and keys of model servers are the operator's to say."""
+
+    model_name: str | None = None
+    reasoning_effort: str | None = None
 
 
 class UIChatRequest(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True
 ):
-    """`POST /api/ui/chat`: what the transport sends, and what its `body` option may add."""
+    """
+    `POST /api/ui/chat`: what the transport sends, and what its `body` option may add.
+
+    assistant-ui's transport adds `system`, `tools` by their names, `callSettings`, `config` and `metadata`.
+    """
 
     id: str
     messages: Annotated[list[UIMessage], Meta(min_length=1)]
     trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
     message_id: str | None = None
     model: str | None = None
-    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = msgspec.field(
-        default=None, name="max_tokens"
-    )
-    tools: list[dict[str, Any]] = []
+    max_tokens: Tokens | None = msgspec.field(default=None, name="max_tokens")
+    #: As OpenAI writes them, or by their names.
+    tools: list[dict[str, Any]] | dict[str, UITool] = []
     tool_choice: str | dict[str, Any] | None = msgspec.field(default=None, name="tool_choice")
+    system: str | None = None
+    call_settings: CallSettings = CallSettings()
+    config: UIConfig = UIConfig()
+    #: The client's own.
+    metadata: Any = None
 
 
 class UIStopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -150,17 +193,19 @@ async def _submission(request: web.Request, body: UIChatRequest) -> Submission:
     replaces = None
     if body.trigger == "regenerate-message":
         replaces = await _replaced(state, request[OWNER], body, said)
-    passed_on = {"tools": body.tools, "tool_choice": body.tool_choice}
+    if body.system and body.system.strip():
+        messages.insert(0, {"role": "system", "content": body.system})
+    settings = body.call_settings
     goes_on = known[-1].id if known[-1].role == "assistant" else None
     return submission(
         request,
         body,
         UI_MESSAGE,
-        model=known_model(state, body.model),
+        model=_model(state, body),
         asked=Request(
             messages=messages,
-            max_tokens=body.max_tokens,
-            parameters={name: value for name, value in passed_on.items() if value},
+            max_tokens=body.max_tokens or settings.max_output_tokens or settings.max_tokens,
+            parameters=_parameters(body),
         ),
         options=Options(message_id=goes_on),
         conversation_id=chat_id,
@@ -168,3 +213,34 @@ async def _submission(request: web.Request, body: UIChatRequest) -> Submission:
         replaces=replaces,
         on_busy="interrupt",
     )
+
+
+def _model(state: State, body: UIChatRequest) -> str:
+    if body.model is None and body.config.model_name is not None:
+        try:
+            return known_model(state, body.config.model_name)
+        except UnknownModel as error:
+            raise UnknownModel(error.message, field="config.modelName") from error
+    return known_model(state, body.model)
+
+
+def _parameters(body: UIChatRequest) -> dict[str, Any]:
+    """What is said to the model, as chat writes it."""
+    tools, settings = body.tools, body.call_settings
+    if isinstance(tools, dict):
+        tools = [
+            {"type": "function", "function": {"name": name, **msgspec.to_builtins(tool)}}
+            for name, tool in tools.items()
+        ]
+    passed_on: dict[str, Any] = {
+        "tools": tools or None,
+        "tool_choice": body.tool_choice or None,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "presence_penalty": settings.presence_penalty,
+        "frequency_penalty": settings.frequency_penalty,
+        "stop": settings.stop_sequences or None,
+        "seed": settings.seed,
+        "reasoning_effort": body.config.reasoning_effort,
+    }
+    return {name: value for name, value in passed_on.items() if value is not None}

@@ -153,7 +153,9 @@ def _submission(request: web.Request, body: CompletionRequest) -> Submission:
     }.items():
         if wanted:
             raise InvalidRequest(f"`{name}` is not supported by this server.", field=name)
-    said = msgspec.to_builtins(body)
+    said: _Object = msgspec.to_builtins(body)
+    if body.tools is not None:
+        said["tools"] = [_tool(tool) for tool in body.tools]
     model = checked_model(request.app[STATE], body.model)
     extras = extras_for(request.app[STATE], model, body.extra_body)
     return submission(
@@ -162,7 +164,7 @@ def _submission(request: web.Request, body: CompletionRequest) -> Submission:
         CHAT,
         model=model,
         asked=Request(
-            messages=body.messages,
+            messages=[_message(message) for message in body.messages],
             max_tokens=body.max_completion_tokens or body.max_tokens,
             parameters={**{field: value for field, value in said.items() if field not in _OURS}, **extras},
         ),
@@ -171,11 +173,24 @@ def _submission(request: web.Request, body: CompletionRequest) -> Submission:
     )
 
 
+def _message(message: _Object) -> _Object:
+    """A message without its nulls, which some model servers refuse; `content` may be one beside calls."""
+    return {name: value for name, value in message.items() if value is not None or name == "content"}
+
+
+def _tool(tool: _Object) -> _Object:
+    """A tool without its nulls; those within its schema are the schema's."""
+    if isinstance(function := tool.get("function"), dict):
+        tool = {**tool, "function": {name: value for name, value in function.items() if value is not None}}
+    return {name: value for name, value in tool.items() if value is not None}
+
+
 def _completion(generation: Generation) -> Completion:
     if generation.error is not None:
         raise generation.error
     calls = generation.calls
-    message: _Object = {"role": "assistant", "content": generation.text or None, "refusal": None}
+    message: _Object = {"role": "assistant", "content": generation.text or None}
+    message |= {"refusal": None, "annotations": []}
     if generation.reasoning:
         message["reasoning_content"] = generation.reasoning
     if calls:
