@@ -39,6 +39,7 @@ test: setup
 	@$(NPM) gateway/web run --silent test
 	@$(NPM) gateway/web run --silent build:lib
 	@$(BIN)/python -m tests.kit.node_clients
+	@$(BIN)/python -m tests.kit.python_clients
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m tests.kit.debian
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not timing and not long"
@@ -69,3 +70,4 @@ lock: setup
 	@$(BIN)/python -m pip install --quiet $(UV)
 	@$(LOCK) pyproject.toml --extra local --extra dev --group build -o requirements.lock
 	@$(LOCK) pyproject.toml --extra bench --constraint requirements.lock -o bench.lock
+	@$(LOCK) tests/python/requirements.in -o tests/python/requirements.lock

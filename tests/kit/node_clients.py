@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.page import node
+from tests.kit import codex
 
 FOLDER = Path(__file__).parents[1] / "node"
 
@@ -42,3 +43,4 @@ async def play(scenario: str, **arguments: Any) -> Any:
 
 if __name__ == "__main__":
     install()
+    codex.install()
