@@ -19,6 +19,9 @@ from typing import Any, Literal
 
 import msgspec
 
+#: What a model may lack.
+Inability = Literal["pictures", "sounds", "files", "tools"]
+
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model, as `models.toml` describes it."""
@@ -53,6 +56,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     max_context_tokens: int = 32_000
     #: Tokens of an answer, where a request does not say how many; else the server's own limit.
     max_tokens: int | None = None
+    #: What it cannot do: requests that ask for it are refused.
+    cannot: list[Inability] = []
     #: Put before the conversation, unless empty.
     system_prompt: str = ""
     #: Sent with every request to the upstream; for the scripted backend, its options.

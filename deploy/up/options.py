@@ -74,5 +74,6 @@ class Options:
             concurrency=max(1, llama.SLOTS // self.workers),
             max_tokens=llama.MAX_TOKENS,
             max_context_tokens=llama.MAX_CONVERSATION_TOKENS,
+            cannot=llama.CANNOT,
             parameters=llama.PARAMETERS,
         )

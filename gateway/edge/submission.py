@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway.edge.abilities import within
 from gateway.edge.body import digest, idempotency_key
 from gateway.edge.state import OWNER, STATE
 from gateway.relay.dialect import Dialect
@@ -29,6 +30,7 @@ def submission(
     conversation_id: str | None = None,
     message: str = "",
     replaces: str | None = None,
+    messages_in: str = "messages",
     on_busy: OnBusy = "reject",
     on_disconnect: OnDisconnect = "continue",
 ) -> Submission:
@@ -36,17 +38,19 @@ def submission(
     The generation that *body* asks for, with *request*'s owner and idempotency key.
 
     *options* is what the dialect's encoder must know of the request, *suffix* what a dialect's own id
-    shares with the generation's. Raises `InvalidRequest` for a key that is none.
+    shares with the generation's, *messages_in* the field its messages come from. Raises `InvalidRequest` for
+    a key that is none, and for what the model cannot do.
     """
+    models = request.app[STATE].models
     said: dict[str, Any] = {} if options is None else msgspec.to_builtins(options)
     return Submission(
         generation_id=f"gen_{suffix or new_suffix()}",
         owner=request[OWNER],
         model=model,
-        queue=request.app[STATE].models.queue_of(model),
+        queue=models.queue_of(model),
         dialect=dialect.name,
         dialect_options=said,
-        request=asked,
+        request=within(models.by_name[model], model, asked, messages_in),
         conversation_id=conversation_id,
         message=message,
         replaces=replaces,

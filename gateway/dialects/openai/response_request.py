@@ -147,6 +147,7 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
             input=response_items.items_of(given, suffix),
         ),
         suffix=suffix,
+        messages_in="input",
         options=ResponseObject(
             id=f"resp_{suffix}", created_at=int(time.time()), model=model, **_repeated(body, tools)
         ),

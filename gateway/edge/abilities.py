@@ -1,0 +1,47 @@
+"""What a model cannot do is refused before it is asked: its server would fail, or leave it out in silence."""
+
+from typing import Any
+
+import msgspec
+
+from shared.errors import InvalidRequest
+from shared.generation import Request
+from shared.models import Inability, Model
+
+#: Content parts that need an ability of their own, and how a refusal puts it.
+_PARTS: dict[str, tuple[Inability, str]] = {
+    "image_url": ("pictures", "cannot see pictures"),
+    "input_audio": ("sounds", "cannot hear"),
+    "file": ("files", "cannot read files"),
+}
+_TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+
+
+def within(model: Model, name: str, asked: Request, field: str) -> Request:
+    """
+    *asked* as the model can be asked: tools that it may leave alone are left out.
+
+    Raises `InvalidRequest` for what it cannot do; *field* is where the request has its messages.
+    """
+    for message in asked.messages if model.cannot else ():
+        _check(model, name, message, field)
+    if "tools" not in model.cannot:
+        return asked
+    if asked.parameters.get("tool_choice") not in (None, "auto", "none"):
+        raise _cannot(name, "cannot call tools", "tool_choice")
+    kept = {key: value for key, value in asked.parameters.items() if key not in _TOOLS}
+    return msgspec.structs.replace(asked, parameters=kept)
+
+
+def _check(model: Model, name: str, message: dict[str, Any], field: str) -> None:
+    content = message.get("content")
+    for part in content if isinstance(content, list) else ():
+        inability, words = _PARTS.get(str(part.get("type")), (None, ""))
+        if inability in model.cannot:
+            raise _cannot(name, words, field)
+    if "tools" in model.cannot and (message.get("tool_calls") or message.get("role") in {"tool", "function"}):
+        raise _cannot(name, "cannot call tools, nor read what they gave", field)
+
+
+def _cannot(name: str, words: str, field: str) -> InvalidRequest:
+    return InvalidRequest(f"The model {name!r} {words}.", field=field)
