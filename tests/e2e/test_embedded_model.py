@@ -33,8 +33,8 @@ async def up(tmp_path: Path) -> AsyncIterator[Up]:
         await up.end()
 
 
-async def test_answers(up: Up) -> None:
-    """A question is answered by a real model, with the tokens it counted, and ends by itself."""
+async def test_answers(up: Up, session: ClientSession) -> None:
+    """A question is answered by a real model, with the tokens it counted; what it cannot do is refused."""
     [url] = await up.ready()
     async with HeadraceClient(url) as client:
         events = [event async for event in client.start("What is the capital of France?")]
@@ -44,6 +44,15 @@ async def test_answers(up: Up) -> None:
     assert "User:" not in answer
     assert isinstance(events[-1], Ended)
     assert events[-1].usage["completion_tokens"] > 0
+    tools = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
+    picture = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
+    for asked, status in (
+        ({"input": "Hi!", "tools": tools, "max_output_tokens": 8}, 200),
+        ({"input": "Hi!", "tools": tools, "tool_choice": "required"}, 400),
+        ({"input": [{"role": "user", "content": [picture]}]}, 400),
+    ):
+        async with session.post(f"{url}/v1/responses", json=asked) as answered:
+            assert answered.status == status, await answered.text()
 
 
 async def test_continues(up: Up, session: ClientSession) -> None:
