@@ -7,13 +7,6 @@ import { Presence } from './presence.js';
 import type { Store } from './store.js';
 import { isUnsent, merge } from './transcript.js';
 
-const DELETED: ChatError = {
-  code: 'deleted',
-  message: 'The conversation is no longer on the server.',
-  retryable: false,
-  status: 404,
-};
-
 /** Keeps a store as the server has it, whoever writes in the conversation, while no reply is being read here. */
 export class Follower {
   readonly #client: HeadraceClient;
@@ -63,6 +56,7 @@ export class Follower {
   set exists(exists: boolean) {
     this.#exists = exists;
     this.#store.isMissing = !exists;
+    this.#store.wasThere ||= exists;
   }
 
   open(): void {
@@ -139,7 +133,6 @@ export class Follower {
   #missing(): void {
     if (this.exists) {
       this.#store.messages = this.#store.messages.filter(isUnsent);
-      this.#store.fail(DELETED, () => this.look());
     }
     this.exists = false;
     this.#store.loaded = true;

@@ -15,11 +15,7 @@ const STALE: ChatError = {
   message: 'This was sent long ago and never answered; it may have arrived.',
   retryable: true,
 };
-const OTHER_KEY: ChatError = {
-  code: 'unauthorized',
-  message: 'This was written under another key.',
-  retryable: true,
-};
+const OTHER_KEY: ChatError = { code: 'unauthorized', message: 'This was written under another key.', retryable: true };
 
 export interface Sender {
   /** Show it as asked, and send it. */
@@ -40,6 +36,7 @@ export class Pending {
   /** Is being asked, and shown among the messages. */
   #asked: OutboxEntry | null = null;
   readonly #dropped = new Set<string>();
+  readonly #elsewhere = new Set<string>();
   #flushing = false;
   #isOpen = false;
   #leave = new AbortController();
@@ -118,6 +115,11 @@ export class Pending {
     return this.#dropped.has(id);
   }
 
+  /** Whether another page has taken it back, or sent it: then it is in the conversation. */
+  isElsewhere(id: string): boolean {
+    return this.#elsewhere.has(id);
+  }
+
   /** Its text, if it could be taken back; null where its turn has come. */
   async takeBack(id: string): Promise<string | null> {
     const entry = this.#entries.find((each) => each.id === id) ?? (this.#asked?.id === id ? this.#asked : null);
@@ -159,10 +161,12 @@ export class Pending {
     const now = new Set([...left.map(({ id }) => id), this.#asked?.id]);
     const arrived = stored.filter(({ id }) => !now.has(id)).map((entry) => this.#checked(entry));
     if (arrived.length || left.length < this.#entries.length) this.#set([...left, ...arrived]);
+    const { turn } = this.store;
     const asked = this.#asked;
-    if (asked && known.has(asked.id) && !ids.has(asked.id) && this.store.turn?.generationId === null) {
+    if (asked && known.has(asked.id) && !ids.has(asked.id) && turn?.generationId === null) {
       this.#dropped.add(asked.id);
-      this.store.turn.reading.abort();
+      this.#elsewhere.add(asked.id);
+      turn.reading.abort();
     }
   }
 

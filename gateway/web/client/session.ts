@@ -252,7 +252,7 @@ export class ChatSession {
     else this.#store.publish();
     if (isEdit || isDropped) await this.#pending.done(entry.id);
     else if (isWritten) await this.#pending.failed(entry, error?.retryable ? undefined : (error ?? STOPPED));
-    if (error?.code === 'busy') void this.#follower.look();
+    if (error?.code === 'busy' || this.#pending.isElsewhere(entry.id)) void this.#follower.look();
     else if (!error?.retryable) void this.#pending.flush();
   }
 

@@ -15,6 +15,8 @@ export class Store {
   connection: Connection = 'idle';
   /** The server has said that there is no such conversation. */
   isMissing = false;
+  /** The server had it once. */
+  wasThere = false;
   #turn: Turn | null = null;
   #error: ChatError | null = null;
   #again: (() => Promise<void>) | null = null;
@@ -139,8 +141,8 @@ export class Store {
       messages: turn ? inPlace(this.messages, turn.message) : this.messages,
       waiting: this.waiting,
       isLoading: !this.loaded && this.#error === null,
-      // What is to be sent makes it; what was said of its end needs no second word.
-      isMissing: this.isMissing && this.#error === null && this.messages.length + this.waiting.length === 0,
+      // One that never was comes to be with what is to be sent.
+      isMissing: this.isMissing && (this.wasThere || this.messages.length + this.waiting.length === 0),
       isStreaming: turn !== null,
       streamingText: turn?.text ?? '',
       error: this.#error,

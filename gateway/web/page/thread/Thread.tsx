@@ -168,12 +168,7 @@ export function ChatThread(props: ChatThreadProps) {
           )}
           {error && !saysItself(last) && (
             <div className="column">
-              <Failure
-                error={error}
-                onRetry={error.code === 'deleted' ? undefined : actions.retry}
-                onKey={onUnauthorized}
-                onDismiss={chat.dismissError}
-              />
+              <Failure error={error} onRetry={actions.retry} onKey={onUnauthorized} onDismiss={chat.dismissError} />
             </div>
           )}
           <Waiting messages={waiting} actions={actions} />

@@ -17,7 +17,6 @@ const KINDS: Record<string, FailureKind> = {
   unauthorized: 'unauthorized',
   forbidden: 'unauthorized',
   not_found: 'notFound',
-  deleted: 'deleted',
   gone: 'gone',
   too_large: 'tooLarge',
   invalid_request: 'invalid',

@@ -173,11 +173,6 @@ export const en = {
     },
     unauthorized: { title: 'An API key is needed', advice: 'Enter a key that this server accepts.' },
     notFound: { title: 'This conversation is not here', advice: 'It was deleted, has expired or is not yours.' },
-    deleted: {
-      title: 'This conversation was deleted',
-      advice:
-        'Somebody deleted it, perhaps you on another device, or it has expired. What you send now begins a new one.',
-    },
     gone: {
       title: 'This reply is no longer kept',
       advice: 'Its stream has expired. Reload to see what was stored, or ask again.',

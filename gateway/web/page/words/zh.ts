@@ -151,10 +151,6 @@ export const zh: Words = {
     busy: { title: '此对话正在回复中', advice: '请等待回复完成或先停止它，然后再发送。' },
     unauthorized: { title: '需要 API 密钥', advice: '请输入此服务器接受的密钥。' },
     notFound: { title: '找不到此对话', advice: '它可能已被删除、已过期或不属于你。' },
-    deleted: {
-      title: '此对话已被删除',
-      advice: '可能是你在其他设备上删除了它，或者它已过期。现在发送的消息会开始一个新对话。',
-    },
     gone: { title: '这条回复已不再保留', advice: '其数据流已过期。请重新加载查看已保存的内容，或重新提问。' },
     tooLarge: { title: '消息太长', advice: '请缩短，或分几次发送。' },
     invalid: { title: '服务器没有接受这条消息', advice: '请修改后重新发送。' },
