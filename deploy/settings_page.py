@@ -46,6 +46,7 @@ _KINDS: dict[Any, str] = {
     dict: "table",
     tuple: "two texts",
     frozenset: "list of texts",
+    list: "list of texts",
 }
 _UNITS = {
     "_s": "seconds",

@@ -11,7 +11,8 @@ import type {
 } from './api.js';
 import { Backoff } from './backoff.js';
 import { HeadraceError } from './error.js';
-import { type Connection, Reply, type StreamOptions, type Timing, type UnknownFrame } from './reply.js';
+import type { Connection } from './network.js';
+import { Reply, type StreamOptions, type Timing, type UnknownFrame } from './reply.js';
 import { Server, type ServerOptions } from './server.js';
 import { Watch } from './watch.js';
 

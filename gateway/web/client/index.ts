@@ -19,9 +19,10 @@ export type {
 } from './events.js';
 export { isTerminal } from './events.js';
 export type { ChatError, ChatMessage, ChatSnapshot, MessageState, SendOptions } from './messages.js';
+export type { Connection } from './network.js';
 export type { SessionOptions } from './options.js';
 export { type Outbox, type OutboxEntry, outbox } from './outbox.js';
 export { type Announcement, CHANNEL } from './presence.js';
-export type { Connection, Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
+export type { Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
 export { ChatSession } from './session.js';
 export { question } from './transcript.js';

@@ -1,6 +1,6 @@
 import { HeadraceError } from './error.js';
 import type { FinishReason, MadeCall, Usage } from './events.js';
-import type { Connection } from './reply.js';
+import type { Connection } from './network.js';
 
 /** `unsent`: the server cannot be reached; it is sent as soon as it can. */
 export type MessageState = 'sending' | 'unsent' | 'queued' | 'streaming' | 'done' | 'failed' | 'cancelled';

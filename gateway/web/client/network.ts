@@ -1,5 +1,7 @@
 /** What the browser knows of its network. Elsewhere there is nothing to know: always online, never an event. */
 
+export type Connection = 'idle' | 'connecting' | 'open' | 'reconnecting' | 'offline';
+
 /** Longest wait while the browser says it is offline: it may be wrong, as it is about a server on this machine. */
 const OFFLINE_PROBE_MS = 5_000;
 

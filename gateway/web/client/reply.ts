@@ -3,15 +3,13 @@ import { Backoff } from './backoff.js';
 import { HeadraceError, refusal } from './error.js';
 import { isTerminal, parseEvent, type StreamEvent } from './events.js';
 import { FrameReader } from './frames.js';
-import { isOffline, onLoss } from './network.js';
+import { type Connection, isOffline, onLoss } from './network.js';
 import { type Position, parsePosition, relation } from './position.js';
 import type { Server } from './server.js';
 import type { Share } from './sharing.js';
 import { Sip } from './sip.js';
 import { uuid } from './uuid.js';
 import { Watch } from './watch.js';
-
-export type Connection = 'idle' | 'connecting' | 'open' | 'reconnecting' | 'offline';
 
 export interface StreamOptions {
   /** Ends the reading; the generation goes on. */

@@ -1,6 +1,6 @@
 import type { Frame } from './frames.js';
+import type { Connection } from './network.js';
 import { parsePosition, relation } from './position.js';
-import type { Connection } from './reply.js';
 import { uuid } from './uuid.js';
 
 /**

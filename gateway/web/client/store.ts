@@ -1,7 +1,7 @@
 import type { ChatError, ChatMessage, ChatSnapshot } from './messages.js';
+import type { Connection } from './network.js';
 import { isOffline } from './network.js';
 import { Publisher } from './publisher.js';
-import type { Connection } from './reply.js';
 import { inPlace } from './transcript.js';
 import type { Turn } from './turn.js';
 
