@@ -16,8 +16,8 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from deploy import programs
-from deploy.up import llama, models_file, ports, valkey
-from deploy.up.child import Child, Say
+from deploy.up import append_only, llama, models_file, ports, valkey
+from deploy.up.child import Child, Say, StartFailed
 from deploy.up.data_directory import DataDirectory
 from deploy.up.guard import Leash
 from deploy.up.options import CannotStart, Options
@@ -32,6 +32,7 @@ _DRAIN_GRACE_S = 3.0
 _END_S = 5.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 _REDIS_TIMEOUT_S = 5.0
+_BROKER_LOG = "valkey.log"
 
 
 class Stack:
@@ -114,12 +115,29 @@ class Stack:
             "the broker",
             valkey.command(self._data.path, socket),
             ready=lambda: valkey.answers(socket),
-            log=self._data.logs / "valkey.log",
+            log=self._data.logs / _BROKER_LOG,
             keep=(self._data.lock,),
         )
         self._broker.append(broker)
-        await broker.start()
+        try:
+            await broker.start()
+        except StartFailed as failed:
+            await self._repair(failed)
+            await broker.start()
+        if valkey.has_cut(self._data.logs / _BROKER_LOG):
+            self._say("the broker's data ended in half a command, as after a power cut; that was let go")
         return valkey.url(socket)
+
+    async def _repair(self, failed: StartFailed) -> None:
+        """What keeps the broker from starting may be its data. Raises `StartFailed` with what to do."""
+        try:
+            done = await asyncio.to_thread(append_only.repair, self._data.path)
+        except (append_only.BeyondRepair, OSError) as error:
+            raise StartFailed(f"{failed}; {error}") from failed
+        if not done:
+            raise StartFailed(f"{failed}; {append_only.advice(self._data.path)}") from failed
+        for line in done:
+            self._say(line)
 
     def _new_model_server(self) -> Child:
         return self._child(

@@ -54,6 +54,11 @@ def command(data: Path, socket: Path) -> list[str]:
     return [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
 
+def has_cut(log: Path) -> bool:
+    """Whether it says in *log* that it found half a command at its file's end, and let that go."""
+    return "Truncating the AOF" in log.read_text(errors="replace")
+
+
 async def answers(socket: Path) -> bool:
     """Whether it takes commands by now; while it reads its file it does not."""
     try:

@@ -152,6 +152,25 @@ async def test_what_failed_is_said(up: Up) -> None:
     assert "fail_after" not in up.said
 
 
+async def test_after_a_power_cut(up: Up) -> None:
+    """What tore the end off its data keeps it from nothing, and is said; what was said before is there."""
+    up.start()
+    [url] = await up.ready()
+    async with HeadraceClient(url) as client:
+        await read(reply := client.start("hi", model="fast"))
+    up.signal(signal.SIGKILL)
+    await up.ended()
+    await up.alone()
+    [file] = (up.folder / "data" / "appendonlydir").glob("*.incr.aof")
+    with file.open("ab") as torn:
+        torn.write(bytes(4096))
+    up.start()
+    [url] = await up.ready()
+    assert "4096 bytes that are no whole command were let go" in up.said
+    async with HeadraceClient(url) as client:
+        assert text(await read(client.resume(reply.generation_id or ""))) == TEXT
+
+
 async def test_port_taken(up: Up) -> None:
     """A taken port is said to be, before anything is started."""
     with socket.create_server(("127.0.0.1", 0)) as server:
