@@ -102,6 +102,31 @@ local function cut(scope, id)
   redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', -freed)
 end
 
+-- The generation that answers a conversation right now, or nil.
+local function active_in(scope)
+  local active = redis.call('HGET', CONVERSATION .. scope, 'active')
+  local state = active and redis.call('HGET', RECORD .. active, 'state')
+  return state and not is_terminal(state) and active or nil
+end
+
+-- Delete what was used least recently, of an owner's conversations beyond the most there may be. One that is being
+-- answered, or is *asked* just now, stays, listed like any other: nothing may be kept that no list has.
+local function let_go(owner, asked, excess)
+  local all, at = CONVERSATIONS .. owner, 0
+  while excess > 0 do
+    local name = redis.call('ZRANGE', all, at, at)[1]
+    if not name then return end
+    local scope = owner .. ':' .. name
+    if name == asked or active_in(scope) then
+      at = at + 1
+    else
+      redis.call('DEL', CONVERSATION .. scope, MESSAGES .. scope, NEXT .. scope)
+      redis.call('ZREM', all, name)
+      excess = excess - 1
+    end
+  end
+end
+
 -- An owner's conversation exists, and is the last used.
 local function converse(owner, name, title)
   local conversation, all = CONVERSATION .. owner .. ':' .. name, CONVERSATIONS .. owner
@@ -112,17 +137,7 @@ local function converse(owner, name, title)
   revise(owner .. ':' .. name)
   redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
   redis.call('ZADD', all, now_ms(), name)
-  local excess = redis.call('ZCARD', all) - MAX_CONVERSATIONS
-  if excess > 0 then
-    -- What leaves the list leaves the broker, unless it is being answered.
-    for _, gone in ipairs(redis.call('ZRANGE', all, 0, excess - 1)) do
-      local scope = owner .. ':' .. gone
-      if redis.call('HEXISTS', CONVERSATION .. scope, 'active') == 0 then
-        redis.call('DEL', CONVERSATION .. scope, MESSAGES .. scope)
-      end
-    end
-    redis.call('ZREMRANGEBYRANK', all, 0, excess - 1)
-  end
+  let_go(owner, name, redis.call('ZCARD', all) - MAX_CONVERSATIONS)
   redis.call('PEXPIRE', all, CONVERSATION_TTL_MS)
 end
 
@@ -167,6 +182,8 @@ local function finish(id, closing)
   redis.call('HSET', CONVERSATION .. scope, 'updated_ms', wall_ms())
   revise(scope)
   if closing.reply then say(scope, closing.reply) end
+  -- A conversation must not outlive the list that names it.
+  redis.call('PEXPIRE', CONVERSATIONS .. r[2], CONVERSATION_TTL_MS)
   while true do
     local waiting = redis.call('LPOP', NEXT .. scope)
     if not waiting then return end

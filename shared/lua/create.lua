@@ -17,11 +17,7 @@ if redis.call('ZCOUNT', QUEUE .. new.queue, '-inf', now_ms()) >= new.max_queued 
 local scope, active
 if new.conversation then
   scope = new.owner .. ':' .. new.conversation
-  active = redis.call('HGET', CONVERSATION .. scope, 'active')
-  if active then
-    local state = redis.call('HGET', RECORD .. active, 'state')
-    if not state or is_terminal(state) then active = nil end
-  end
+  active = active_in(scope)
   if active and new.on_busy == 'reject' then return {'busy', active} end
   if new.record.replaces and not turn_of(scope, new.record.replaces) then return {'no_turn'} end
   if active and redis.call('LLEN', NEXT .. scope) >= MAX_WAITING then return {'too_busy'} end

@@ -159,6 +159,45 @@ async def test_history_is_bounded_in_number(local: Local, session: ClientSession
     assert [conversation["id"] for conversation in listed] == ["c3", "c2"]
 
 
+async def test_a_conversation_that_is_being_answered_stays_listed(
+    local: Local, session: ClientSession
+) -> None:
+    """Others may come in any number: it is listed, and what is not listed is gone."""
+    await local.start(MODELS, max_conversations=2)
+    chat = ChatClient(session, local.url)
+    async with await chat.send(script(rate=20, length=1000), conversation_id="c1") as reader:
+        await reader.until("chunk")
+        async with await chat.send(script(rate=20, length=1000), conversation_id="c1b") as other:
+            await other.until("chunk")
+            await chat.ask(conversation_id="c1c")
+            assert await listed(chat) == kept(local) == ["c1", "c1b", "c1c"]
+            await chat.cancel(other.generation_id)
+        for conversation_id in ("c2", "c3", "c4"):
+            await chat.ask(conversation_id=conversation_id)
+        assert await listed(chat) == kept(local) == ["c1", "c4"]
+        await chat.cancel(reader.generation_id)
+    assert (await chat.conversation("c1"))["messages"][-1]["content"]
+    await chat.ask(conversation_id="c5")
+    assert await listed(chat) == kept(local) == ["c4", "c5"]
+    [list_key] = local.redis.keys(keys.CONVERSATIONS + "*")
+    for key in local.redis.scan_iter(keys.CONVERSATION + "*"):
+        assert local.redis.pexpiretime(key) <= local.redis.pexpiretime(list_key)
+
+
+async def listed(chat: ChatClient) -> list[str]:
+    """The ids that the owner sees, by name."""
+    found = (await chat.call("GET", "/api/conversations")).body["conversations"]
+    return sorted(conversation["id"] for conversation in found)
+
+
+def kept(local: Local) -> list[str]:
+    """The ids of which any key is kept."""
+    found = [
+        key for kind in (keys.CONVERSATION, keys.MESSAGES, keys.NEXT) for key in local.redis.keys(kind + "*")
+    ]
+    return sorted({key.decode().rpartition(":")[2] for key in found})
+
+
 def turns(upstream: FakeUpstream) -> list[list[tuple[Any, Any]]]:
     """What each upstream request said, as roles and contents."""
     return [[(m["role"], m["content"]) for m in seen.body["messages"]] for seen in upstream.requests]
