@@ -21,6 +21,7 @@ from shared.conversations import Conversations
 from shared.event_log import EventLog
 from shared.generations import Generations
 from shared.models import Models
+from shared.readiness import Readiness
 from shared.settings import Settings
 
 _EXPOSED = (
@@ -37,6 +38,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     generations = Generations(
         broker, max_queued=settings.max_queued, idempotency_ttl_s=settings.idempotency_ttl_s
     )
+    relay = Relay(broker, generations, settings)
     app[STATE] = State(
         settings=settings,
         models=models,
@@ -44,7 +46,8 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         generations=generations,
         conversations=Conversations(broker),
         log=EventLog(broker),
-        relay=Relay(broker, generations, settings),
+        relay=relay,
+        readiness=Readiness(broker, relay.hears),
         keyring=Keyring(settings),
         openapi=document(ROUTES, version("headrace")),
         public=frozenset(

@@ -39,12 +39,11 @@ async def beat(request: web.Request) -> web.StreamResponse:
 
 
 async def ready(request: web.Request) -> web.StreamResponse:
-    """This process can take work: its broker answers, and it is not shutting down."""
+    """This process can take work: its broker would take a message, and it is not shutting down."""
     state = request.app[STATE]
     if state.draining:
         raise Draining(retry_after_s=1)
-    async with state.broker.watch("ping"):
-        await state.broker.redis.ping()
+    await state.readiness.check()
     return answer_json(Health("ok", iso(now_ms())))
 
 

@@ -33,7 +33,18 @@ from shared.settings import Settings
 from shared.sockets import TCP_OPTIONS
 
 Step = Literal[
-    "create", "append", "claim", "clock", "renew", "release", "restore", "cancel", "close", "rename", "remove"
+    "create",
+    "append",
+    "claim",
+    "clock",
+    "ready",
+    "renew",
+    "release",
+    "restore",
+    "cancel",
+    "close",
+    "rename",
+    "remove",
 ]
 
 _LUA = Path(__file__).parent / "lua"

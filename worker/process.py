@@ -15,10 +15,11 @@ from shared import metrics, models
 from shared.broker import Broker
 from shared.clock import BrokerClock
 from shared.conversations import Conversations
-from shared.errors import BrokerUnavailable
+from shared.errors import Unavailable
 from shared.event_log import EventLog
 from shared.logs import configure
 from shared.queue import Queue
+from shared.readiness import Readiness
 from shared.settings import Settings
 from shared.startup import SettingsWrong, prepare_process, read_settings
 from worker.appender import Appender
@@ -84,15 +85,16 @@ async def _set(signal: asyncio.Event) -> None:
 
 
 async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> web.AppRunner:
+    readiness = Readiness(broker, full_is_ready=True)
+
     async def live(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def ready(_: web.Request) -> web.Response:
         try:
-            async with broker.watch("ping"):
-                await broker.redis.ping()
-        except BrokerUnavailable:
-            return web.json_response({"status": "broker_unavailable"}, status=503)
+            await readiness.check()
+        except Unavailable as error:
+            return web.json_response({"status": error.message}, status=503)
         if stopping.is_set():
             return web.json_response({"status": "draining"}, status=503)
         return web.json_response({"status": "ok"})

@@ -14,6 +14,7 @@ from shared.conversations import Conversations
 from shared.event_log import EventLog
 from shared.generations import Generations
 from shared.models import Models
+from shared.readiness import Readiness
 from shared.settings import Settings
 
 
@@ -27,6 +28,7 @@ class State(msgspec.Struct):
     conversations: Conversations
     log: EventLog
     relay: Relay
+    readiness: Readiness
     keyring: Keyring
     #: The API's own description, and the paths that are answered without a key.
     openapi: dict[str, Any]

@@ -44,6 +44,7 @@ class Live:
         self._wanted: dict[bytes, asyncio.Future[None]] = {}
         self._connection: Connection | None = None
         self._lost_at = -math.inf
+        self._error: Exception | None = None
         self._read_at = 0.0
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
@@ -59,6 +60,15 @@ class Live:
                 await asyncio.shield(confirmed)
         except TimeoutError as error:
             raise BrokerUnavailable(retry_after_s=1) from error
+
+    async def try_out(self) -> None:
+        """Subscribe to a channel of no generation, and leave it. Raises `BrokerUnavailable`."""
+        try:
+            await self.subscribe("ready")
+        except BrokerUnavailable as error:
+            raise error from self._error
+        finally:
+            self.unsubscribe("ready")
 
     def unsubscribe(self, generation_id: str) -> None:
         """Nothing more is wanted of it."""
@@ -85,6 +95,7 @@ class Live:
                     "live connection lost, connecting again", error=str(error) or type(error).__name__
                 )
                 metrics.redis_failures.labels("live").inc()
+                self._error = error
                 self._lost_at = asyncio.get_running_loop().time()
             finally:
                 await self._disconnect()

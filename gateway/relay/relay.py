@@ -116,6 +116,10 @@ class Relay:
                 raise InvalidRequest(f"{after} is ahead of this stream, which {at}.", field="Last-Event-ID")
             await asyncio.sleep(_AHEAD_POLL_S)
 
+    async def hears(self) -> None:
+        """Returns if it can hear what is published. Raises `BrokerUnavailable`, caused by why not."""
+        await self._live.try_out()
+
     async def run(self) -> None:
         """Follow the live connection and look after silent feeds, for ever."""
         async with asyncio.TaskGroup() as tasks:

@@ -25,8 +25,11 @@ class EmbeddedBroker:
     Its 16 databases keep stacks apart that run at the same time.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        """*environment* beside this process's own."""
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, program: Path | None = None, *options: str
+    ) -> None:
+        """*environment* beside this process's own; *program* in place of Valkey's."""
+        self._program, self._options = program, options
         self._environment = {**os.environ, **(environment or {})}
         self._data = Path(tempfile.mkdtemp(prefix="headrace-"))
         self._socket = valkey.socket_path(self._data)
@@ -52,7 +55,8 @@ class EmbeddedBroker:
         """Returns once it answers."""
         with (self._data / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                valkey.command(self._data, self._socket),
+                self._command(),
+                executable=self._program,
                 stdout=log,
                 stderr=log,
                 env=self._environment,
@@ -84,6 +88,11 @@ class EmbeddedBroker:
         shutil.rmtree(self._data, ignore_errors=True)
         if self._socket.parent != self._data:
             shutil.rmtree(self._socket.parent, ignore_errors=True)
+
+    def _command(self) -> list[str]:
+        command = valkey.command(self._data, self._socket)
+        # What Redis is, its name says.
+        return [*(["redis-server"] if self._program else command[:1]), *command[1:], *self._options]
 
     def _answers(self) -> bool:
         try:
