@@ -143,17 +143,18 @@ class Generations:
     ) -> Literal["closed", "ended", "held"]:
         """End a generation that no worker holds, or whose lease ran out *overdue_s* ago."""
         while True:
-            log = await self._log.read_all(generation_id)
-            written = Outcome()
-            for entry in log:
-                written.add(events.decode(entry.event))
+            written, length = Outcome(), 0
+            async for page in self._log.pages(generation_id):
+                length += len(page)
+                for entry in page:
+                    written.add(events.decode(entry.event))
             if isinstance(terminal, End) and terminal.usage == Usage():
                 terminal = msgspec.structs.replace(terminal, usage=written.usage())
             answer = await self._broker.run(
                 "close",
                 [
                     generation_id,
-                    len(log),
+                    length,
                     events.encode(terminal),
                     written.closing(generation_id, terminal),
                     int(overdue_s * 1000),

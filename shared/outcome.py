@@ -17,6 +17,8 @@ class Outcome:
         #: All calls in the order in which they began, and the newest of each index.
         self._calls: list[MadeCall] = []
         self._newest: dict[int, MadeCall] = {}
+        #: Their arguments, joined only when asked for: a long call comes in tens of thousands.
+        self._pieces: dict[int, list[str]] = {}
         self._reasoned_from: int | None = None
         self._reasoned_until: int | None = None
         self.tokens = 0
@@ -33,6 +35,10 @@ class Outcome:
     @property
     def tool_calls(self) -> list[MadeCall]:
         """The tool calls so far, in order."""
+        for call in self._calls:
+            pieces = self._pieces[id(call)]
+            call.arguments = "".join(pieces)
+            pieces[:] = [call.arguments]
         return self._calls
 
     def add(self, event: Event | None) -> None:
@@ -60,6 +66,7 @@ class Outcome:
                 self._reasoning.clear()
                 self._calls.clear()
                 self._newest.clear()
+                self._pieces.clear()
                 self._reasoned_from = self._reasoned_until = None
                 self.tokens = 0
                 self.begun = False
@@ -80,8 +87,9 @@ class Outcome:
         if call is None or (piece.id and call.id and piece.id != call.id):
             call = self._newest[piece.index] = MadeCall("", "", at=self._chars)
             self._calls.append(call)
+            self._pieces[id(call)] = []
         call.id, call.name = piece.id or call.id, piece.name or call.name
-        call.arguments += piece.arguments
+        self._pieces[id(call)].append(piece.arguments)
 
     def usage(self, prompt_tokens: int = 0) -> Usage:
         """Our own count, for when the upstream gave none."""
@@ -106,7 +114,7 @@ class Outcome:
         if self._reasoning:
             fields["reasoning"] = "".join(self._reasoning)
         if self._calls:
-            fields["tool_calls"] = msgspec.json.encode(self._calls).decode()
+            fields["tool_calls"] = msgspec.json.encode(self.tool_calls).decode()
         if self.first_token_ms is not None:
             fields["first_token_ms"] = str(self.first_token_ms)
         if position:
@@ -123,7 +131,7 @@ class Outcome:
             usage=terminal.usage,
             reasoning=fields.get("reasoning"),
             reasoning_ms=self._reasoning_ms(terminal.ts),
-            tool_calls=self._calls or None,
+            tool_calls=self.tool_calls or None,
             error=failure,
         )
         return msgspec.json.encode({"fields": fields, "reply": messages.encode(reply).decode()})

@@ -15,6 +15,7 @@ from shared.event_log import Entry
 from shared.events import End, Error, Start, Terminal, now_ms
 from shared.failures import AttemptsExhausted, GenerationFailed, InternalFailure, UpstreamError
 from shared.generation import TERMINAL_STATES
+from shared.outcome import Outcome
 from shared.queue import Claim
 from shared.replication import replicated
 from worker.appender import LogWriter
@@ -67,8 +68,6 @@ class Attempt:
             on_fenced=self._running.fence,
             on_missing=self._tools.registry.look_at_once,
         )
-        for entry in log:
-            self._producer.outcome.add(events.decode(entry.event))
         if not log:
             start = Start(ts=now_ms(), model=self._generation.model)
             self._producer.outcome.add(start)
@@ -76,11 +75,20 @@ class Attempt:
         return writer
 
     async def _read_log(self) -> list[Entry]:
+        """All that earlier attempts wrote, taken into account."""
         while self._claim.log_length:
+            log: list[Entry] = []
+            outcome = Outcome()
             try:
-                return await self._tools.log.read_all(self._generation.id)
+                async for page in self._tools.log.pages(self._generation.id):
+                    log += page
+                    for entry in page:
+                        outcome.add(events.decode(entry.event))
             except BrokerUnavailable:
                 await asyncio.sleep(_BROKER_RETRY_S)
+            else:
+                self._producer.outcome = outcome
+                return log
         return []
 
     async def _terminal(self, writer: LogWriter) -> Terminal:

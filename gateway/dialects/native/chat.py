@@ -82,9 +82,10 @@ async def status(request: web.Request) -> web.StreamResponse:
     written = Outcome()
     position = generation.position
     if not generation.ended:
-        for entry in await state.log.read_all(generation.id):
-            written.add(events.decode(entry.event))
-            position = str(entry.position)
+        async for page in state.log.pages(generation.id):
+            for entry in page:
+                written.add(events.decode(entry.event))
+            position = str(page[-1].position)
     answer = Status(
         generation_id=generation.id,
         state=generation.state,

@@ -100,11 +100,13 @@ async def as_it_stands(request: web.Request, generation: Generation) -> Response
     encoder = ResponsesEncoder(generation)
     if generation.state == "queued":
         return encoder.response
-    log = await request.app[STATE].log.read_all(generation.id)
-    for entry in log:
-        if (event := events.decode(entry.event)) is not None:
-            encoder.encode(entry.position, event)
-    if not log:
+    logged = False
+    async for page in request.app[STATE].log.pages(generation.id):
+        logged = True
+        for entry in page:
+            if (event := events.decode(entry.event)) is not None:
+                encoder.encode(entry.position, event)
+    if not logged:
         for event in _told_by(generation):
             encoder.encode(ORIGIN, event)
     return encoder.so_far()
