@@ -6,9 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from deploy.up.leftovers import Register
+
 
 class Leash:
     """The process that ends our children if we are killed; see `deploy/up/leash.py`."""
+
+    def __init__(self, register: Register | None = None) -> None:
+        """*register* keeps what it holds for who comes after us."""
+        self._register = register
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -27,10 +33,14 @@ class Leash:
 
     def hold(self, pid: int) -> None:
         """End *pid*'s group when we vanish."""
+        if self._register is not None:
+            self._register.add(pid)
         self._tell(f"+{pid}\n")
 
     def let_go(self, pid: int) -> None:
         """*pid* has ended; its number may soon be somebody else's."""
+        if self._register is not None:
+            self._register.remove(pid)
         self._tell(f"-{pid}\n")
 
     def _tell(self, line: str) -> None:

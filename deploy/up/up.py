@@ -25,7 +25,7 @@ def say(line: str) -> None:
 async def run(options: Options, settings: Settings) -> None:
     """Run everything until SIGINT, SIGTERM or SIGHUP. Raises `CannotStart` or `StartFailed`."""
     stop = asyncio.Event()
-    with DataDirectory(options.data) as data, Leash() as leash:
+    with DataDirectory(options.data, say) as data, Leash(data.register) as leash:
         async with aiohttp.ClientSession(timeout=_PROBE_TIMEOUT) as http:
             stack = Stack(options, settings, data, leash, http, say)
 

@@ -1,6 +1,7 @@
 """`headrace up` and `headrace chat`, as processes, with nothing in their place but the model."""
 
 import asyncio
+import json
 import signal
 import socket
 import sys
@@ -125,6 +126,31 @@ async def test_killed(up: Up) -> None:
     await up.alone()
     up.start()
     await up.ready()
+
+
+async def test_killed_with_its_leash(up: Up) -> None:
+    """Where nothing was left to end its children, the next one ends them, and nothing that is not its own."""
+    up.start()
+    await up.ready()
+    [leash] = up.children("leash.py")
+    kill(leash)
+    up.signal(signal.SIGKILL)
+    await up.ended()
+    orphans = up.children()
+    assert len(orphans) == 3
+    other = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+    try:
+        noted = up.folder / "data" / "processes"
+        # A number that has come to be another's since.
+        noted.write_text(json.dumps(json.loads(noted.read_text()) | {other.pid: "boot 1 /usr/bin/sleep"}))
+        up.start()
+        await up.ready()
+        assert "ending what an earlier `headrace up` left behind" in up.said
+        assert not set(orphans) & set(up.children())
+        assert other.returncode is None
+    finally:
+        other.kill()
+        await other.wait()
 
 
 async def test_same_folder_twice(up: Up) -> None:
