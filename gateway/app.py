@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.edge.addresses import forgive
 from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Keyring
-from gateway.edge.middleware import MIDDLEWARES, tell_request_id
+from gateway.edge.middleware import MIDDLEWARES, complete_headers
 from gateway.edge.state import STATE, State
 from gateway.openapi import document
 from gateway.pages import Pages
@@ -60,7 +60,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     for route in ROUTES:
         cors.add(app.router.add_route(route.method, route.path, route.handler))
     forgive(app.router)
-    app.on_response_prepare.append(tell_request_id)
+    app.on_response_prepare.append(complete_headers)
     app.cleanup_ctx.append(_relaying)
     return app
 

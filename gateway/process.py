@@ -9,6 +9,7 @@ import uvloop
 from aiohttp import web
 
 from gateway.app import make_app
+from gateway.edge.connections import Runner
 from gateway.edge.state import STATE
 from shared import models
 from shared.logs import configure
@@ -22,13 +23,8 @@ async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises what ended the relay, if anything ever does."""
     settings.refuse_open_door()
     app = make_app(settings, models.load(settings.models))
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handler_cancellation=True,
-        # aiohttp waits for handlers so long, then as long again, and only then cancels them.
-        shutdown_timeout=settings.drain_grace_s / 2,
-    )
+    # aiohttp waits for handlers so long, then as long again, and only then cancels them.
+    runner = Runner(app, shutdown_timeout=settings.drain_grace_s / 2)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -12,11 +12,13 @@ HeadraceError
 │   ├── ModelNotFound         404
 │   └── PreviousResponseNotFound 404
 ├── MethodNotAllowed          405
+├── RequestTimeout            408
 ├── Busy                      409
 ├── Resumable                 409
 ├── Gone                      410
 ├── TooLarge                  413
 ├── UnsupportedMediaType      415
+├── Misdirected               421
 ├── IdempotencyMismatch       422
 ├── TooBusy                   429
 ├── Internal                  500
@@ -106,6 +108,14 @@ class MethodNotAllowed(HeadraceError):
     status = 405
 
 
+class RequestTimeout(HeadraceError):
+    """The request did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+    retryable = True
+
+
 class Busy(HeadraceError):
     """The conversation is already being answered."""
 
@@ -142,6 +152,13 @@ class UnsupportedMediaType(HeadraceError):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class Misdirected(HeadraceError):
+    """This gateway does not answer under the host name of the request."""
+
+    code = "misdirected"
+    status = 421
 
 
 class IdempotencyMismatch(HeadraceError):

@@ -48,10 +48,10 @@ def configure(settings: Settings) -> None:
 
 
 def _shorten_bad_requests(record: logging.LogRecord) -> bool:
-    """Bytes that are no HTTP are their sender's fault: one short line, or strangers could fill the log."""
+    """Bytes that are no HTTP are their sender's fault: one short line, without what strangers wrote."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg, record.args = "refused: %s", (error.message.strip().partition("\n")[0][:200],)
+        record.msg, record.args = "refused what is no HTTP: %s", (type(error).__name__,)
         record.exc_info = None
     return True

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
-from aiohttp.pytest_plugin import AiohttpServer
 from hypothesis import HealthCheck, settings
 from openai import AsyncOpenAI
 
@@ -129,11 +128,9 @@ async def own_stack(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Sta
 
 
 @pytest.fixture
-async def local(
-    broker: EmbeddedBroker, tmp_path: Path, aiohttp_server: AiohttpServer
-) -> AsyncIterator[Local]:
+async def local(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Local]:
     """A gateway and a worker inside the test, once `start` is called."""
-    local = Local(broker, _LOCAL, tmp_path, aiohttp_server)
+    local = Local(broker, _LOCAL, tmp_path)
     yield local
     await local.close()
     assert not (wrong := invariants.badly_ended(local.redis)), wrong

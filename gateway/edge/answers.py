@@ -84,6 +84,8 @@ def render(error: HeadraceError, shape: ErrorShape, request_id: str) -> web.Resp
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.status == 415:
+        response.headers["Accept-Encoding"] = "identity"
     if not error.retryable:
         # OpenAI's clients send a request again after any 409, 429 or 5xx, unless told not to.
         response.headers["X-Should-Retry"] = "false"

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.edge.nulls import without_nulls
+from gateway.edge.state import STATE
 from shared.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
@@ -35,15 +35,13 @@ async def read_bytes(request: web.Request) -> bytes:
     """The body of a request that says it is JSON. Raises what a client is to be told."""
     if request.content_type != "application/json":
         raise UnsupportedMediaType(field="Content-Type")
+    if (request.content_length or 0) > request.app[STATE].settings.max_body_bytes:
+        raise TooLarge()
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge() from error
-    except HttpProcessingError as error:
-        raise InvalidRequest(f"The body cannot be read: {error.message}") from error
     except web.RequestPayloadError as error:
-        # aiohttp would read on behind our answer, and fail again.
-        request.content.feed_eof()
         raise InvalidRequest("The body cannot be read: it is not what its headers say.") from error
 
 

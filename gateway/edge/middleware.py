@@ -1,16 +1,15 @@
 """Around every handler: who asks, the request's id, and errors as answers; never a traceback to a client."""
 
 import time
-import uuid
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.edge.answers import render
-from gateway.edge.state import ACCEPTED_AT, OWNER, REQUEST_ID, STATE
+from gateway.edge.state import ACCEPTED_AT, OWNER, REQUEST_ID, STATE, new_request_id
 from shared import errors, metrics
-from shared.errors import Draining, HeadraceError
+from shared.errors import Draining, HeadraceError, UnsupportedMediaType
 
 logger = structlog.get_logger("gateway.edge.middleware")
 
@@ -28,7 +27,7 @@ _OF_STATUS: dict[int, type[HeadraceError]] = {
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into an answer in its route's shape."""
     request[ACCEPTED_AT] = time.monotonic()
-    request_id = request[REQUEST_ID] = f"req_{uuid.uuid4().hex}"
+    request_id = request[REQUEST_ID] = new_request_id()
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
     shape = request.app[STATE].error_shapes.of(request.path if resource is None else resource.canonical)
@@ -63,13 +62,28 @@ async def know_owner(request: web.Request, handler: Handler) -> web.StreamRespon
     return await handler(request)
 
 
-MIDDLEWARES: list[Middleware] = [answer_errors, know_owner]
+@web.middleware
+async def refuse_encoded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse bodies that would have to be decompressed, at any address: few bytes can be a great many."""
+    encoding = request.headers.get("Content-Encoding")
+    if encoding is not None and encoding.strip().lower() != "identity":
+        raise UnsupportedMediaType(
+            "Send the body as it is: no `Content-Encoding` is understood.", field="Content-Encoding"
+        )
+    return await handler(request)
 
 
-async def tell_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """`X-Request-Id` on every answer, streams included."""
+MIDDLEWARES: list[Middleware] = [answer_errors, refuse_encoded, know_owner]
+
+
+async def complete_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer says, streams included."""
     if REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+    if not request.content.is_eof():
+        # See `connections`: the last answer here.
+        response.headers["Connection"] = "close"
+        response.force_close()
 
 
 def _message(error: web.HTTPException) -> str | None:

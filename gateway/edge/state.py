@@ -1,6 +1,7 @@
 """What every handler works with, under typed keys of the application and the request."""
 
 import asyncio
+import uuid
 from typing import Any
 
 import msgspec
@@ -44,5 +45,12 @@ STATE = web.AppKey("state", State)
 OWNER = web.RequestKey("owner", str)
 #: Names the request in our log and in its answer.
 REQUEST_ID = web.RequestKey("request_id", str)
+
+
+def new_request_id() -> str:
+    """Unlike every other."""
+    return f"req_{uuid.uuid4().hex}"
+
+
 #: Loop time at which the request was taken.
 ACCEPTED_AT = web.RequestKey("accepted_at", float)

@@ -10,7 +10,6 @@ from aiohttp import ClientSession
 from tests.kit import invariants
 from tests.kit.chat_client import ChatClient
 from tests.kit.local import Local
-from tests.kit.program import Program
 from tests.kit.stack import Stack
 
 JSON = {"Content-Type": "application/json"}
@@ -173,43 +172,14 @@ async def test_what_is_not_there(chat: ChatClient, method: str, path: str, statu
     assert ("Allow" in answer.headers) == (status == 405)
 
 
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        b"POST /api/chat/stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /api/chat/stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET " + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    ],
-)
-async def test_bytes_that_are_no_request(stack: Stack, chat: ChatClient, request_bytes: bytes) -> None:
-    """What is no HTTP is refused without a traceback, and the gateway goes on."""
-    assert b" 400 " in await raw(stack.gateways[0], request_bytes)
-    assert (await chat.call("GET", "/livez")).status == 200
-
-
 async def test_a_body_that_breaks_off(stack: Stack, chat: ChatClient) -> None:
     """A client that leaves in the middle of its request leaves nothing behind."""
     _, writer = await asyncio.open_connection("127.0.0.1", stack.gateways[0].port)
     writer.write(
-        b"POST /api/chat/stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /api/chat/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b'Content-Length: 50\r\n\r\n{"message": "Hi'
     )
     await writer.drain()
     writer.close()
     assert (await chat.call("GET", "/livez")).status == 200
     assert not invariants.generations(stack.redis)
-
-
-async def raw(gateway: Program, request: bytes) -> bytes:
-    """The answer to bytes as they are."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(request)
-    try:
-        async with asyncio.timeout(5):
-            return await reader.readuntil(b"\r\n")
-    finally:
-        writer.close()

@@ -5,9 +5,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from aiohttp.pytest_plugin import AiohttpServer
+from aiohttp import web
 
 from gateway.app import make_app
+from gateway.edge.connections import Runner
 from gateway.edge.state import STATE, State
 from shared import models
 from shared.settings import Settings
@@ -21,15 +22,14 @@ from worker import process
 class Local:
     """`start` gives the gateway's address; `close` checks that nothing is left behind."""
 
-    def __init__(self, broker: EmbeddedBroker, database: int, directory: Path, server: AiohttpServer) -> None:
+    def __init__(self, broker: EmbeddedBroker, database: int, directory: Path) -> None:
         #: A client that looks at its part of the broker.
         self.redis: Any = broker.client(database)
         self.url = ""
         self._url = broker.url(database)
         self._models_file = directory / "models.toml"
-        self._server = server
         self._worker: asyncio.Task[None] | None = None
-        self._gateways: list[Any] = []
+        self._gateways: list[Runner] = []
 
     @property
     def state(self) -> State:
@@ -58,9 +58,11 @@ class Local:
     async def add_gateway(self, **settings: Any) -> str:
         """One more; gives its address."""
         app = make_app(self.settings(**settings), models.load(self._models_file))
-        server = await self._server(app, shutdown_timeout=0.1)
-        self._gateways.append(server)
-        return str(server.make_url("")).rstrip("/")
+        runner = Runner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        self._gateways.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
 
     async def start_worker(self, **settings: Any) -> None:
         """At most one: it takes this process's signals."""
@@ -91,4 +93,4 @@ class Local:
         for gateway in self._gateways:
             state: State = gateway.app[STATE]
             await eventually(lambda state=state: state.relay.empty, "the relay is empty")  # type: ignore[misc]
-            await gateway.close()
+            await gateway.cleanup()
