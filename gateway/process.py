@@ -24,7 +24,7 @@ async def run(settings: Settings) -> None:
     settings.refuse_open_door()
     app = make_app(settings, models.load(settings.models))
     # aiohttp waits for handlers so long, then as long again, and only then cancels them.
-    runner = Runner(app, shutdown_timeout=settings.drain_grace_s / 2)
+    runner = Runner(app, settings, shutdown_timeout=settings.drain_grace_s / 2)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -104,6 +104,12 @@ skipped = Counter(
     "What a newer version wrote or nobody can read, by kind: event, push, cancel.",
     ["what"],
 )
+connections = Gauge("headrace_connections", "Connections of clients to this gateway.")
+connections_refused = Counter(
+    "headrace_connections_refused",
+    "Connections without room or ended for slow sending, by reason: full, address, headers, body.",
+    ["reason"],
+)
 requests = Counter("headrace_http_requests", "HTTP requests answered.", ["route", "status"])
 
 

@@ -50,6 +50,17 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     #: A larger request body is refused with 413.
     max_body_bytes: int = Field(1_000_000, gt=0)
+    #: What a client has for sending a request's headers, counted from its first byte, or from connecting.
+    headers_timeout_s: float = Field(10, gt=0)
+    #: What it has for the body after them.
+    body_timeout_s: float = Field(30, gt=0)
+    #: How long a connection is kept for a next request; above what proxies keep theirs (nginx: 60).
+    idle_timeout_s: float = Field(75, gt=0)
+    #: Connections to one gateway process, streams included; fewer where the system allows fewer open files.
+    max_connections: int = Field(24_000, gt=0)
+    #: Of them, from one address. All who come through one proxy share its address, so that the default
+    #: leaves it room for `max_open_streams`; lower it where clients connect by themselves.
+    max_connections_per_address: int = Field(12_000, gt=0)
     #: A longer message is refused.
     max_message_chars: int = Field(32_000, gt=0)
     #: Open SSE streams in one gateway process; the next one is told to come back.

@@ -92,6 +92,17 @@ def render(error: HeadraceError, shape: ErrorShape, request_id: str) -> web.Resp
     return response
 
 
+def render_bytes(error: HeadraceError, request_id: str) -> bytes:
+    """*error* as the whole and last answer on a connection, for where no request was read."""
+    response, body = render(error, NATIVE_ERRORS, request_id), msgspec.json.encode(_native(error, request_id))
+    response.headers["X-Request-Id"] = request_id
+    response.headers["Connection"] = "close"
+    response.headers["Content-Length"] = str(len(body))
+    head = [f"HTTP/1.1 {response.status} {response.reason}"]
+    head += [f"{name}: {value}" for name, value in response.headers.items()]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
 def answer_json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """*value* as a JSON answer."""
     body = msgspec.json.encode(value)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.edge.nulls import without_nulls
 from gateway.edge.state import STATE
-from shared.errors import InvalidRequest, TooLarge, UnsupportedMediaType
+from shared.errors import InvalidRequest, RequestTimeout, TooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
 
@@ -24,6 +24,10 @@ _NAMED = re.compile(r"field `([^`]*)`")
 _MAX_DEPTH = 100
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _NO_BRACKET = re.compile(rb"[^\[\]{}]+")
+
+
+class LateBody(web.RequestPayloadError):
+    """The body did not come in time."""
 
 
 async def read_body(request: web.Request, kind: type[T]) -> T:
@@ -41,6 +45,8 @@ async def read_bytes(request: web.Request) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge() from error
+    except LateBody as error:
+        raise RequestTimeout() from error
     except web.RequestPayloadError as error:
         raise InvalidRequest("The body cannot be read: it is not what its headers say.") from error
 

@@ -4,6 +4,9 @@ The connections that requests arrive on.
 Every request is answered in our shape, also what is no HTTP; no answer and no log repeats what a stranger
 wrote. An answer given before its request's body had come to its end is the last on its connection: what
 follows there is the rest of that body, and must never be read as a request.
+
+Who sends slowly is let go in time: there are limits for headers, for bodies and for connections that wait.
+Nothing here limits how long an answer takes.
 """
 
 import asyncio
@@ -15,41 +18,85 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from gateway.edge.answers import NATIVE_ERRORS, ErrorShapes, render
+from gateway.edge.answers import NATIVE_ERRORS, render, render_bytes
+from gateway.edge.body import LateBody
+from gateway.edge.room import Room
 from gateway.edge.state import REQUEST_ID, STATE, new_request_id
 from shared import metrics
-from shared.errors import HeadraceError, Internal, InvalidRequest
+from shared.errors import HeadraceError, Internal, InvalidRequest, RequestTimeout
+from shared.settings import Settings
 
 logger = structlog.get_logger("gateway.edge.connections")
 
 #: How long what still comes is read and dropped after a last answer. Closed at once, with bytes unread, the
 #: system would reset the connection, and the client might lose the answer.
 _LINGER_S = 2.0
+#: Of one request, its first line and headers, in pieces; each of them is bounded by the parser.
+_MOST_HEAD_BYTES = 64 * 1024
+
+_EXPECTS = "`Expect` can be `100-continue` and nothing else."
+_NOT_HTTP = "This is not a valid HTTP request."
+_TOO_LONG = "The request's first line or its headers are too long."
 
 
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_broken", "_incoming", "_noticed")
+    __slots__ = ("_alarm", "_broken", "_head_bytes", "_incoming", "_noticed", "_room", "_settings")
 
-    def __init__(self, manager: "Connections", **options: Any) -> None:
+    def __init__(self, manager: "Connections", room: Room, settings: Settings, **options: Any) -> None:
         super().__init__(manager, **options)
+        self._room, self._settings = room, settings
+        #: Rings when what is expected next has not come.
+        self._alarm: asyncio.TimerHandle | None = None
         #: The body of the request that arrived last.
         self._incoming: StreamReader = EMPTY_PAYLOAD
         #: How many requests had arrived when last looked.
         self._noticed = 0
-        #: What came last was no HTTP; nothing after it is read.
+        #: What has come of a request whose headers have not ended.
+        self._head_bytes = 0
+        #: Nothing that still comes is read.
         self._broken = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, if there is room, and wait for its first request."""
+        super().connection_made(transport)
+        refused = self._room.enter(self.peername)
+        if refused is not None:
+            self._refuse(refused)
+        else:
+            self._expect(self._settings.headers_timeout_s)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give back what the connection held."""
+        self._expect(None)
+        # Only what was made is lost, once.
+        self._room.leave(self.peername)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless it follows something that nobody could read."""
-        if not self._broken:
-            super().data_received(data)
-            if self._request_count != self._noticed:
-                self._notice()
+        if self._broken:
+            return
+        between = self._incoming.is_eof()
+        super().data_received(data)
+        if self._request_count != self._noticed:
+            self._notice()
+        elif not between:
+            if self._alarm is not None and self._incoming.is_eof():
+                self._expect(None)
+        elif data and not self._close:
+            self._take_head(len(data))
+
+    def _take_head(self, size: int) -> None:
+        if not self._head_bytes and not (self._alarm and not self._noticed):
+            self._expect(self._settings.headers_timeout_s)
+        self._head_bytes += size
+        if self._head_bytes > _MOST_HEAD_BYTES:
+            self._refuse(InvalidRequest(_TOO_LONG))
 
     def _notice(self) -> None:
-        self._noticed = self._request_count
+        self._noticed, self._head_bytes = self._request_count, 0
         if not self._messages:
             return
         before = self._incoming
@@ -59,11 +106,50 @@ class Connection(web.RequestHandler):
             if not before.is_eof():
                 # aiohttp lets go of a body that breaks; whoever reads it would wait for ever.
                 before.set_exception(web.RequestPayloadError())
+        self._expect(None if self._incoming.is_eof() else self._settings.body_timeout_s)
+
+    def _expect(self, within_s: float | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None if within_s is None else self._loop.call_later(within_s, self._let_go)
+
+    def _let_go(self) -> None:
+        self._alarm = None
+        if self._broken or self._close or self._force_close:
+            return
+        if not self._incoming.is_eof():
+            metrics.connections_refused.labels("body").inc()
+            self._incoming.set_exception(LateBody())
+        elif self._current_request is not None or self._messages:
+            # A part of a next request, which must not end the answer before it.
+            self._expect(self._settings.headers_timeout_s)
+        else:
+            metrics.connections_refused.labels("headers").inc()
+            if self._head_bytes:
+                self._refuse(RequestTimeout())
+            else:
+                self.force_close()
+
+    def _process_keepalive(self) -> None:
+        if not self._head_bytes:
+            super()._process_keepalive()
+
+    def _refuse(self, error: HeadraceError) -> None:
+        """Answer with *error* where no request was read, or while one is answered just go."""
+        self._broken = True
+        self._expect(None)
+        transport = self.transport
+        if transport is None or self._current_request is not None or self._messages or self._room.is_stormed:
+            self.force_close()
+        elif not transport.is_closing():
+            transport.write(render_bytes(error, new_request_id()))
+            transport.write_eof()
+            self._loop.call_later(_LINGER_S, self.force_close)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send *resp*; where the request's end was not seen, end the connection once it has been read."""
+        """Send *resp*; where the request's end was not seen, end the connection after it."""
         if isinstance(resp, web.HTTPException) and resp.status >= 400:
             # From outside all middlewares: aiohttp's word on `Expect`.
             resp = _refusal(request, InvalidRequest(_EXPECTS, field="Expect"))
@@ -80,7 +166,8 @@ class Connection(web.RequestHandler):
 
     async def _linger(self) -> None:
         """Close our side, and the connection once the other side does; its leaving cancels this."""
-        self.close()
+        self._broken = True
+        self._expect(None)
         if (transport := self.transport) is not None and not transport.is_closing():
             transport.write_eof()
             self._resume_transport_reading()
@@ -97,19 +184,12 @@ class Connection(web.RequestHandler):
         """The answer to what is no HTTP, and to what no middleware caught."""
         error: HeadraceError = Internal()
         if isinstance(exc, HttpProcessingError):
-            error = InvalidRequest(_NOT_HTTP if not isinstance(exc, LineTooLong) else _TOO_LONG)
+            error = InvalidRequest(_TOO_LONG if isinstance(exc, LineTooLong) else _NOT_HTTP)
             logger.info("refused what is no HTTP", reason=type(exc).__name__)
             metrics.requests.labels("none", str(error.status)).inc()
         else:
             logger.error("request failed", exc_info=exc)
-        if request.writer.output_size > 0:
-            raise ConnectionError("a part of another answer has been sent")
         return _refusal(request, error)
-
-
-_EXPECTS = "`Expect` can be `100-continue` and nothing else."
-_NOT_HTTP = "This is not a valid HTTP request."
-_TOO_LONG = "The request's first line or one of its headers is too long."
 
 
 def _refusal(request: web.BaseRequest, error: HeadraceError) -> web.Response:
@@ -117,8 +197,7 @@ def _refusal(request: web.BaseRequest, error: HeadraceError) -> web.Response:
     request_id = request.get(REQUEST_ID) or new_request_id()
     shape = NATIVE_ERRORS
     if isinstance(request, web.Request) and request._match_info is not None:
-        shapes: ErrorShapes = request.app[STATE].error_shapes
-        shape = shapes.of(request.path)
+        shape = request.app[STATE].error_shapes.of(request.path)
     response = render(error, shape, request_id)
     response.headers["X-Request-Id"] = request_id
     response.headers["Connection"] = "close"
@@ -129,24 +208,33 @@ def _refusal(request: web.BaseRequest, error: HeadraceError) -> web.Response:
 class Connections(web.Server):
     """Makes a `Connection` for every client."""
 
+    def __init__(self, handler: Any, settings: Settings, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._settings, self._room = settings, Room(settings)
+
     def __call__(self) -> Connection:
         """One more."""
-        return Connection(self, loop=self._loop, **self._kwargs)
+        return Connection(self, self._room, self._settings, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):
     """Serves an application on connections of ours."""
 
-    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+    __slots__ = ("_settings",)
+
+    def __init__(self, app: web.Application, settings: Settings, *, shutdown_timeout: float) -> None:
         super().__init__(app, access_log=None, handler_cancellation=True, shutdown_timeout=shutdown_timeout)
+        self._settings = settings
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
         return Connections(
             plain.request_handler,
+            self._settings,
             request_factory=plain.request_factory,
             handler_cancellation=True,
             access_log=None,
+            keepalive_timeout=self._settings.idle_timeout_s,
             # Encoded bodies are refused, so none is ever decoded.
             auto_decompress=False,
         )

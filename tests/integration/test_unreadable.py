@@ -206,9 +206,10 @@ async def test_an_answer_that_fails_in_mid_stream(local: Local, tmp_path: Path, 
 
     path = tmp_path / "models.toml"
     path.write_text(MODELS)
-    app = make_app(local.settings(), load(path))
+    settings = local.settings()
+    app = make_app(settings, load(path))
     app.router.add_get("/breaks", handler)
-    runner = Runner(app, shutdown_timeout=0.1)
+    runner = Runner(app, settings, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -57,8 +57,8 @@ class Local:
 
     async def add_gateway(self, **settings: Any) -> str:
         """One more; gives its address."""
-        app = make_app(self.settings(**settings), models.load(self._models_file))
-        runner = Runner(app, shutdown_timeout=0.1)
+        chosen = self.settings(**settings)
+        runner = Runner(make_app(chosen, models.load(self._models_file)), chosen, shutdown_timeout=0.1)
         await runner.setup()
         self._gateways.append(runner)
         await web.TCPSite(runner, "127.0.0.1", 0).start()

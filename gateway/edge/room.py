@@ -1,0 +1,73 @@
+"""How many connections there are, in all and from one address, and who finds no room."""
+
+import resource
+import time
+from collections import Counter
+from typing import Any
+
+import structlog
+
+from shared import metrics
+from shared.errors import HeadraceError, TooBusy, Unavailable
+from shared.settings import Settings
+
+logger = structlog.get_logger("gateway.edge.room")
+
+#: Open files for everything but clients: broker, log, page, listening.
+_OTHER_FILES = 128
+#: Beyond the limit so many more are told so; what still comes is closed without a word.
+_TOLD = 256
+_WARN_EVERY_S = 60.0
+_RETRY_AFTER_S = 5
+
+
+class Room:
+    """Counts a process's connections; each that has entered has to leave, also one that was refused."""
+
+    def __init__(self, settings: Settings) -> None:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        files = settings.max_connections if soft == resource.RLIM_INFINITY else max(1, soft - _OTHER_FILES)
+        self._most = min(settings.max_connections, files)
+        self._most_of_one = settings.max_connections_per_address
+        self._open = 0
+        self._of: Counter[str] = Counter()
+        self._warned_at: float | None = None
+
+    def enter(self, peer: Any) -> HeadraceError | None:
+        """Count one from *peer*; gives why there is no room for it."""
+        address = _address(peer)
+        self._open += 1
+        self._of[address] += 1
+        metrics.connections.inc()
+        if self._open > self._most:
+            self._warn("full", "HEADRACE_MAX_CONNECTIONS", self._most)
+            return Unavailable("This gateway has no room for a connection.", retry_after_s=_RETRY_AFTER_S)
+        if self._of[address] > self._most_of_one:
+            self._warn("address", "HEADRACE_MAX_CONNECTIONS_PER_ADDRESS", self._most_of_one)
+            return TooBusy("Your address has too many connections.", retry_after_s=_RETRY_AFTER_S)
+        return None
+
+    def leave(self, peer: Any) -> None:
+        """One from *peer* is no more."""
+        address = _address(peer)
+        self._open -= 1
+        self._of[address] -= 1
+        if not self._of[address]:
+            del self._of[address]
+        metrics.connections.dec()
+
+    @property
+    def is_stormed(self) -> bool:
+        """There are so many beyond the limit that no more can be told so."""
+        return self._open > self._most + _TOLD
+
+    def _warn(self, reason: str, setting: str, most: int) -> None:
+        metrics.connections_refused.labels(reason).inc()
+        now = time.monotonic()
+        if self._warned_at is None or now - self._warned_at > _WARN_EVERY_S:
+            self._warned_at = now
+            logger.warning("no room for a connection", reason=reason, setting=setting, most=most)
+
+
+def _address(peer: Any) -> str:
+    return peer[0] if isinstance(peer, tuple) else ""
