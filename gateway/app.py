@@ -1,16 +1,16 @@
-"""The application: its state, its routes, its middlewares, and who may call from a browser."""
+"""The application: its state, its routes and its middlewares."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
-import aiohttp_cors
 from aiohttp import web
 
 from gateway.edge.addresses import forgive
 from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Keyring
 from gateway.edge.middleware import MIDDLEWARES, complete_headers
+from gateway.edge.origins import Hosts, Origins
 from gateway.edge.state import STATE, State
 from gateway.openapi import document
 from gateway.pages import Pages
@@ -23,11 +23,6 @@ from shared.generations import Generations
 from shared.models import Models
 from shared.readiness import Readiness
 from shared.settings import Settings
-
-_EXPOSED = (
-    *("X-Generation-Id", "X-Conversation-Id", "X-Heartbeat-Ms", "Location", "Idempotent-Replayed"),
-    *("X-Request-Id", "Retry-After", "X-Should-Retry", "ETag"),
-)
 
 
 def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> web.Application:
@@ -49,6 +44,8 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         relay=relay,
         readiness=Readiness(broker, relay.hears),
         keyring=Keyring(settings),
+        hosts=Hosts(settings),
+        origins=Origins(settings),
         openapi=document(ROUTES, version("headrace")),
         public=frozenset(
             [route.path for route in ROUTES if route.public]
@@ -56,9 +53,10 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         ),
         error_shapes=ErrorShapes((route.path, route.error_shape) for route in ROUTES),
     )
-    cors = aiohttp_cors.setup(app, defaults={origin: _allowed() for origin in settings.origins})
     for route in ROUTES:
-        cors.add(app.router.add_route(route.method, route.path, route.handler))
+        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, route.handler)
     forgive(app.router)
     app.on_response_prepare.append(complete_headers)
     app.cleanup_ctx.append(_relaying)
@@ -73,9 +71,3 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     await asyncio.wait([state.relaying])
     await state.generations.finished()
     await state.broker.close()
-
-
-def _allowed() -> aiohttp_cors.ResourceOptions:
-    return aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
-        allow_headers="*", expose_headers=_EXPOSED, max_age=600
-    )

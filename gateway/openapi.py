@@ -13,6 +13,8 @@ from gateway.edge.state import STATE
 from gateway.route import Route
 
 _TITLES = {200: "OK", 202: "Accepted, not finished", 204: "Nothing to send", 304: "Nothing has changed"}
+#: What any request may be answered: a page or name that may not call, a late body, one that is encoded.
+_ANYWHERE = (403, 408, 415)
 _PARAMETER = re.compile(r"{(\w+)}")
 _EVENT_STREAM = "text/event-stream"
 _EVENT = {
@@ -54,7 +56,7 @@ def _operation(route: Route) -> dict[str, Any]:
         + re.sub(r"\W+", "_", route.path).strip("_"),
         "summary": inspect.getdoc(route.handler),
         "responses": {str(status): _answer(route, status) for status in route.statuses}
-        | {str(status): failed for status in route.errors},
+        | {str(status): failed for status in (*route.errors, *_ANYWHERE)},
     }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

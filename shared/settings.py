@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.authority import host_of, origin_of
 
 
 class Settings(BaseSettings):
@@ -46,8 +48,14 @@ class Settings(BaseSettings):
     api_keys: SecretStr = SecretStr("")
     #: Listen beyond loopback although there are no API keys.
     allow_anonymous: bool = False
-    #: Comma-separated origins that browsers may call from, or `*`.
+    #: Comma-separated names and addresses under which the gateway is served, beside loopback's and
+    #: `HEADRACE_HOST`; `*` for any. Without API keys no other is: a page of any name could read what is here
+    #: (DNS rebinding). With keys every name is, unless some are set here.
+    hosts: str = ""
+    #: Comma-separated origins that browsers may call from, such as `http://localhost:3000`, or `*`.
     cors_origins: str = ""
+    #: Whether those browsers may send cookies and the like, as some front ends insist on.
+    cors_credentials: bool = False
     #: A larger request body is refused with 413.
     max_body_bytes: int = Field(1_000_000, gt=0)
     #: What a client has for sending a request's headers, counted from its first byte, or from connecting.
@@ -124,6 +132,29 @@ class Settings(BaseSettings):
     #: How many conversations an owner may keep; of more, the one that was used least recently is deleted.
     max_conversations: int = Field(1_000, gt=0)
 
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: str) -> str:
+        for host in _listed(hosts):
+            if host != "*" and host_of(host) is None:
+                raise ValueError(f"{host!r} is no name and no address of a machine")
+        return hosts
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: str) -> str:
+        for origin in _listed(origins):
+            if origin != "*" and origin_of(origin) is None:
+                raise ValueError(f"{origin!r} is no origin: it should look like https://app.example.org")
+        return origins
+
+    @field_validator("cors_credentials")
+    @classmethod
+    def _are_some(cls, credentials: bool, others: ValidationInfo) -> bool:
+        if credentials and "*" in _listed(others.data.get("cors_origins", "")):
+            raise ValueError("HEADRACE_CORS_ORIGINS must name the origins: `*` cannot have credentials")
+        return credentials
+
     def refuse_open_door(self) -> None:
         """Raises `ValueError` where a gateway would let anyone in from beyond this machine."""
         loopback = self.host in {"127.0.0.1", "::1", "localhost"}
@@ -139,9 +170,14 @@ class Settings(BaseSettings):
         return _listed(self.api_keys.get_secret_value())
 
     @cached_property
+    def served_hosts(self) -> tuple[str, ...]:
+        """The configured hosts, one by one, without ports."""
+        return tuple(host_of(host) or host for host in _listed(self.hosts))
+
+    @cached_property
     def origins(self) -> tuple[str, ...]:
         """The origins browsers may call from, one by one."""
-        return _listed(self.cors_origins)
+        return tuple(origin_of(origin) or origin for origin in _listed(self.cors_origins))
 
 
 def _listed(text: str) -> tuple[str, ...]:

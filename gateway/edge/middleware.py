@@ -54,7 +54,7 @@ async def know_owner(request: web.Request, handler: Handler) -> web.StreamRespon
     """Refuse strangers, and everybody once this gateway is going away."""
     state = request.app[STATE]
     resource = request.match_info.route.resource
-    if resource is None or resource.canonical in state.public or request.method == "OPTIONS":
+    if resource is None or resource.canonical in state.public:
         return await handler(request)
     if state.draining:
         raise Draining(retry_after_s=1)
@@ -63,8 +63,14 @@ async def know_owner(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 @web.middleware
-async def refuse_encoded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse bodies that would have to be decompressed, at any address: few bytes can be a great many."""
+async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse, at any address, what comes by a wrong name, from a wrong page, or would have to be unpacked."""
+    state = request.app[STATE]
+    state.hosts.check(request)
+    if (granted := state.origins.preflight(request)) is not None:
+        return granted
+    state.origins.check(request)
+    # Few bytes can be a great many once they are decompressed.
     encoding = request.headers.get("Content-Encoding")
     if encoding is not None and encoding.strip().lower() != "identity":
         raise UnsupportedMediaType(
@@ -73,13 +79,14 @@ async def refuse_encoded(request: web.Request, handler: Handler) -> web.StreamRe
     return await handler(request)
 
 
-MIDDLEWARES: list[Middleware] = [answer_errors, refuse_encoded, know_owner]
+MIDDLEWARES: list[Middleware] = [answer_errors, admit, know_owner]
 
 
 async def complete_headers(request: web.Request, response: web.StreamResponse) -> None:
     """What every answer says, streams included."""
     if REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+    request.app[STATE].origins.tell(request.headers, response.headers)
     if not request.content.is_eof():
         # See `connections`: the last answer here.
         response.headers["Connection"] = "close"

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Keyring
+from gateway.edge.origins import Hosts, Origins
 from gateway.relay.relay import Relay
 from shared.broker import Broker
 from shared.conversations import Conversations
@@ -31,6 +32,8 @@ class State(msgspec.Struct):
     relay: Relay
     readiness: Readiness
     keyring: Keyring
+    hosts: Hosts
+    origins: Origins
     #: The API's own description, and the paths that are answered without a key.
     openapi: dict[str, Any]
     public: frozenset[str]

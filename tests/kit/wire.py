@@ -60,10 +60,10 @@ class Wire:
         self._writer.write(data)
 
     async def ask(
-        self, method: str, path: str, *headers: str, body: bytes = b"", host: str = "x"
+        self, method: str, path: str, *headers: str, body: bytes = b"", host: str | None = None
     ) -> WireAnswer:
         """A whole request as it should be, and its answer."""
-        host = f"127.0.0.1:{self._port}" if host == "x" else host
+        host = f"127.0.0.1:{self._port}" if host is None else host
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *headers]
         if body:
             lines.append(f"Content-Length: {len(body)}")
