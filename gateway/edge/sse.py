@@ -39,8 +39,7 @@ async def stream(
     A *whole* stream is one from the very start: where its dialect's clients tell a failure by the status,
     that of a generation which fails before it says anything is raised.
     """
-    heartbeat_ms = round(request.app[STATE].settings.heartbeat_s * 1000)
-    response = web.StreamResponse(headers={**HEADERS, "X-Heartbeat-Ms": str(heartbeat_ms), **headers})
+    response = announced(request, headers)
     dialect = subscriber.dialect
     began: float | None = request.get(ACCEPTED_AT)
     first = b""
@@ -75,6 +74,12 @@ async def stream(
         # The client left; its stream goes on without it, or is abandoned by the worker.
         pass
     return response
+
+
+def announced(request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
+    """A stream's answer of which nothing is sent yet; for HEAD, all of it."""
+    heartbeat_ms = round(request.app[STATE].settings.heartbeat_s * 1000)
+    return web.StreamResponse(headers={**HEADERS, "X-Heartbeat-Ms": str(heartbeat_ms), **headers})
 
 
 def _cut(request: web.Request) -> None:

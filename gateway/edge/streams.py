@@ -61,6 +61,8 @@ async def stream_known(
 ) -> web.StreamResponse:
     """Stream *generation* after *after*; its replay is made by *encoder*, if one is given."""
     state = request.app[STATE]
+    if request.method == "HEAD":
+        return sse.announced(request, headers)
     _notice_loss(request)
     async with state.relay.subscribe(generation, dialect, after, encoder=encoder) as subscriber:
         return await sse.stream(
