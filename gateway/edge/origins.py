@@ -124,7 +124,7 @@ class Origins:
         return web.Response(headers=headers)
 
     def tell(self, request: Mapping[str, str], answer: CIMultiDict[str]) -> None:
-        """Say in *answer*'s headers who may read it, also if it is an error; caches keep the answers apart."""
+        """Say in *answer*'s headers who may read it, errors included; caches keep the answers apart."""
         if "Cross-Origin-Resource-Policy" in answer:
             return  # a file of our page, which says itself that it is for no other
         vary = answer.get("Vary")

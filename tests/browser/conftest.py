@@ -67,7 +67,7 @@ def shared_system(built_page: None, app_port: int) -> Iterator[System]:
     system = System()
     try:
         allowed = f"http://127.0.0.1:{app_port}"
-        system.start(workers=2, heartbeat_s=_HEARTBEAT_S, cors_origins=allowed)
+        system.start(workers=2, heartbeat_s=_HEARTBEAT_S, cors_origins=allowed, hosts="headrace.test")
         yield system
     finally:
         system.stop()

@@ -40,7 +40,9 @@ class Local:
     @property
     def connections(self) -> list[asyncio.BaseTransport]:
         """What clients have open to the first gateway."""
-        return [handler.transport for handler in self._gateways[0].handler.connections if handler.transport]
+        server = self._gateways[0].server
+        assert server is not None
+        return [handler.transport for handler in server.connections if handler.transport]
 
     def settings(self, **settings: Any) -> Settings:
         """Settings for one more part."""
