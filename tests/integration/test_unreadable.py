@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from gateway.app import make_app
 from gateway.edge.connections import Runner
@@ -213,9 +214,11 @@ async def test_an_answer_that_fails_in_mid_stream(local: Local, tmp_path: Path, 
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        async with Wire(runner.addresses[0][1]) as wire:
-            wire.send(b"GET /breaks HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert (await wire.rest()).endswith(b"5\r\nbegun\r\n")
+        with capture_logs() as log:
+            async with Wire(runner.addresses[0][1]) as wire:
+                wire.send(b"GET /breaks HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert (await wire.rest()).endswith(b"5\r\nbegun\r\n")
+        assert "an answer broke off" in [line["event"] for line in log]
     finally:
         await runner.cleanup()
 
