@@ -122,7 +122,7 @@ async def test_tools_that_are_demanded_are_refused_by_name(
 
 async def test_functions_in_a_namespace(openai: AsyncOpenAI, upstream: FakeUpstream) -> None:
     """The model knows such a function by both names; its call and its client know the namespace."""
-    message = script(length=0, tool_call=True, tool="mcp__gates__read_level")
+    message = script(length=1, tool_call=True, tool="mcp__gates__read_level")
     made = await ask(openai, input=message, tools=[FUNCTION, SPACE])
     call: Any = made.output[-1]
     assert (call.name, call.namespace) == ("read_level", "mcp__gates")
