@@ -117,6 +117,9 @@ def _kind(annotation: Any) -> str:
         return ", ".join(f"`{value}`" for value in get_args(annotation))
     if isinstance(annotation, UnionType):
         return " or ".join(_kind(part) for part in get_args(annotation) if part is not type(None))
+    if get_origin(annotation) is list:
+        [item] = get_args(annotation)
+        return f"list of {_kind(item)}"
     return _KINDS[get_origin(annotation) or annotation]
 
 
