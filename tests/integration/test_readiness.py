@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from aiohttp.pytest_plugin import AiohttpServer
 
 from tests.kit import debian
 from tests.kit.broker import EmbeddedBroker
@@ -34,13 +33,11 @@ def own_broker(request: pytest.FixtureRequest) -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
-async def own(
-    own_broker: EmbeddedBroker, tmp_path: Path, aiohttp_server: AiohttpServer
-) -> AsyncIterator[tuple[Local, Any]]:
+async def own(own_broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[tuple[Local, Any]]:
     """A gateway and a worker that are its user `headrace`, and the broker's own administrator."""
     admin: Any = own_broker.client(0)
     admin.execute_command("ACL", "SETUSER", "headrace", "on", ">secret", *_SMALLEST.split())
-    local = Local(own_broker, 0, tmp_path, aiohttp_server)
+    local = Local(own_broker, 0, tmp_path)
     local._url += "&username=headrace&password=secret"
     await local.start()
     yield local, admin
