@@ -69,5 +69,6 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     yield
     state.relaying.cancel()
     await asyncio.wait([state.relaying])
+    await state.readiness.close()
     await state.generations.finished()
     await state.broker.close()

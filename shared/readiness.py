@@ -46,26 +46,48 @@ class Readiness:
         self._hears = hears
         self._pass = "1" if full_is_ready else ""
         self._asked_at = -math.inf
-        self._lock = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
+        self._cluster: bool | None = None
         self._why: str | None = None
         self._said: str | None = None
 
     async def check(self) -> None:
         """Raises `Unavailable` with the reason."""
-        async with self._lock:
-            if asyncio.get_running_loop().time() - self._asked_at >= _HOLDS_S:
-                self._why = await self._wrong()
-                self._asked_at = asyncio.get_running_loop().time()
+        if asyncio.get_running_loop().time() - self._asked_at >= _HOLDS_S:
+            if self._asking is None:
+                self._asking = asyncio.create_task(self._ask())
+            # A prober that gives up early must not keep the answer from all who come after it.
+            await asyncio.shield(self._asking)
         if self._why is not None:
             raise Unavailable(f"Not ready: {self._why}.", retry_after_s=1)
 
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+
+    async def _ask(self) -> None:
+        try:
+            self._why = await self._wrong()
+            self._asked_at = asyncio.get_running_loop().time()
+        finally:
+            self._asking = None
+
     async def _wrong(self) -> str | None:
         try:
-            await self._broker.run("ready", [self._pass])
-            if await self._is_cluster():
+            # Side by side: a far broker's answer takes a while, and probers wait for a second.
+            results = await asyncio.gather(
+                self._broker.run("ready", [self._pass]),
+                self._is_cluster(),
+                self._hears() if self._hears is not None else asyncio.sleep(0),
+                return_exceptions=True,
+            )
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+            if results[1]:
                 return self._named("CLUSTER")
-            if self._hears is not None:
-                await self._hears()
         except (BrokerUnavailable, BrokerRefused) as error:
             cause = error.__cause__ or error
             refused = isinstance(error, BrokerRefused)
@@ -75,12 +97,17 @@ class Readiness:
 
     async def _is_cluster(self) -> bool:
         """Its scripts may work by chance, as long as their keys happen to be on this node."""
+        if self._cluster is not None:
+            return self._cluster
         try:
             async with self._broker.watch("mode"):
                 answer = await self._broker.redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
         except BrokerRefused:
             return False
-        return b"cluster" in answer if isinstance(answer, list) else answer.get(b"mode") == b"cluster"
+        self._cluster = (
+            b"cluster" in answer if isinstance(answer, list) else answer.get(b"mode") == b"cluster"
+        )
+        return self._cluster
 
     def _named(self, error: str, *, refused: bool = False) -> str:
         why = next((why for pattern, why in _WHY.items() if re.search(pattern, error)), None)

@@ -103,7 +103,11 @@ async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> 
         body, content_type = metrics.expose()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    async def close(_: web.Application) -> None:
+        await readiness.close()
+
     app = web.Application()
+    app.on_cleanup.append(close)
     app.add_routes([web.get("/livez", live), web.get("/readyz", ready), web.get("/metrics", expose)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

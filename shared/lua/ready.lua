@@ -3,7 +3,7 @@
 -- ARGV  1 '' for who accepts messages, which a full broker refuses; else it is let pass
 if ARGV[1] ~= '' then pass_memory_limit() end
 redis.call('PUBLISH', LIVE .. 'ready', '')
-redis.call('PUBLISH', CANCEL, '')
+redis.call('PUBLISH', CANCEL, 'ready user')
 local keys = {RECORD .. 'ready', LOG .. 'ready', QUEUE .. 'ready', NEXT .. 'ready', JOB .. 'ready'}
 redis.call('SET', JOB .. 'ready', '1', 'PX', 1000)
 redis.call('HSET', RECORD .. 'ready', 'state', 'done')

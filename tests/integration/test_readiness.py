@@ -1,12 +1,15 @@
 """`/readyz`: ready means that a message would be taken; else it says why not."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
+from tests.chaos.link import Link
 from tests.kit import debian
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
@@ -83,3 +86,20 @@ async def test_ready_means_that_a_message_is_taken(
 
     await eventually(ready, "it is ready again", 8)
     assert (await chat.ask(script(length=3))).end.type == "end"
+
+
+async def test_a_far_broker(broker: EmbeddedBroker, local: Local, session: ClientSession) -> None:
+    """Probers that give up within a second learn of a broker that takes most of it to answer."""
+    with Link(broker.socket) as link:
+        await local.start(worker=False, redis_url=f"redis://127.0.0.1:{link.port}/1")
+        link.delay_s = 0.2
+        chat = ChatClient(session, local.url)
+
+        async def ready() -> bool:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.9):
+                    return (await chat.call("GET", "/readyz")).status == 200
+            return False
+
+        await eventually(ready, "it is ready", 8)
+        link.delay_s = 0
