@@ -69,5 +69,5 @@ class Cancels:
         stop = self._stops.get(generation_id)
         if stop is not None:
             stop(reason)
-        else:
+        elif generation_id.startswith("gen_"):  # a gateway that looks whether it may publish names none
             self._unclaimed.append((generation_id, reason))

@@ -1,6 +1,7 @@
 -- Do once what accepting and answering a message does, and leave nothing behind.
 --
 -- ARGV  1 '' for who accepts messages, which a full broker refuses; else it is let pass
+-- gives now, in ms
 if ARGV[1] ~= '' then pass_memory_limit() end
 redis.call('PUBLISH', LIVE .. 'ready', '')
 redis.call('PUBLISH', CANCEL, 'ready user')

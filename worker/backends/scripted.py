@@ -70,10 +70,13 @@ class Scripted:
         """There is nothing to give back."""
 
     def _script_for(self, message: str) -> Script:
-        if not message.startswith(_OVERRIDE):
+        # Of messages that were joined because an earlier one had no answer, the last counts.
+        said = message.rpartition("\n\n" + _OVERRIDE)
+        override = said[2] if said[1] else message.removeprefix(_OVERRIDE)
+        if override == message:
             return self._script
         try:
-            return read_script({**self._options, **msgspec.json.decode(message[len(_OVERRIDE) :], type=dict)})
+            return read_script({**self._options, **msgspec.json.decode(override, type=dict)})
         except (ValueError, msgspec.DecodeError, RecursionError) as error:
             raise UpstreamRejected(f"Not a script: {error}") from error
 
