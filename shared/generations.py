@@ -12,7 +12,7 @@ import msgspec
 
 from shared import events, keys, messages, metrics
 from shared.broker import Broker
-from shared.errors import BrokerUnavailable, Busy, IdempotencyMismatch, NotFound, TooBusy
+from shared.errors import BrokerRefused, BrokerUnavailable, Busy, IdempotencyMismatch, NotFound, TooBusy
 from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal, Usage
 from shared.generation import Generation, Submission, parse
@@ -143,11 +143,7 @@ class Generations:
     ) -> Literal["closed", "ended", "held"]:
         """End a generation that no worker holds, or whose lease ran out *overdue_s* ago."""
         while True:
-            written, length = Outcome(), 0
-            async for page in self._log.pages(generation_id):
-                length += len(page)
-                for entry in page:
-                    written.add(events.decode(entry.event))
+            written, length = await self._written(generation_id)
             if isinstance(terminal, End) and terminal.usage == Usage():
                 terminal = msgspec.structs.replace(terminal, usage=written.usage())
             answer = await self._broker.run(
@@ -162,6 +158,18 @@ class Generations:
             )
             if answer != b"changed":
                 return cast(Literal["closed", "ended", "held"], _counted(answer.decode(), terminal))
+
+    async def _written(self, generation_id: str) -> tuple[Outcome, int]:
+        """What its log adds up to, and its length; -1 where another kind of key is in its place."""
+        written, length = Outcome(), 0
+        try:
+            async for page in self._log.pages(generation_id):
+                length += len(page)
+                for entry in page:
+                    written.add(events.decode(entry.event))
+        except BrokerRefused:
+            return Outcome(), -1
+        return written, length
 
 
 def _counted(answer: str, terminal: Terminal) -> str:

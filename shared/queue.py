@@ -36,10 +36,17 @@ class Claim(msgspec.Struct, frozen=True):
     begun_s: float = 0
 
 
+class Claimed(NamedTuple):
+    """What was claimed, and which due jobs cannot be: their record or log is another kind of key."""
+
+    claims: list[Claim]
+    broken: list[str]
+
+
 class Renewed(NamedTuple):
     """What renewing told about one generation."""
 
-    state: Literal["kept", "lost", "ended", "missing"]
+    state: Literal["kept", "lost", "ended", "missing", "broken"]
     log_length: int
     cancel: str
     listeners: int
@@ -54,18 +61,21 @@ class Queue:
 
     async def claim(
         self, queue: str, limit: int, nonce: str, *, queued_within_s: float | None = None, suspects: int = 1
-    ) -> list[Claim]:
+    ) -> Claimed:
         """
         Lease at most *limit* due jobs. With *queued_within_s* only new ones: neither those whose
         worker fell silent, nor those that were queued longer ago. Of those that have one last worker
         to lose no more than *suspects*.
         """
         newest_ms = "" if queued_within_s is None else int(queued_within_s * 1000)
-        claimed = await self._broker.run("claim", [queue, limit, self._lease_ms, nonce, newest_ms, suspects])
-        return [
+        claimed, broken = await self._broker.run(
+            "claim", [queue, limit, self._lease_ms, nonce, newest_ms, suspects]
+        )
+        claims = [
             _claim(job_id.decode(), queue, lease.decode(), length, queued_ms, begun_ms, _pairs(fields))
             for job_id, lease, length, queued_ms, begun_ms, fields in claimed
         ]
+        return Claimed(claims, [job_id.decode() for job_id in broken])
 
     async def renew(self, claims: Sequence[Claim]) -> list[Renewed]:
         """Renew all *claims* in one round trip."""

@@ -206,6 +206,6 @@ async def generate(tools: Tools, claim: Claim) -> None:
     try:
         await Attempt(tools, claim).run()
     except Fenced:
-        logger.info("another attempt took over", generation=claim.generation.id)
+        logger.info("left to another attempt", generation=claim.generation.id)
     except Exception:
         logger.exception("attempt failed", generation=claim.generation.id)

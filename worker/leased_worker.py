@@ -58,6 +58,8 @@ class LeasedWorker(Worker):
         self._nonce = secrets.token_hex(6)
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
+        #: Due jobs that could not be taken at the last look.
+        self._broken: set[str] = set()
 
     async def main(self) -> None:
         """Claim and start jobs until told to drain; reconnects for ever."""
@@ -100,7 +102,7 @@ class LeasedWorker(Worker):
         asked = min(room, _CLAIM_AT_MOST)
         registry = self.tools.registry
         with registry.room_for_suspect() as suspects:
-            claims = await self._leases.claim(
+            claims, broken = await self._leases.claim(
                 self._queue,
                 asked,
                 self._nonce,
@@ -109,9 +111,16 @@ class LeasedWorker(Worker):
             )
             for claim in claims:
                 self._start(claim)
+            self._say_broken(broken)
             # Each is registered with its first step, which the next look must take into account.
             await asyncio.sleep(0)
         return len(claims) == asked
+
+    def _say_broken(self, broken: list[str]) -> None:
+        """Jobs that cannot be taken until their keys are repaired: said once each, not with every look."""
+        for generation_id in set(broken) - self._broken:
+            logger.error("a key of another kind is in a generation's place", generation=generation_id)
+        self._broken = set(broken)
 
     def _start(self, claim: Claim) -> None:
         generation = claim.generation

@@ -114,6 +114,9 @@ class Registry:
         for it, renewed in await self._answers(running):
             if renewed.state == "ended":
                 continue
+            if renewed.state == "broken":
+                give_up(it)
+                continue
             if renewed.state == "lost" or (renewed.state == "missing" and not self._remembers(it)):
                 metrics.leases_lost.inc()
                 it.fence()
@@ -135,7 +138,7 @@ class Registry:
             return list(zip(running, await self._queue.renew([it.claim for it in running]), strict=True))
         except BrokerRefused:
             if len(running) == 1:
-                running[0].fence()
+                give_up(running[0])
                 return []
         # One of them cannot be renewed; the others must not lose their leases for it.
         return [answer for it in running for answer in await self._answers([it])]
@@ -144,3 +147,9 @@ class Registry:
         """Whether a missing record was lost by the broker: it may also have ended, and expired since."""
         silent_s = asyncio.get_running_loop().time() - running.confirmed_at
         return silent_s < self._settings.record_retention_s
+
+
+def give_up(running: Running) -> None:
+    """What the broker refuses to keep for it will not be otherwise at the next try; the others go on."""
+    logger.error("a log cannot be written", generation=running.claim.generation.id)
+    running.fence()

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.edge.state import State
 from gateway.relay.ending import ENDING
+from shared.errors import BrokerRefused
 from shared.events import Usage
 from shared.generation import Generation
 from shared.position import ORIGIN
@@ -30,10 +31,12 @@ async def stop(state: State, generation: Generation) -> Receipt:
     """Cancel *generation* for its owner, and wait for what becomes of it."""
     was_ended = generation.ended
     if not was_ended:
-        after = await state.log.top(generation.id)
+        after = None
+        with suppress(BrokerRefused):  # a log that cannot be read is no reason not to stop
+            after = await state.log.top(generation.id)
         async with state.relay.subscribe(generation, ENDING, after or ORIGIN) as subscriber:
             if await state.generations.cancel(generation.id, generation.owner, "user") == "pushed":
-                with suppress(TimeoutError):
+                with suppress(TimeoutError, BrokerRefused):
                     async with asyncio.timeout(state.settings.cancel_wait_s):
                         await subscriber.end()
         generation = await state.generations.load(generation.id) or generation

@@ -53,7 +53,7 @@ class Heartbeat:
             except BrokerUnavailable:
                 self._beat({}, away=True)
             except BrokerRefused:
-                # Logged where it happened; one key that is not as it should be must not end all streams.
+                # Logged where it happened: what all need, as a queue, is not as it should be.
                 self._beat({})
 
     async def _check(self) -> None:
@@ -77,11 +77,17 @@ class Heartbeat:
             seen = dict(zip(due, found, strict=True))
         for feed, vitals in seen.items():
             feed.checked_at = now
-            await self._examine(feed, vitals)
+            try:
+                await self._examine(feed, vitals)
+            except BrokerRefused as error:
+                # Logged where it happened; one key that is not as it should be must not end all streams.
+                feed.fail(error)
         self._beat(seen)
 
     async def _examine(self, feed: Feed, vitals: Vitals) -> None:
         settings = self._settings
+        if vitals.broken:
+            raise BrokerRefused
         if vitals.state is None:
             # Not created yet, or lost by the broker and about to be written again by its worker.
             feed.missing_since = feed.missing_since or feed.checked_at

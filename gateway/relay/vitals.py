@@ -8,6 +8,9 @@ from shared.broker import Broker
 from shared.generation import Generation
 from shared.position import Position
 
+#: Of the five answers about a generation: its record, its log, its conversation's line.
+_ITS_OWN = {0, 3, 4}
+
 
 class Vitals(NamedTuple):
     """One generation, seen at one moment."""
@@ -24,6 +27,8 @@ class Vitals(NamedTuple):
     orphaned: bool
     #: Seconds since it was enqueued; None while it waits for its conversation.
     queued_s: float | None
+    #: Whether its record cannot be read: another kind of key is in its place.
+    broken: bool
 
 
 async def read_vitals(
@@ -38,12 +43,22 @@ async def read_vitals(
             pipe.zrank(queue, generation.id)
             pipe.xrevrange(keys.LOG + generation.id, count=1)
             pipe.lpos(f"{keys.NEXT}{generation.owner}:{generation.conversation}", generation.id)
-        answers = await pipe.execute()
+        answers = await pipe.execute(raise_on_error=False)
+        for i, answer in enumerate(answers):
+            # A generation's own key of another kind is its own trouble; without a queue, all are lost.
+            if isinstance(answer, Exception) and not (i % 5 in _ITS_OWN and _is_another_kind(answer)):
+                raise answer
     return [_vitals(answers[i : i + 5], now_ms, lease_s) for i in range(0, len(answers), 5)]
 
 
+def _is_another_kind(error: Exception) -> bool:
+    return str(error).startswith("WRONGTYPE")
+
+
 def _vitals(answer: Sequence[object], now_ms: float, lease_s: float) -> Vitals:
-    (raw_state, queued_ms), due, rank, top, turn = answer  # type: ignore[misc]
+    broken = isinstance(answer[0], Exception)
+    record, due, rank, top, turn = (None if isinstance(each, Exception) else each for each in answer)
+    raw_state, queued_ms = record or (None, None)  # type: ignore[misc]
     state = raw_state.decode() if raw_state else None  # type: ignore[has-type]
     age = place = None
     if state == "running" and isinstance(due, float):
@@ -57,4 +72,5 @@ def _vitals(answer: Sequence[object], now_ms: float, lease_s: float) -> Vitals:
         place=place,
         orphaned=state in {"queued", "running"} and due is None and place is None,
         queued_s=(now_ms - int(queued_ms)) / 1000 if queued_ms else None,  # type: ignore[has-type]
+        broken=broken,
     )

@@ -5,17 +5,17 @@
 --         may be another worker's, whose lease lapsed, or whose claim was lost, while the broker was away
 --       6 how many at most that have lost all workers but one: one of them may be what kills workers, and
 --         the others must not be beside it when it does
--- gives for each: id, lease, log length, ms since it was queued, ms since it was first claimed, then the
---   record as a flat list of names and values
+-- gives what was claimed: for each id, lease, log length, ms since it was queued, ms since it was first claimed,
+--   then the record as a flat list of names and values; and the ids of those due whose record or log is another
+--   kind of key: they stay as they are, and hold up nobody else
 local queue, limit, lease_ms, nonce, newest_ms = QUEUE .. ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local suspects = tonumber(ARGV[6])
 pass_memory_limit()
 local now = now_ms()
-local claimed = {}
+local claimed, broken = {}, {}
 
-local function claim(id, r)
+local function claim(id, r, top)
   local attempt = tonumber(r[2]) or 0
-  local top = redis.call('XREVRANGE', LOG .. id, '+', '-', 'COUNT', 1)[1]
   if top then attempt = math.max(attempt, tonumber(string.match(top[1], '^%d+'))) end
   attempt = attempt + 1
   local lease = attempt .. ':' .. nonce
@@ -32,15 +32,20 @@ local function claim(id, r)
   }
 end
 
--- Gives how many of *ids* were left to others.
+-- Gives how many of *ids* were left.
 local function claim_from(ids)
   local left = 0
+  broken = {}
   for _, id in ipairs(ids) do
     if #claimed == limit then break end
-    local r = redis.call('HMGET', RECORD .. id, 'state', 'attempt', 'queued_ms', 'lost')
+    local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'queued_ms', 'lost')
+    local log = redis.pcall('XREVRANGE', LOG .. id, '+', '-', 'COUNT', 1)
     local lost = (tonumber(r[4]) or 0) + (r[1] == 'running' and 1 or 0)
     local suspect = lost > 0 and lost == MAX_ATTEMPTS - 1
-    if not r[1] or is_terminal(r[1]) then
+    if r.err or log.err then
+      broken[#broken + 1] = id
+      left = left + 1
+    elseif not r[1] or is_terminal(r[1]) then
       redis.call('ZREM', queue, id)
       redis.call('DEL', JOB .. id)
     elseif newest_ms and not (r[1] == 'queued' and now - (tonumber(r[3]) or 0) <= newest_ms) then
@@ -49,14 +54,14 @@ local function claim_from(ids)
       left = left + 1
     else
       if suspect then suspects = suspects - 1 end
-      claim(id, r)
+      claim(id, r, log[1])
     end
   end
   return left
 end
 
--- What is left to others may stand before what is not.
+-- What is left may stand before what is not.
 if claim_from(redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, limit)) > 0 then
   claim_from(redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, 1000))
 end
-return claimed
+return {claimed, broken}

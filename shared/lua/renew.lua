@@ -1,16 +1,19 @@
 -- Renew the leases of running generations together.
 --
 -- ARGV  1 lease in ms, then for each: queue, id, lease
--- gives for each: 'kept', 'lost' (to a newer attempt), 'ended' (by this lease) or 'missing' (the record is gone),
---   log length, cancel reason or '', gateways that listen
+-- gives for each: 'kept', 'lost' (to a newer attempt), 'ended' (by this lease), 'missing' (the record is gone) or 'broken'
+--   (its record or log is another kind of key), log length, cancel reason or '', gateways that listen
 pass_memory_limit()
 local due = now_ms() + tonumber(ARGV[1])
 local answer = {}
 for i = 2, #ARGV, 3 do
   local queue, id, lease = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local r = redis.call('HMGET', RECORD .. id, 'lease', 'state', 'cancel')
+  local r = redis.pcall('HMGET', RECORD .. id, 'lease', 'state', 'cancel')
+  local length = redis.pcall('XLEN', LOG .. id)
   local state = 'lost'
-  if holds(id, lease, r[1], r[2]) then
+  if r.err or type(length) == 'table' then
+    state, length = 'broken', 0
+  elseif holds(id, lease, r[1], r[2]) then
     state = 'kept'
     redis.call('ZADD', QUEUE .. queue, due, id)
     redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
@@ -20,7 +23,7 @@ for i = 2, #ARGV, 3 do
     state = 'missing'
   end
   answer[#answer + 1] = state
-  answer[#answer + 1] = redis.call('XLEN', LOG .. id)
+  answer[#answer + 1] = length
   answer[#answer + 1] = r[3] or ''
   answer[#answer + 1] = redis.call('PUBSUB', 'NUMSUB', LIVE .. id)[2]
 end

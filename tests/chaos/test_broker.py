@@ -199,12 +199,12 @@ async def test_a_log_that_cannot_be_written(own_stack: StartStack, session: Clie
     crowd = Crowd(session, stack, 6, length=60, rate=20)
     await crowd.begin()
     broken = keys.LOG + crowd.followers[0].generation_id
-    before = stack.redis.dump(broken)
-    stack.redis.set(broken, "not a log", px=60_000)
+    with stack.redis.pipeline() as step:  # in one step, or what is written between would be lost
+        step.rename(broken, "aside").set(broken, "not a log", px=60_000).execute()
     worker = stack.workers[0]
     await eventually(lambda: "a log cannot be written" in worker.log, lambda: worker.log)
     assert worker.log.count("refused a command") < 50, "it is not asked again and again"
-    stack.redis.restore(broken, 60_000, before, replace=True)
+    stack.redis.rename("aside", broken)
     await crowd.end()
     assert crowd.ended_well()
 
