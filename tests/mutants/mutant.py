@@ -1,4 +1,4 @@
-"""A fault on file: which text of which module becomes which, what that breaks, and which tests are to notice."""
+"""A fault on file: which text of which module becomes which, what that breaks, which tests are to notice."""
 
 from pathlib import Path
 

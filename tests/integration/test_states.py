@@ -1,0 +1,297 @@
+"""
+What each step does to a generation in each of its states: the table of tests/README.md, a row a test.
+
+A first worker holds `running` and `dead`, whose lease has run out; it has handed `back` back, and of `restored` the
+broker had lost the record. All have said something but `queued` and `waiting`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from shared import keys
+from shared.events import Error
+from tests.kit.chat_client import ChatClient
+from tests.kit.hand import TEXT, Hand, die, done, said
+from tests.kit.local import Local
+
+STATES = ("queued", "waiting", "running", "dead", "back", "restored", "done", "failed", "cancelled")
+Step = Callable[["Table", str], Awaitable[str]]
+
+
+class Table:
+    """One gateway without a worker, two workers by hand, and a generation in whatever state is wanted."""
+
+    def __init__(self, local: Local, session: ClientSession) -> None:
+        self.local = local
+        self.redis: Any = local.redis
+        self.chat = ChatClient(session, local.url)
+        self.first, self.second = Hand(local.state.broker, "a"), Hand(local.state.broker, "b")
+
+    async def make(self, state: str, name: str) -> str:
+        """A generation in *state*, in a conversation of its own; gives its id."""
+        fields: dict[str, Any] = {"conversation_id": name, "on_busy": "queue"}
+        async with await self.chat.send("Hello", **fields, headers={"Idempotency-Key": name}) as reader:
+            generation_id = reader.generation_id
+        if state == "waiting":
+            await self.first.begin(generation_id)
+            async with await self.chat.send("Next", **fields) as reader:
+                return reader.generation_id
+        if state != "queued":
+            await self.first.begin(generation_id)
+        match state:
+            case "dead":
+                die(self.redis, generation_id)
+            case "back":
+                assert await self.first.release(generation_id)
+            case "restored":
+                self.lose(generation_id)
+                assert await self.first.restore(generation_id)
+            case "done":
+                await self.first.write(generation_id, done())
+            case "failed":
+                await self.first.write(generation_id, Error(ts=4, code="upstream_broke", message="It broke."))
+            case "cancelled":
+                die(self.redis, generation_id)
+                assert (await self.chat.cancel(generation_id)).body["status"] == "cancelled"
+        return generation_id
+
+    def lose(self, generation_id: str) -> None:
+        """The broker has lost all that it knew of it."""
+        record = self.record(generation_id)
+        scope, repeated = (
+            f"{record['owner']}:{record.get(name)}" for name in ("conversation", "idempotency")
+        )
+        self.redis.delete(*(name + generation_id for name in (keys.RECORD, keys.LOG, keys.JOB)))
+        self.redis.delete(keys.CONVERSATION + scope, keys.MESSAGES + scope, keys.IDEMPOTENCY + repeated)
+        self.redis.zrem(keys.QUEUE + "scripted", generation_id)
+
+    def record(self, generation_id: str) -> dict[str, str]:
+        """All its fields."""
+        fields = self.redis.hgetall(keys.RECORD + generation_id)
+        return {name.decode(): value.decode() for name, value in fields.items()}
+
+    def stands(self, generation_id: str) -> str:
+        """Its state, and its attempt where that is not the first."""
+        record = self.record(generation_id)
+        attempt = record.get("attempt", "1")
+        return record.get("state", "gone") + (f" {attempt}" if attempt != "1" else "")
+
+    async def row(self, event: str, step: Step, states: tuple[str, ...] = STATES) -> dict[str, str]:
+        """What *step* answers in each state, and how the generation stands then."""
+        cells = {}
+        for state in states:
+            generation_id = await self.make(state, f"{event}-{state}")
+            answer = await step(self, generation_id)
+            cells[state] = f"{answer} -> {self.stands(generation_id)}"
+        return cells
+
+
+@pytest.fixture
+async def table(local: Local, session: ClientSession) -> AsyncIterator[Table]:
+    """What nobody has ended by then is left by its workers."""
+    await local.start(worker=False, lease_s=30, cancel_wait_s=0.05)
+    yield Table(local, session)
+    for generation_id in local.redis.zrange(keys.QUEUE + "scripted", 0, -1):
+        die(local.redis, generation_id.decode())
+
+
+async def claim(table: Table, generation_id: str) -> str:
+    """Another worker looks for work."""
+    claimed = await table.second.claim(generation_id)
+    return "-" if claimed is None else f"claimed, lost {claimed.generation.lost}"
+
+
+async def test_claim(table: Table) -> None:
+    """What is due is taken, by a new attempt; the one before counts as lost unless it handed back."""
+    assert await table.row("claim", claim) == {
+        "queued": "claimed, lost 0 -> running",
+        "waiting": "- -> queued",
+        "running": "- -> running",
+        "dead": "claimed, lost 1 -> running 2",
+        "back": "claimed, lost 0 -> running 2",
+        "restored": "- -> running",
+        "done": "- -> done",
+        "failed": "- -> failed",
+        "cancelled": "- -> cancelled 2",
+    }
+
+
+async def append(table: Table, generation_id: str) -> str:
+    """Its first worker writes on, sends its last event again, and writes on once more after a claim."""
+    if generation_id not in table.first.claims:
+        return "nobody"
+    repeated = await table.first.write(generation_id, again=1)
+    return f"{repeated}, {await table.first.write(generation_id, *said())}"
+
+
+async def test_append(table: Table) -> None:
+    """Who holds the newest lease writes, although it has run out; nobody else, and nothing after an end."""
+    assert await table.row("append", append) == {
+        "queued": "nobody -> queued",
+        "waiting": "nobody -> queued",
+        "running": "ok, ok -> running",
+        "dead": "ok, ok -> running",
+        "back": "fenced, fenced -> queued",
+        "restored": "ok, ok -> running",
+        "done": "ok, fenced -> done",
+        "failed": "ok, fenced -> failed",
+        "cancelled": "fenced, fenced -> cancelled 2",
+    }
+
+
+async def renew(table: Table, generation_id: str) -> str:
+    """Its first worker renews."""
+    if generation_id not in table.first.claims:
+        return "nobody"
+    renewed = await table.first.renew(generation_id)
+    return f"{renewed.state} {renewed.log_length}"
+
+
+async def test_renew(table: Table) -> None:
+    """A lease that ran out is renewed as long as nobody has claimed; the worker learns what became of it."""
+    assert await table.row("renew", renew) == {
+        "queued": "nobody -> queued",
+        "waiting": "nobody -> queued",
+        "running": "kept 3 -> running",
+        "dead": "kept 3 -> running",
+        "back": "lost 3 -> queued",
+        "restored": "kept 3 -> running",
+        "done": "ended 4 -> done",
+        "failed": "ended 4 -> failed",
+        "cancelled": "lost 4 -> cancelled 2",
+    }
+
+
+async def cancel(table: Table, generation_id: str) -> str:
+    """Its owner stops it, and asks what became of it."""
+    answer = await table.chat.cancel(generation_id)
+    usage = answer.body["usage"] or {}
+    text = (await table.chat.status(generation_id))["text"]
+    return f"{answer.status} {answer.body['status']}, {usage.get('completion_tokens', 0)}, {text!r}"
+
+
+async def test_cancel(table: Table) -> None:
+    """What a worker holds is left to it; all else ends here and now, with the text and the usage so far."""
+    assert await table.row("cancel", cancel) == {
+        "queued": "200 cancelled, 0, '' -> cancelled",
+        "waiting": "200 cancelled, 0, '' -> cancelled",
+        "running": f"202 cancelling, 0, {TEXT!r} -> running",
+        "dead": f"200 cancelled, 2, {TEXT!r} -> cancelled 2",
+        "back": f"200 cancelled, 2, {TEXT!r} -> cancelled 2",
+        "restored": f"202 cancelling, 0, {TEXT!r} -> running",
+        "done": f"200 already_ended, 0, {TEXT!r} -> done",
+        "failed": f"200 already_ended, 0, {TEXT!r} -> failed",
+        "cancelled": f"200 already_ended, 2, {TEXT!r} -> cancelled 2",
+    }
+
+
+async def remove(table: Table, generation_id: str) -> str:
+    """Its owner deletes the conversation."""
+    name = table.record(generation_id)["conversation"]
+    answer = await table.chat.call("DELETE", f"/api/conversations/{name}")
+    gone = (await table.chat.call("GET", f"/api/conversations/{name}")).status
+    return f"{answer.status} {gone} {table.record(generation_id).get('cancel', '-')}"
+
+
+async def test_remove(table: Table) -> None:
+    """The conversation is gone at once; what answers it or waits to is stopped as by its owner."""
+    assert await table.row("remove", remove) == {
+        "queued": "204 404 user -> cancelled",
+        "waiting": "204 404 user -> cancelled",
+        "running": "204 404 user -> running",
+        "dead": "204 404 user -> cancelled 2",
+        "back": "204 404 user -> cancelled 2",
+        "restored": "204 404 user -> running",
+        "done": "204 404 - -> done",
+        "failed": "204 404 - -> failed",
+        "cancelled": "204 404 user -> cancelled 2",
+    }
+
+
+async def interrupt(table: Table, generation_id: str) -> str:
+    """Another message comes that does not wait."""
+    name = table.record(generation_id)["conversation"]
+    async with await table.chat.send("Now", conversation_id=name, on_busy="interrupt") as reader:
+        active = (await table.chat.conversation(name))["conversation"]["active"]
+    return f"{'its turn' if active == reader.generation_id else 'waits'}"
+
+
+async def test_interrupt(table: Table) -> None:
+    """It has its turn as soon as nobody holds what it interrupts, and what waited before it never has."""
+    assert await table.row("interrupt", interrupt) == {
+        "queued": "its turn -> cancelled",
+        "waiting": "waits -> cancelled",  # for the one that is running
+        "running": "waits -> running",
+        "dead": "its turn -> cancelled 2",
+        "back": "its turn -> cancelled 2",
+        "restored": "waits -> running",
+        "done": "its turn -> done",
+        "failed": "its turn -> failed",
+        "cancelled": "its turn -> cancelled 2",
+    }
+
+
+async def close(table: Table, generation_id: str) -> str:
+    """A gateway gives up its worker, or its place in the queue after a minute."""
+    error = Error(ts=5, code="worker_lost", message="It was lost.")
+    return await table.local.state.generations.close(generation_id, error, overdue_s=60)
+
+
+async def test_close(table: Table) -> None:
+    """Only what has been due for that long is given up."""
+    assert await table.row("close", close) == {
+        "queued": "held -> queued",
+        "waiting": "closed -> failed",  # its place is nowhere but in its conversation: see `orphaned`
+        "running": "held -> running",
+        "dead": "closed -> failed 2",
+        "back": "held -> queued",
+        "restored": "held -> running",
+        "done": "ended -> done",
+        "failed": "ended -> failed",
+        "cancelled": "ended -> cancelled 2",
+    }
+
+
+async def release(table: Table, generation_id: str) -> str:
+    """Its first worker drains."""
+    if generation_id not in table.first.claims:
+        return "nobody"
+    return str(await table.first.release(generation_id))
+
+
+async def test_release(table: Table) -> None:
+    """What it holds it hands back, to be taken at once; nothing else."""
+    assert await table.row("release", release) == {
+        "queued": "nobody -> queued",
+        "waiting": "nobody -> queued",
+        "running": "True -> queued",
+        "dead": "True -> queued",
+        "back": "False -> queued",
+        "restored": "True -> queued",
+        "done": "False -> done",
+        "failed": "False -> failed",
+        "cancelled": "False -> cancelled 2",
+    }
+
+
+async def restore(table: Table, generation_id: str) -> str:
+    """The broker loses it, and its first worker writes it again."""
+    table.lose(generation_id)
+    if generation_id not in table.first.claims:
+        return "nobody"
+    return str(await table.first.restore(generation_id))
+
+
+async def test_restore(table: Table) -> None:
+    """What a worker still holds comes back; what nobody held is gone."""
+    states = ("queued", "waiting", "running", "dead", "restored")
+    assert await table.row("restore", restore, states) == {
+        "queued": "nobody -> gone",
+        "waiting": "nobody -> gone",
+        "running": "True -> running",
+        "dead": "True -> running",
+        "restored": "True -> running",
+    }
