@@ -1,13 +1,19 @@
 """`on_disconnect`: what becomes of a generation that nobody watches any more."""
 
+import time
+
+import pytest
 from aiohttp import ClientSession
 
+from shared import keys
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
 from tests.kit.stack import upstream_model
 from tests.kit.upstream import FakeUpstream
 
+#: Above what a renewal takes on a busy machine.
+GRACE_S = 1.5
 LONG = script(length=1000, rate=20)
 
 
@@ -39,17 +45,34 @@ async def test_cancel_spares_what_is_watched(local: Local, session: ClientSessio
     assert other.end.data["metadata"]["finish_reason"] == "stop"
 
 
+@pytest.mark.timing
 async def test_cancel_grants_a_grace(local: Local, session: ClientSession) -> None:
-    """A reader that comes back within the grace finds its stream running."""
-    await local.start(abandon_grace_s=30)
-    chat = ChatClient(session, local.url)
-    async with await chat.send(script(length=30, rate=15), on_disconnect="cancel") as reader:
-        await reader.until("chunk")
+    """The grace is counted from the last reader's leaving, however long that had watched."""
+    await local.start(abandon_grace_s=GRACE_S, lease_s=0.6)
+    chat, began = ChatClient(session, local.url), time.monotonic()
+    async with await chat.send(script(length=1000, rate=50), on_disconnect="cancel") as reader:
+        while time.monotonic() - began < GRACE_S + 0.3:
+            await reader.until("chunk")
         reader.cut()
-    await eventually(lambda: local.state.relay.empty, "the gateway notices that its reader left")
+    left = time.monotonic()
+    await renewed(local, reader.generation_id, 2)
+    assert time.monotonic() - left < GRACE_S, "or this proves nothing"
     async with await chat.resume(reader.generation_id, reader.last_id) as again:
-        await again.all()
-    assert again.end.data["metadata"]["finish_reason"] == "stop"
+        await again.until("chunk", 3)
+    left = time.monotonic()
+    await eventually(lambda: chat.ended(reader.generation_id), "the generation is stopped")
+    assert GRACE_S - 0.3 < time.monotonic() - left < GRACE_S + 2
+
+
+async def renewed(local: Local, generation_id: str, times: int) -> None:
+    """Its worker has looked so often since its readers left."""
+    await eventually(lambda: local.state.relay.empty, "the gateway notices that its reader left")
+    for _ in range(times):
+        due = local.redis.zscore(keys.QUEUE + "scripted", generation_id)
+        await eventually(
+            lambda due=due: local.redis.zscore(keys.QUEUE + "scripted", generation_id) != due,  # type: ignore[misc]
+            "its lease is renewed",
+        )
 
 
 async def test_continue(local: Local, session: ClientSession) -> None:

@@ -11,6 +11,7 @@ from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.program import Program
+from tests.kit.stack import Stack
 from worker.backends.script import expected_text
 
 
@@ -68,10 +69,22 @@ async def test_a_broker_that_restarts_in_mid_stream(
     own_broker.stop(signum)
     own_broker.start()
     for reader in readers:
-        await reader.all(timeout_s=20)
+        await reader.all(timeout_s=8)  # far below a heartbeat, which would heal what was not subscribed again
         assert reader.end.type == "end"
         assert reader.text == expected_text(options)
         assert len(set(reader.ids)) == len(reader.ids)
+
+
+@pytest.mark.parametrize("kind", ["pubsub", "normal"])
+async def test_connections_that_break(chat: ChatClient, stack: Stack, kind: str) -> None:
+    """Readers are live again at once, over the next connection, and each chunk comes once."""
+    options = {"length": 100, "rate": 40}
+    async with await chat.send(script(**options)) as reader:
+        await reader.until("chunk", 3)
+        stack.redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        await reader.all(timeout_s=6)
+    assert reader.text == expected_text(options)
+    assert reader.ids == [f"1-{seq}" for seq in range(len(reader.ids))]
 
 
 def ready(program: Program) -> bool:

@@ -94,6 +94,7 @@ async def test_a_draining_gateway_sends_readers_elsewhere(
         assert 500 <= reader.retries[1] <= 1500
         assert reader.raw.endswith(b": this gateway is going away\n")
         assert {frame.type for frame in reader.frames} == {"start", "chunk"}
+    assert len({reader.retries[1] for reader in readers}) > 1, "or all come back in one moment"
     assert await draining.ended() == 0
     for reader in readers:
         async with await there.resume(reader.generation_id, reader.last_id) as rest:

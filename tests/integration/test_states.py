@@ -1,8 +1,8 @@
 """
 What each step does to a generation in each of its states: the table of tests/README.md, a row a test.
 
-A first worker holds `running` and `dead`, whose lease has run out; it has handed `back` back, and of `restored` the
-broker had lost the record. All have said something but `queued` and `waiting`.
+A first worker holds `running` and `dead`, whose lease has run out; it has handed `back` back, and the broker
+had lost the record of `restored`. All have said something but `queued` and `waiting`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -93,6 +93,21 @@ describe('a reply on its way', () => {
       ['gate', '', 6],
     ]);
   });
+
+  test('has nothing of what a reset voided, a call in the middle of its arguments included', () => {
+    const turn = new Turn('g1');
+    const call = (id: string, given: string) =>
+      turn.apply({ ...at, type: 'tool_call', ts: 1, call: { index: 0, id, name: id, arguments: given } });
+    turn.apply({ ...at, type: 'reasoning', ts: 1, text: 'void', tokens: 1 });
+    turn.apply({ ...at, type: 'chunk', ts: 2, text: 'void', tokens: 1 });
+    call('void', '{"void":');
+    turn.apply({ ...at, type: 'reset', ts: 3, reason: 'worker_lost' });
+    expect(turn.message).not.toHaveProperty('toolCalls');
+    call('kept', '{"kept":1}');
+    turn.apply({ ...at, type: 'end', ts: 4, finishReason: 'tool_calls', reason: null, usage: null });
+    expect(turn.message.toolCalls).toEqual([{ index: 0, id: 'kept', name: 'kept', arguments: '{"kept":1}', at: 0 }]);
+    expect(JSON.stringify(turn.message)).not.toContain('void');
+  });
 });
 
 describe('messages', () => {

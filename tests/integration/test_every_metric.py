@@ -1,0 +1,186 @@
+"""Every metric of `shared/metrics.py` counts: something that happens, and is not waited for, moves it."""
+
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared import keys, metrics
+from shared.clock import BrokerClock
+from shared.errors import BrokerRefused
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.stack import MODELS, upstream_model
+from tests.kit.upstream import FakeUpstream
+from worker import producer
+
+ENDLESS = script(length=1000, rate=50)
+SILENT = script(first_token_delay_s=60)
+
+
+def metrics_of_ours() -> dict[str, Counter | Gauge | Histogram]:
+    """Each by its name in the module."""
+    found = {
+        name: value for name, value in vars(metrics).items() if isinstance(value, (Counter, Gauge, Histogram))
+    }
+    assert len(found) > 25
+    return found
+
+
+def level(metric: Counter | Gauge | Histogram) -> float:
+    """How much it has counted in all, whatever the labels; of a gauge what it shows."""
+    [family] = metric.collect()
+    return sum(s.value for s in family.samples if not s.name.endswith(("_created", "_bucket", "_sum")))
+
+
+class Moves:
+    """Which metrics have moved since; `expect` names those that what follows must move."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self._before: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """From now on."""
+        self._before = {name: level(metric) for name, metric in metrics_of_ours().items()}
+
+    def have(self, *names: str) -> bool:
+        """Whether all of these have moved; they are seen from then on."""
+        ours = metrics_of_ours()
+        moved = {name for name in names if level(ours[name]) > self._before[name]}
+        self.seen |= moved
+        return len(moved) == len(names)
+
+
+async def test_every_metric_counts(
+    local: Local, session: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None that the module has is forgotten."""
+    monkeypatch.setattr(producer, "_BACKOFF_S", 0.01)
+    moves = Moves()
+    async with FakeUpstream() as upstream:
+        models = MODELS + upstream_model(upstream.url)
+        options = {"lease_s": 0.6, "heartbeat_s": 0.2, "abandon_grace_s": 0, "metrics_port": 0}
+        await local.start(models, **options)
+        chat = ChatClient(session, local.url)
+        await answered(chat, moves)
+        await stopped(chat, moves)
+        await failed(chat, moves)
+        await waited(local, chat, moves)
+        await lost(local, chat, moves)
+        await refused(local, chat, moves)
+        await fell_behind(local, session, moves)
+        await not_replicated(local, session, moves)
+    clock = BrokerClock(local.state.broker)
+    moves.begin()
+    clock._notice(1000, 0, 0.001)
+    clock._notice(1060, 1, 1.001)
+    assert moves.have("broker_clock_steps")
+    assert set(metrics_of_ours()) - moves.seen == set()
+
+
+async def answered(chat: ChatClient, moves: Moves) -> None:
+    """One that is read, and read again."""
+    moves.begin()
+    async with await chat.send(script(length=30, rate=60)) as reader:
+        await reader.until("chunk", 2)
+        assert moves.have("open_streams", "generations_running", "ttft", "upstream_ttft", "queue_wait")
+        await reader.all()
+    async with await chat.resume(reader.generation_id) as again:
+        await again.all()
+    assert moves.have("generations_created", "relay_delay", "inter_token", "events_appended", "append_batch")
+    assert moves.have("redis_round_trips", "requests", "attempts", "resumes")
+    counted = ("generations_ended", "generation_duration", "tokens")
+    await eventually(lambda: moves.have(*counted), "the worker has counted it")
+
+
+async def stopped(chat: ChatClient, moves: Moves) -> None:
+    """One that its owner stops, one that nobody reads."""
+    moves.begin()
+    async with await chat.send(ENDLESS) as reader:
+        await reader.until("chunk")
+        await chat.cancel(reader.generation_id)
+    async with await chat.send(ENDLESS, on_disconnect="cancel") as reader:
+        await reader.until("chunk")
+    await eventually(lambda: moves.have("cancels", "cancel_latency", "abandonments"), "they are counted")
+
+
+async def failed(chat: ChatClient, moves: Moves) -> None:
+    """One that its model server fails, three times."""
+    moves.begin()
+    await chat.ask(script(status=500), model="upstream")
+    await eventually(lambda: moves.have("generation_errors", "upstream_retries"), "it is counted")
+
+
+async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
+    """One that is silent, and one that waits for a worker while somebody looks at the metrics."""
+    moves.begin()
+    async with await chat.send(SILENT) as reader:
+        await eventually(lambda: moves.have("heartbeats"), "its reader gets a heartbeat")
+        await chat.cancel(reader.generation_id)
+    await local.stop_worker()
+    async with await chat.send() as reader:
+        await reader.until("queued")
+
+        async def shown() -> bool:
+            await chat.call("GET", "/metrics")
+            return moves.have("queue_depth", "queue_oldest_age")
+
+        await eventually(shown, "it is seen to wait")
+        await chat.cancel(reader.generation_id)
+    await local.start_worker(lease_s=0.6)
+
+
+async def lost(local: Local, chat: ChatClient, moves: Moves) -> None:
+    """Two whose leases another worker has: one learns it as it writes, one as it renews."""
+    moves.begin()
+    for message in (ENDLESS, SILENT):
+        async with await chat.send(message) as reader:
+            await reader.until("start")
+            local.redis.hset(keys.RECORD + reader.generation_id, mapping={"lease": "9:z", "attempt": "9"})
+    await eventually(lambda: moves.have("fenced_appends", "leases_lost"), "both are fenced")
+    for generation_id in local.redis.zrange(keys.QUEUE + "scripted", 0, -1):
+        local.redis.zadd(keys.QUEUE + "scripted", {generation_id: 1})
+
+
+async def refused(local: Local, chat: ChatClient, moves: Moves) -> None:
+    """A key of another kind, a push that is none, and one that is too far ahead."""
+    moves.begin()
+    local.redis.set(keys.RECORD + "gen_x", "another kind", px=1000)
+    with pytest.raises(BrokerRefused):
+        await local.state.generations.load("gen_x")
+    local.redis.delete(keys.RECORD + "gen_x")
+    assert moves.have("redis_failures")
+    async with await chat.send(ENDLESS) as reader:
+        await reader.until("chunk")
+        local.redis.publish(keys.LIVE + reader.generation_id, b"no position")
+        await eventually(lambda: moves.have("skipped"), "it is skipped")
+
+        async def healed() -> bool:
+            channel, ahead = keys.LIVE + reader.generation_id, b'1-999 {"type":"text","ts":1,"text":"x"}'
+            local.redis.publish(channel, ahead)
+            await reader.until("chunk", 2)
+            return moves.have("gaps_healed")
+
+        await eventually(healed, "the gap is healed")
+        await chat.cancel(reader.generation_id)
+
+
+async def fell_behind(local: Local, session: ClientSession, moves: Moves) -> None:
+    """A reader whose buffer has no room for what comes at once."""
+    moves.begin()
+    chat = ChatClient(session, await local.add_gateway(subscriber_buffer_bytes=1))
+    async with await chat.send(script(length=200, rate=1000, batch=20)) as reader:
+        await reader.all()
+    assert moves.have("slow_subscribers")
+
+
+async def not_replicated(local: Local, session: ClientSession, moves: Moves) -> None:
+    """A replica that is wanted and is not there."""
+    moves.begin()
+    settings: dict[str, Any] = {"min_replicas": 1, "replication_timeout_s": 0.05}
+    chat = ChatClient(session, await local.add_gateway(**settings))
+    await chat.ask(script(length=1))
+    assert moves.have("unreplicated")

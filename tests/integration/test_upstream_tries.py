@@ -1,0 +1,102 @@
+"""How often a model server is asked, and what: once too often is money, once too few an answer."""
+
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.stack import MODELS, upstream_model
+from tests.kit.upstream import FakeUpstream
+from worker import producer
+from worker.backends.script import expected_text
+
+LENGTH = 10
+
+
+@pytest.fixture
+async def upstream(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeUpstream]:
+    """A model server; what is tried again is tried soon."""
+    monkeypatch.setattr(producer, "_BACKOFF_S", 0.01)
+    async with FakeUpstream() as upstream:
+        yield upstream
+
+
+@pytest.mark.parametrize(
+    "behaviour, times",
+    [
+        ({"status": 500}, 3),
+        ({"status": 503, "retry_after": "0"}, 3),
+        ({"status": 429, "retry_after": "0"}, 3),
+        ({"never_answer": True}, 3),
+        ({"break_after": 0}, 3),
+        ({"break_after": 4}, 3),
+        ({"status": 503, "retry_after": "21"}, 1),
+        ({"status": 400}, 1),
+        ({"status": 401}, 1),
+        ({"stall_after": 4}, 1),
+        ({"error_frame_after": 4}, 1),
+        ({"garbage_after": 4}, 1),
+    ],
+)
+async def test_how_often_it_is_asked(
+    local: Local, session: ClientSession, upstream: FakeUpstream, behaviour: dict[str, Any], times: int
+) -> None:
+    """Three times for what may pass and has cost nothing yet, or broke off; else once."""
+    limits = {"first_token_timeout_s": 0.2, "between_tokens_timeout_s": 0.3}
+    await local.start(MODELS + upstream_model(upstream.url, **limits))
+    reader = await ChatClient(session, local.url).ask(script(length=LENGTH, **behaviour), model="upstream")
+    assert reader.end.type == "error"
+    assert len(upstream.requests) == times
+
+
+async def test_a_slow_first_token_is_tried_again(
+    local: Local, session: ClientSession, upstream: FakeUpstream
+) -> None:
+    """A request that is not answered in time is sent again, and its answer is whole."""
+    await local.start(MODELS + upstream_model(upstream.url, first_token_timeout_s=0.3))
+    message = script(length=LENGTH, never_answer=True, fail_times=1)
+    reader = await ChatClient(session, local.url).ask(message, model="upstream")
+    assert reader.text == expected_text({"length": LENGTH})
+    assert len(upstream.requests) == 2
+    assert upstream.requests[0].disconnected is not None
+
+
+async def test_an_absent_broker_is_no_silent_model(
+    local: Local, session: ClientSession, broker: EmbeddedBroker, upstream: FakeUpstream
+) -> None:
+    """While nothing can be written the model waits for us, and its time limit for the next token with it."""
+    limits = {"between_tokens_timeout_s": 0.3}
+    await local.start(
+        MODELS + upstream_model(upstream.url, **limits), max_unacknowledged_events=10, lease_s=5
+    )
+    chat, options = ChatClient(session, local.url), {"length": 400, "rate": 400}
+    async with await chat.send(script(**options), model="upstream") as reader:
+        await reader.until("chunk")
+        broker.pause(signal.SIGSTOP)
+        try:
+            steps = upstream.requests[0].steps
+            await eventually(lambda: upstream.requests[0].steps > steps + 300, "the model writes on")
+        finally:
+            broker.pause(signal.SIGCONT)
+        await reader.all()
+    assert reader.text == expected_text(options)
+
+
+async def test_a_system_prompt(local: Local, session: ClientSession, upstream: FakeUpstream) -> None:
+    """It comes first, also of a conversation whose beginning the model cannot read, and once."""
+    options = {"system_prompt": "Be brief.", "max_context_tokens": 20}
+    await local.start(MODELS + upstream_model(upstream.url, **options))
+    chat = ChatClient(session, local.url)
+    for i in range(4):
+        await chat.ask(f"Question {i} " + "x" * 20, conversation_id="c1", model="upstream")
+        sent = upstream.requests[-1].body["messages"]
+        assert sent[0] == {"role": "system", "content": "Be brief."}
+        assert [message["role"] for message in sent].count("system") == 1
+        assert sent[-1]["content"].startswith(f"Question {i}")
+    assert "Question 0" not in str(sent), "the conversation was cut"
