@@ -62,7 +62,12 @@ async def test_every_metric_counts(
     moves = Moves()
     async with FakeUpstream() as upstream:
         models = MODELS + upstream_model(upstream.url)
-        options = {"lease_s": 0.6, "heartbeat_s": 0.2, "abandon_grace_s": 0, "metrics_port": 0}
+        options: dict[str, Any] = {
+            "lease_s": 0.6,
+            "heartbeat_s": 0.2,
+            "abandon_grace_s": 0,
+            "metrics_port": 0,
+        }
         await local.start(models, **options)
         chat = ChatClient(session, local.url)
         await answered(chat, moves)

@@ -48,7 +48,7 @@ async def test_how_often_it_is_asked(
     local: Local, session: ClientSession, upstream: FakeUpstream, behaviour: dict[str, Any], times: int
 ) -> None:
     """Three times for what may pass and has cost nothing yet, or broke off; else once."""
-    limits = {"first_token_timeout_s": 0.2, "between_tokens_timeout_s": 0.3}
+    limits: dict[str, Any] = {"first_token_timeout_s": 0.2, "between_tokens_timeout_s": 0.3}
     await local.start(MODELS + upstream_model(upstream.url, **limits))
     reader = await ChatClient(session, local.url).ask(script(length=LENGTH, **behaviour), model="upstream")
     assert reader.end.type == "error"
@@ -71,7 +71,7 @@ async def test_an_absent_broker_is_no_silent_model(
     local: Local, session: ClientSession, broker: EmbeddedBroker, upstream: FakeUpstream
 ) -> None:
     """While nothing can be written the model waits for us, and its time limit for the next token with it."""
-    limits = {"between_tokens_timeout_s": 0.3}
+    limits: dict[str, Any] = {"between_tokens_timeout_s": 0.3}
     await local.start(
         MODELS + upstream_model(upstream.url, **limits), max_unacknowledged_events=10, lease_s=5
     )
@@ -90,7 +90,7 @@ async def test_an_absent_broker_is_no_silent_model(
 
 async def test_a_system_prompt(local: Local, session: ClientSession, upstream: FakeUpstream) -> None:
     """It comes first, also of a conversation whose beginning the model cannot read, and once."""
-    options = {"system_prompt": "Be brief.", "max_context_tokens": 20}
+    options: dict[str, Any] = {"system_prompt": "Be brief.", "max_context_tokens": 20}
     await local.start(MODELS + upstream_model(upstream.url, **options))
     chat = ChatClient(session, local.url)
     for i in range(4):
