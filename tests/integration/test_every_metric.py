@@ -113,10 +113,12 @@ async def stopped(chat: ChatClient, moves: Moves) -> None:
 
 
 async def failed(chat: ChatClient, moves: Moves) -> None:
-    """One that its model server fails, three times."""
+    """One that its model server fails, three times, and one that it ends without a word."""
     moves.begin()
     await chat.ask(script(status=500), model="upstream")
-    await eventually(lambda: moves.have("generation_errors", "upstream_retries"), "it is counted")
+    await chat.ask(script(finish_reason=None, done=False), model="upstream")
+    counted = ("generation_errors", "upstream_retries", "ends_unsaid")
+    await eventually(lambda: moves.have(*counted), "it is counted")
 
 
 async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -10,23 +10,21 @@ from gateway.dialects.ai_sdk import frames as ai_sdk
 from gateway.dialects.native.frames import NATIVE
 from gateway.dialects.openai import chat_frames, response_frames
 from gateway.edge.sse import reconnect_ms
-from shared.events import End, Start, Usage
+from shared.events import End, FinishReason, Start, Usage
 from shared.outcome import Outcome
 from tests.unit.test_voided import frames
 
-#: All of the code's own tables: a reason that joins one of them joins this test.
-REASONS = sorted(
-    chat_frames._FINISH_REASONS
-    | set(ai_sdk._FINISH_REASONS)
-    | set(response_frames._INCOMPLETE)
-    | {"cancelled", "odd"}
-)
-CHAT = {"cancelled": "stop", "odd": "stop"}
+#: All of the code's own: a reason that joins one of these joins this test. And one of a newer version.
+TABLES = (chat_frames._FINISH_REASONS, ai_sdk._FINISH_REASONS, response_frames._INCOMPLETE)
+REASONS = sorted({*get_args(FinishReason), *(reason for table in TABLES for reason in table), "newer"})
+CHAT = dict.fromkeys(["cancelled", "error", "unknown", "newer"], "stop")
 AI_SDK = {
     "content_filter": "content-filter",
     "tool_calls": "tool-calls",
     "function_call": "tool-calls",
-    "odd": "other",
+    "error": "other",
+    "unknown": "other",
+    "newer": "other",
 }
 RESPONSES = {"length": "incomplete", "content_filter": "incomplete", "cancelled": "cancelled"}
 
