@@ -46,6 +46,26 @@ async def test_a_log(local: Local, session: ClientSession, message: str) -> None
         assert (await chat.cancel(reader.generation_id)).body["status"] == "cancelled"
 
 
+async def test_a_log_beside_others(local: Local, session: ClientSession) -> None:
+    """What is written in the same moment, and renewed with it, stays with its worker."""
+    await local.start(lease_s=0.4, cancel_wait_s=0.1)
+    chat = ChatClient(session, local.url)
+    async with await chat.send(WRITING) as reader, await chat.send(WRITING) as other:
+        await other.until("chunk")
+        with capture_logs() as said, broken(local.redis, keys.LOG + reader.generation_id):
+            await eventually(lambda: any("cannot be written" in line["event"] for line in said), lambda: said)
+            await other.until("chunk", 40)
+            local.redis.delete(keys.LOG + reader.generation_id + ":aside")
+            await eventually(lambda: stopped(chat, reader.generation_id), "it is stopped")
+        assert {position.partition("-")[0] for position in other.ids} == {"1"}
+        assert not [line for line in said if line.get("generation") == other.generation_id]
+
+
+async def stopped(chat: ChatClient, generation_id: str) -> bool:
+    """Whether it could be, by now."""
+    return (await chat.cancel(generation_id)).status == 200
+
+
 async def test_a_log_that_is_stopped(local: Local, session: ClientSession) -> None:
     """Stop ends it without its text, once its worker has let go: its log is one `end`."""
     await local.start(lease_s=0.4, cancel_wait_s=0.1)
@@ -53,11 +73,7 @@ async def test_a_log_that_is_stopped(local: Local, session: ClientSession) -> No
     async with await chat.send(WRITING) as reader:
         await reader.until("chunk")
     with broken(local.redis, keys.LOG + reader.generation_id):
-
-        async def stopped() -> bool:
-            return (await chat.cancel(reader.generation_id)).status == 200
-
-        await eventually(stopped, "it is stopped")
+        await eventually(lambda: stopped(chat, reader.generation_id), "it is stopped")
         assert (await chat.status(reader.generation_id))["state"] == "cancelled"
         local.redis.delete(keys.LOG + reader.generation_id + ":aside")
     async with await chat.resume(reader.generation_id) as again:

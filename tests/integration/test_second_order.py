@@ -6,10 +6,14 @@ import pytest
 from aiohttp import ClientSession
 
 from shared import keys
+from shared.events import ToolCall
+from shared.outcome import stopped_unbegun
 from tests.integration.test_states import Table
 from tests.kit.chat_client import script
 from tests.kit.hand import TEXT, die, done, said
 from tests.kit.local import Local
+from tests.kit.stack import MODELS, upstream_model
+from tests.kit.upstream import FakeUpstream
 from worker.backends.script import expected_text
 
 
@@ -144,3 +148,151 @@ async def test_handed_back_and_taken_again(local: Local, session: ClientSession)
         assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
         assert usage.get("estimated", False) is estimated
         assert usage["prompt_tokens"] > 0
+
+
+async def test_a_claim_that_was_lost(table: Table) -> None:
+    """Its worker, which knows of it still, takes its place again where nobody else has claimed since."""
+    generation_id = await table.make("queued", "c1")
+    record = table.redis.dump(keys.RECORD + generation_id)
+    await table.first.begin(generation_id)
+    table.redis.restore(keys.RECORD + generation_id, 60_000, record, replace=True)
+    assert (await table.first.renew(generation_id)).state == "kept"
+    assert await table.first.write(generation_id, done()) == "ok"
+    assert table.record(generation_id)["state"] == "done"
+
+
+async def test_a_record_older_than_its_log(table: Table) -> None:
+    """The next attempt is above all that the log has, whatever the record says."""
+    generation_id = await table.make("dead", "c1")
+    table.redis.hset(keys.RECORD + generation_id, "attempt", 0)
+    claim = await table.second.claim(generation_id)
+    assert claim is not None
+    assert claim.lease == "2:b"
+
+
+async def test_nothing_lost_is_restored(table: Table) -> None:
+    """A worker that is mistaken about a lost record changes nothing."""
+    generation_id = await table.make("running", "c1")
+    before = table.record(generation_id)
+    assert not await table.first.restore(generation_id)
+    assert table.record(generation_id) == before
+
+
+async def test_a_stranger_stops_nothing(table: Table) -> None:
+    """The script that stops checks the owner itself."""
+    generation_id = await table.make("queued", "c1")
+    assert await table.local.state.generations.cancel(generation_id, "stranger", "user") == "missing"
+    assert table.record(generation_id)["state"] == "queued"
+    assert "cancel" not in table.record(generation_id)
+
+
+async def test_old_jobs_are_left_after_the_broker_was_away(table: Table) -> None:
+    """A worker that has just missed the broker takes only what was queued since: others renew first."""
+    for state in ("dead", "queued"):
+        generation_id = await table.make(state, state)
+        if state == "queued":
+            table.redis.hset(keys.RECORD + generation_id, "queued_ms", 1)
+        assert await table.second.claim(generation_id, within_s=30) is None
+        assert await table.second.claim(generation_id) is not None
+    new = await table.make("queued", "new")
+    assert await table.second.claim(new, within_s=30) is not None
+
+
+async def test_one_suspect_at_a_time(table: Table) -> None:
+    """Of those that have one worker left to lose, none is taken beside another."""
+    suspects = sorted([await table.make("running", name) for name in ("c1", "c2")])
+    most = table.local.settings().max_attempts
+    for generation_id in suspects:
+        table.redis.hset(keys.RECORD + generation_id, "lost", most - 2)
+        die(table.redis, generation_id)
+    assert [await table.second.claim(each, suspects=0) for each in suspects] == [None, None]
+    assert await table.second.claim(suspects[0], suspects=1) is not None
+    assert suspects[1] not in table.second.claims
+    assert await table.second.claim(suspects[1], suspects=1) is not None
+
+
+async def test_what_is_left_holds_up_nobody(table: Table) -> None:
+    """Jobs that cannot be taken now stand before others, and those are taken all the same."""
+    left = await table.make("dead", "c1")
+    table.redis.hset(keys.RECORD + left, "lost", table.local.settings().max_attempts - 2)
+    after = await table.make("queued", "c2")
+    assert await table.second.claim(after, limit=1, suspects=0) is not None
+
+
+async def test_closed_by_what_was_read(table: Table) -> None:
+    """An end that was made of an older log is not written: its text would be another."""
+    generation_id = await table.make("dead", "c1")
+    end, closing = stopped_unbegun("user")
+    asked: list[str | bytes | int] = [generation_id, 1, end, closing, 0]
+    assert await table.local.state.broker.run("close", asked) == b"changed"
+    assert table.record(generation_id)["state"] == "running"
+
+
+async def test_a_deleted_conversation_of_the_same_name(table: Table) -> None:
+    """A new one has nothing of it."""
+    await table.make("done", "c1")
+    assert (await table.chat.call("DELETE", "/api/conversations/c1")).status == 204
+    async with await table.chat.send("Again", conversation_id="c1"):
+        messages = (await table.chat.conversation("c1"))["messages"]
+    assert [message["content"] for message in messages] == ["Again"]
+
+
+async def test_a_stop_is_pushed(local: Local, session: ClientSession) -> None:
+    """It does not wait for the next renewal, nor for a word of the model."""
+    await local.start(lease_s=30, cancel_wait_s=3)
+    table = Table(local, session)
+    async with await table.chat.send(script(first_token_delay_s=60)) as reader:
+        await reader.until("start")
+        assert (await table.chat.cancel(reader.generation_id)).body["status"] == "cancelled"
+
+
+async def test_a_worker_fills_a_hole(local: Local, session: ClientSession) -> None:
+    """A tail that the broker lost is in the log again, each event at its place."""
+    await local.start()
+    table, options = Table(local, session), {"length": 80, "rate": 60}
+    async with await table.chat.send(script(**options)) as reader:
+        await reader.until("chunk", 3)
+        log = keys.LOG + reader.generation_id
+        older = local.redis.dump(log)
+        await reader.until("chunk", 10)
+        local.redis.restore(log, 60_000, older, replace=True)
+        await reader.all()
+    assert reader.text == expected_text(options)
+    assert [entry.decode() for entry, _ in local.redis.xrange(log)] == reader.ids
+
+
+async def test_a_tool_call_is_not_gone_on_from(local: Local, session: ClientSession) -> None:
+    """No model can be told to go on after a call: the next attempt starts over, and says so."""
+    await local.start(worker=False)
+    table = Table(local, session)
+    generation_id = await table.make("running", "c1")
+    assert await table.first.write(generation_id, ToolCall(4, 0, id="t", name="n", arguments="{")) == "ok"
+    assert await table.first.release(generation_id)
+    await local.start_worker()
+    async with await table.chat.resume(generation_id) as reader:
+        await reader.all()
+    assert [frame.type for frame in reader.frames].count("reset") == 1
+    assert (reader.end.type, reader.text) == ("end", expected_text({"length": 20}))
+
+
+async def test_a_silent_zombie_leaves_its_upstream(local: Local, session: ClientSession) -> None:
+    """A worker whose model says nothing learns by its renewal that another has taken over."""
+    async with FakeUpstream() as upstream:
+        await local.start(MODELS + upstream_model(upstream.url))
+        chat = Table(local, session).chat
+        async with await chat.send(script(never_answer=True), model="upstream") as reader:
+            await upstream.until(lambda: bool(upstream.requests))
+            record = keys.RECORD + reader.generation_id
+            local.redis.hset(record, mapping={"lease": "9:z", "attempt": "9"})
+            await upstream.until(lambda: upstream.requests[0].disconnected is not None)
+            die(local.redis, reader.generation_id, "upstream")
+
+
+async def test_clients_are_not_told_where_it_is(local: Local, session: ClientSession) -> None:
+    """What a model server says of addresses is for its operator."""
+    async with FakeUpstream() as upstream:
+        await local.start(MODELS + upstream_model(upstream.url))
+        message = script(status=400, message="No route to 10.1.2.3:8080 from here")
+        reader = await Table(local, session).chat.ask(message, model="upstream")
+    assert "No route to" in reader.end.data["content"]
+    assert "10.1.2.3" not in reader.end.data["content"]

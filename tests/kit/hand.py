@@ -24,9 +24,14 @@ class Hand:
         self.claims: dict[str, Claim] = {}
         self._written: dict[str, list[Entry]] = {}
 
-    async def claim(self, generation_id: str) -> Claim | None:
-        """All that is due; gives the claim of this one, if it was."""
-        for claim in (await self._steps.claim(self._queue, 1000, self._nonce)).claims:
+    async def claim(
+        self, generation_id: str, *, limit: int = 1000, within_s: float | None = None, suspects: int = 1
+    ) -> Claim | None:
+        """What is due, as `Queue.claim` has it; gives the claim of this one, if it was."""
+        taken = await self._steps.claim(
+            self._queue, limit, self._nonce, queued_within_s=within_s, suspects=suspects
+        )
+        for claim in taken.claims:
             self.claims[claim.generation.id] = claim
             self._written[claim.generation.id] = await self._log.read_all(claim.generation.id)
             if claim.generation.id == generation_id:

@@ -1,0 +1,64 @@
+"""What a worker knows of a generation under way, and what it may claim."""
+
+from typing import Any, cast
+
+from shared.generation import Generation
+from shared.queue import Claim
+from shared.settings import Settings
+from worker.cancels import Cancels
+from worker.registry import Registry
+from worker.running import Running
+
+
+def running(begun_s: float = 0, lost: int = 0) -> Running:
+    """One that was first claimed so long ago, and has lost so many workers."""
+    generation = Generation(
+        id="gen_1",
+        owner="o",
+        state="running",
+        model="m",
+        queue="q",
+        dialect="native",
+        created_ms=1,
+        lost=lost,
+    )
+    return Running(Claim(generation, "q", "1:a", 0, begun_s=begun_s))
+
+
+async def test_elapsed_since_the_first_claim() -> None:
+    """A time limit is that of all attempts together."""
+    assert 100 <= running(begun_s=100).elapsed_s < 160
+
+
+def registry() -> Registry:
+    """Of a process without a broker."""
+    nothing = cast(Any, None)
+    return Registry(nothing, Cancels(nothing), nothing, Settings(lease_s=10, max_attempts=3))
+
+
+async def test_what_is_claimed_after_the_broker_was_away() -> None:
+    """Until a lease is over, what was queued since it came back; before and after, whatever is due."""
+    registered = registry()
+    seen = [registered.queued_within_s]
+    registered.broker_failed()
+    seen.append(registered.queued_within_s)
+    registered._failed_at -= 10
+    seen.append(registered.queued_within_s)
+    before, since, after = seen
+    assert before is None
+    assert since is not None and since < 10
+    assert after is None
+
+
+async def test_room_for_one_suspect() -> None:
+    """One that has a last worker to lose runs beside no other such."""
+    registered = registry()
+    with registered.room_for_suspect() as room, registered.room_for_suspect() as beside:
+        assert (room, beside) == (1, 0)
+    suspect = running(lost=2)
+    registered.add(suspect)
+    with registered.room_for_suspect() as room:
+        assert room == 0
+    registered.remove(suspect)
+    with registered.room_for_suspect() as room:
+        assert room == 1
