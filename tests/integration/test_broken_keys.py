@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientPayloadError, ClientSession
 from structlog.testing import capture_logs
 
 from shared import keys
@@ -103,11 +103,26 @@ async def test_a_record(local: Local, session: ClientSession) -> None:
         with broken(local.redis, keys.RECORD + reader.generation_id):
             await local.start_worker(lease_s=0.4)
             await other.all()
-            with pytest.raises(Exception, match="payload"):
+            with pytest.raises(ClientPayloadError):
                 await reader.all()
         await eventually(lambda: attempt(local, reader.generation_id) > 0, "it is taken")
         await eventually(lambda: chat.ended(reader.generation_id), "it is answered")
     assert other.text == expected_text({"length": 3})
+
+
+async def test_the_watch_goes_on(local: Local, session: ClientSession) -> None:
+    """The others still hear their places in the queue from a gateway that met the broken key."""
+    await local.start(worker=False, heartbeat_s=0.2)
+    chat = ChatClient(session, local.url)
+    async with await chat.send() as reader, await chat.send() as other:
+        await reader.until("queued")
+        await other.until("queued")
+        with broken(local.redis, keys.RECORD + reader.generation_id):
+            with pytest.raises(ClientPayloadError):
+                await reader.all()
+            async with await chat.resume(other.generation_id) as again:
+                await again.until("queued")
+                assert await again.comment() == "hb queued=2"
 
 
 def attempt(local: Local, generation_id: str) -> int:

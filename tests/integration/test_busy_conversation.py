@@ -64,7 +64,7 @@ async def test_others_do_not_wait(chat: ChatClient) -> None:
 async def test_free_again_after_the_end(chat: ChatClient) -> None:
     """Once an answer has ended, cancelled or failed, its conversation takes the next message."""
     await chat.ask(script(length=3), conversation_id="c1")
-    await chat.ask(script(fail_after=0, fail_code="upstream_rejected"), conversation_id="c1")
+    await chat.ask(script(fail_after=1, fail_code="upstream_rejected"), conversation_id="c1")
     async with await chat.send(LONG, conversation_id="c1") as reader:
         await reader.until("chunk")
         await chat.cancel(reader.generation_id)

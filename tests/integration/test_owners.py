@@ -112,3 +112,15 @@ async def test_the_process_refuses_an_open_door(tmp_path: Path) -> None:
     assert await gateway.ended() == 1
     assert "HEADRACE_API_KEYS" in gateway.log
     assert "Traceback" not in gateway.log
+
+
+async def test_no_key_is_in_the_broker(local: Local, session: ClientSession) -> None:
+    """P16: neither as a name nor as a value; who reads the broker can ask for nothing."""
+    await local.start(api_keys="alice-key")
+    chat = ChatClient(session, local.url, "alice-key")
+    await chat.ask("Hello", conversation_id="c1", headers={"Idempotency-Key": "k"})
+    names = local.redis.keys("*")
+    assert len(names) > 4
+    for name in names:
+        assert b"alice-key" not in name
+        assert b"alice-key" not in (local.redis.dump(name) or b"")

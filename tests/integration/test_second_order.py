@@ -296,3 +296,19 @@ async def test_clients_are_not_told_where_it_is(local: Local, session: ClientSes
         reader = await Table(local, session).chat.ask(message, model="upstream")
     assert "No route to" in reader.end.data["content"]
     assert "10.1.2.3" not in reader.end.data["content"]
+
+
+async def test_a_reset_ends_a_completion(local: Local, session: ClientSession) -> None:
+    """OpenAI's clients have no word for it: what they have read is followed by an error, and nothing more."""
+    await local.start(worker=False)
+    table = Table(local, session)
+    generation_id = await table.make("running", "c1")
+    assert await table.first.write(generation_id, ToolCall(4, 0, id="t", name="n", arguments="{")) == "ok"
+    async with session.get(f"{local.url}/v1/chat/completions/{generation_id}/stream") as response:
+        read = await response.content.readuntil(b'"id":"t"')
+        assert await table.first.release(generation_id)
+        await local.start_worker()
+        read += await response.read()
+    assert read.count(b'{"error":') == 1
+    assert read.partition(b'{"error":')[2].count(b"data: ") == 1
+    assert read.endswith(b"data: [DONE]\n\n")

@@ -33,7 +33,8 @@ class Hand:
         )
         for claim in taken.claims:
             self.claims[claim.generation.id] = claim
-            self._written[claim.generation.id] = await self._log.read_all(claim.generation.id)
+            pages = self._log.pages(claim.generation.id)
+            self._written[claim.generation.id] = [entry async for page in pages for entry in page]
             if claim.generation.id == generation_id:
                 return claim
         return None

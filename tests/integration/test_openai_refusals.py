@@ -1,0 +1,24 @@
+"""What cannot be honoured under `/v1/` is refused by name, and never taken for something else."""
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.kit.stack import Stack
+
+
+@pytest.mark.parametrize(
+    "wanted, status, code, param",
+    [
+        ({"n": 2}, 400, "invalid_request", "n"),
+        ({"model": "nobody"}, 404, "model_not_found", "model"),
+        ({"logprobs": True}, 400, "invalid_request", "logprobs"),
+    ],
+)
+async def test_refused(
+    stack: Stack, session: ClientSession, wanted: dict[str, object], status: int, code: str, param: str
+) -> None:
+    """By the field at fault."""
+    body = {"model": "scripted", "messages": [{"role": "user", "content": "Hello"}], **wanted}
+    async with session.post(f"{stack.gateways[0].url}/v1/chat/completions", json=body) as response:
+        error = (await response.json())["error"]
+    assert (response.status, error["code"], error["param"]) == (status, code, param)

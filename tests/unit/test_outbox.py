@@ -1,0 +1,24 @@
+"""What is ready for one reader, and how old it is."""
+
+from gateway.relay.outbox import Outbox
+
+
+async def test_each_delay_is_measured_once() -> None:
+    """The age is that of the oldest live event of a read; a replay has none."""
+    outbox = Outbox(100)
+    outbox.put(b"a", 10)
+    outbox.put(b"b", 20)
+    assert (outbox.take(), outbox.taken_ts) == (b"ab", 10)
+    outbox.put(b"c")
+    assert (outbox.take(), outbox.taken_ts) == (b"c", None)
+
+
+async def test_its_bound() -> None:
+    """One frame always fits into an empty one; then no more than the bound."""
+    outbox = Outbox(3)
+    assert outbox.fits(b"long frame")
+    outbox.put(b"ab")
+    assert outbox.fits(b"c")
+    assert not outbox.fits(b"cd")
+    outbox.drop()
+    assert outbox.empty and outbox.size == 0
