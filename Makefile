@@ -7,7 +7,7 @@ NPM = $(BIN)/python -m deploy.page.node
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
-.PHONY: help setup up web test bench figures chaos settings format lock
+.PHONY: help setup up web test bench figures chaos mutants mutants-survey settings format lock
 
 help:
 	@echo "make up      install what is missing and run Headrace on this machine"
@@ -15,6 +15,8 @@ help:
 	@echo "make bench   measure Headrace beside its peers"
 	@echo "make figures measure the chat page in Chromium"
 	@echo "make chaos   break each part on purpose, then everything at random for ten minutes"
+	@echo "make mutants plant faults, one at a time, and see whether the tests notice (ARGS=--jobs 2)"
+	@echo "make mutants-survey let a tool plant all it can think of in the pure modules"
 	@echo "make web     install what is missing and build the chat page, where it has changed"
 	@echo "make setup   only install, into .venv"
 	@echo "make settings write deploy/SETTINGS.md anew, from the code"
@@ -59,6 +61,15 @@ chaos: setup
 	@$(BIN)/python -m pytest tests/chaos -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+mutants: setup
+	@$(BIN)/headrace build
+	@$(BIN)/python -m tests.kit.debian
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
+mutants-survey: setup
+	@sh deploy/setup.sh survey.lock
+	@$(BIN)/python -m tests.mutants.survey $(ARGS)
+
 settings: setup
 	@$(BIN)/python -m deploy.settings_page
 
@@ -71,3 +82,4 @@ lock: setup
 	@$(LOCK) pyproject.toml --extra local --extra dev --group build -o requirements.lock
 	@$(LOCK) pyproject.toml --extra bench --constraint requirements.lock -o bench.lock
 	@$(LOCK) tests/python/requirements.in -o tests/python/requirements.lock
+	@$(LOCK) pyproject.toml --extra survey --constraint requirements.lock -o survey.lock

@@ -94,6 +94,16 @@ async def test_a_stopped_waiter_never_has_its_turn(table: Table) -> None:
     assert said_by_users == ["Hello", TEXT, "Third"]
 
 
+async def test_a_lost_waiter_holds_up_nobody(table: Table) -> None:
+    """Where the broker has lost the one that is next, the one after it has its turn."""
+    waiting = await table.make("waiting", "c1")
+    async with await table.chat.send("Third", conversation_id="c1", on_busy="queue") as third:
+        table.redis.delete(keys.RECORD + waiting)
+        running = (await table.chat.conversation("c1"))["conversation"]["active"]
+        assert await table.first.write(running, done()) == "ok"
+        assert (await table.chat.conversation("c1"))["conversation"]["active"] == third.generation_id
+
+
 async def test_stopped_after_its_worker_died(table: Table) -> None:
     """Stop ends it at once, with its text in its conversation, and the next worker finds nothing to do."""
     generation_id = await table.make("dead", "c1")
@@ -312,3 +322,13 @@ async def test_a_reset_ends_a_completion(local: Local, session: ClientSession) -
     assert read.count(b'{"error":') == 1
     assert read.partition(b'{"error":')[2].count(b"data: ") == 1
     assert read.endswith(b"data: [DONE]\n\n")
+
+
+async def test_who_is_live_is_pushed_to(table: Table) -> None:
+    """What is written comes at once, long before a heartbeat would look for it."""
+    generation_id = await table.make("running", "c1")
+    async with await table.chat.resume(generation_id) as reader:
+        await reader.until("chunk", 2)
+        for _ in range(3):
+            assert await table.first.write(generation_id, *said()) == "ok"
+            await reader.until("chunk", 2, timeout_s=5)

@@ -13,6 +13,8 @@ from aiohttp import ClientSession
 
 from shared import keys
 from shared.events import Error
+from shared.generation import TERMINAL_STATES
+from tests.kit import invariants
 from tests.kit.chat_client import ChatClient
 from tests.kit.hand import TEXT, Hand, die, done, said
 from tests.kit.local import Local
@@ -85,6 +87,9 @@ class Table:
         for state in states:
             generation_id = await self.make(state, f"{event}-{state}")
             answer = await step(self, generation_id)
+            assert not (eternal := invariants.keys_without_ttl(self.redis)), (state, eternal)
+            if self.stands(generation_id).split()[0] in TERMINAL_STATES:
+                assert self.redis.zscore(keys.QUEUE + "scripted", generation_id) is None, state
             cells[state] = f"{answer} -> {self.stands(generation_id)}"
         return cells
 
