@@ -332,3 +332,14 @@ async def test_who_is_live_is_pushed_to(table: Table) -> None:
         for _ in range(3):
             assert await table.first.write(generation_id, *said()) == "ok"
             await reader.until("chunk", 2, timeout_s=5)
+
+
+async def test_a_lease_is_as_long_as_is_set(table: Table) -> None:
+    """From the claim on, and again from each renewal."""
+    generation_id = await table.make("running", "c1")
+    for _ in range(2):
+        now_s, _ = table.redis.time()
+        due = table.redis.zscore(keys.QUEUE + "scripted", generation_id)
+        assert 20 < due / 1000 - now_s < 32
+        die(table.redis, generation_id)
+        assert (await table.first.renew(generation_id)).state == "kept"
