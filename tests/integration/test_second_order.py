@@ -343,3 +343,20 @@ async def test_a_lease_is_as_long_as_is_set(table: Table) -> None:
         assert 20 < due / 1000 - now_s < 32
         die(table.redis, generation_id)
         assert (await table.first.renew(generation_id)).state == "kept"
+
+
+async def test_a_key_holds_as_long_as_is_set(table: Table) -> None:
+    """A client may come back with it until then."""
+    generation_id = await table.make("queued", "c1")
+    owner = table.record(generation_id)["owner"]
+    left_s = table.redis.ttl(f"{keys.IDEMPOTENCY}{owner}:c1")
+    assert 0 <= table.local.settings().idempotency_ttl_s - left_s < 60
+
+
+async def test_our_time_is_ahead_of_a_clock_that_was_set_back(table: Table) -> None:
+    """Whoever looks is told both: the time that leases count, and what the clock says."""
+    now_s, _ = table.redis.time()
+    table.redis.hset(keys.CLOCK, mapping={"seen": now_s * 1000, "ahead": 3_600_000})
+    ours_ms, clocks_ms = await table.local.state.broker.run("clock", [])
+    assert abs(ours_ms - clocks_ms - 3_600_000) < 20_000
+    table.redis.delete(keys.CLOCK)

@@ -1,0 +1,106 @@
+"""The one writer of a process: a log that the broker refuses costs the others nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from shared.errors import BrokerRefused, BrokerUnavailable
+from shared.event_log import Appended, Batch
+from shared.events import Text
+from shared.generation import Generation
+from shared.queue import Claim
+from shared.settings import Settings
+from worker.appender import Appender, LogWriter
+
+
+class Log:
+    """Refuses whatever has the generation *bad* in it; is away for the first *away* times."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
+        self.refused: list[list[str]] = []
+        self.written: dict[str, list[bytes]] = {}
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Always the same."""
+        yield
+
+    async def append(self, batches: Sequence[Batch], on: Any) -> list[Appended]:
+        """As `EventLog.append`."""
+        if self.away:
+            self.away -= 1
+            raise BrokerUnavailable
+        ids = [batch.generation_id for batch in batches]
+        if "bad" in ids:
+            self.refused.append(ids)
+            raise BrokerRefused
+        return [self._append(batch) for batch in batches]
+
+    def _append(self, batch: Batch) -> Appended:
+        log = self.written.setdefault(batch.generation_id, [])
+        if batch.start > len(log):
+            return Appended("short", len(log))
+        log += [entry.event for entry in batch.entries[len(log) - batch.start :]]
+        return Appended("ok", len(log))
+
+
+def writer(appender: Appender, generation_id: str) -> LogWriter:
+    """Of a generation's first attempt."""
+    generation = Generation(
+        id=generation_id, owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
+    )
+    claim = Claim(generation, "q", "1:a", 0)
+    return LogWriter(appender, claim, [], on_fenced=lambda: None, on_missing=lambda: None)
+
+
+async def written(log: Log, ids: Sequence[str]) -> dict[str, LogWriter]:
+    """All of them have something to write in the same moment; returns once each is settled."""
+    appender = Appender(cast(Any, log), Settings())
+    writers = {each: writer(appender, each) for each in ids}
+    for each in writers.values():
+        each.put(Text(1, "one"))
+        each.put(Text(2, "two"))
+    running = asyncio.create_task(appender.run())
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(each.durable() for each in writers.values()))
+    running.cancel()
+    await asyncio.wait([running])
+    return writers
+
+
+async def test_one_that_is_refused_is_found_among_others() -> None:
+    """It alone is fenced, after one more try by itself."""
+    log = Log()
+    writers = await written(log, ["a", "bad", "b"])
+    assert {name for name, each in writers.items() if each.fenced} == {"bad"}
+    assert {name: len(events) for name, events in log.written.items()} == {"a": 2, "b": 2}
+    assert log.refused == [["a", "bad", "b"], ["bad"]]
+
+
+async def test_an_absent_broker_costs_nothing() -> None:
+    """What could not be written is tried again until it is."""
+    log = Log(away=3)
+    await written(log, ["a", "b"])
+    assert {name: len(events) for name, events in log.written.items()} == {"a": 2, "b": 2}
+
+
+async def test_a_tail_that_was_lost_is_written_again() -> None:
+    """All that the writer holds from there on, each event once and in order."""
+    log = Log()
+    appender = Appender(cast(Any, log), Settings())
+    held = writer(appender, "a")
+    running = asyncio.create_task(appender.run())
+    async with asyncio.timeout(10):
+        for text in ("one", "two", "three"):
+            held.put(Text(1, text))
+            await held.durable()
+        del log.written["a"][1:]
+        held.put(Text(1, "four"))
+        await held.durable()
+    running.cancel()
+    await asyncio.wait([running])
+    assert [event.split(b'"text":"')[1].split(b'"')[0] for event in log.written["a"]] == [
+        *(b"one", b"two", b"three", b"four"),
+    ]
