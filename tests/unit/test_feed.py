@@ -35,3 +35,47 @@ async def test_who_begins_further_on_takes_nothing_from_the_others() -> None:
     feed.deliver(entry(6))
     assert b'" 6"' in await ahead.read()
     assert b'" 6"' not in await behind.read()
+
+
+def feed_with_a_reader() -> tuple[Feed, Subscriber]:
+    """One that is live from the first event on."""
+    generation = Generation(
+        id="gen_1", owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
+    )
+    feed = Feed(generation, cast(Any, None), Turns())
+    reader = Subscriber(feed, NATIVE, ORIGIN, Outbox(10_000))
+    feed.begin(reader)
+    return feed, reader
+
+
+async def test_what_comes_twice_is_dropped() -> None:
+    """By its position, whatever it says."""
+    feed, reader = feed_with_a_reader()
+    for seq in (0, 1, 1, 0, 2):
+        feed.deliver(entry(seq))
+    read = await reader.read()
+    assert [read.count(f"id: 1-{seq}\n".encode()) for seq in range(3)] == [1, 1, 1]
+    assert reader.live
+
+
+async def test_a_gap_sends_readers_to_the_log() -> None:
+    """Nothing after it is pushed to them until they have read what is missing."""
+    feed, reader = feed_with_a_reader()
+    feed.deliver(entry(0))
+    feed.deliver(entry(2))
+    assert not reader.live
+    assert b"1-2" not in await reader.read()
+
+
+async def test_who_has_not_read_all_is_not_live() -> None:
+    """What was pushed while a page was read is in no page: the reader reads on."""
+    feed, _ = feed_with_a_reader()
+    for seq in range(4):
+        feed.deliver(entry(seq))
+    late = Subscriber(feed, NATIVE, ORIGIN, Outbox(10_000))
+    late.cursor = Position(1, 2)
+    feed.join(late, NATIVE.encoder(feed.generation), [entry(0), entry(1), entry(2)])
+    assert not late.live
+    late.cursor = Position(1, 3)
+    feed.join(late, NATIVE.encoder(feed.generation), [entry(3)])
+    assert late.live
