@@ -360,3 +360,15 @@ async def test_our_time_is_ahead_of_a_clock_that_was_set_back(table: Table) -> N
     ours_ms, clocks_ms = await table.local.state.broker.run("clock", [])
     assert abs(ours_ms - clocks_ms - 3_600_000) < 20_000
     table.redis.delete(keys.CLOCK)
+
+
+async def test_the_end_came_while_nobody_listened(table: Table) -> None:
+    """What was published while the live connection was broken is read as soon as there is another."""
+    generation_id = await table.make("running", "c1")
+    async with await table.chat.resume(generation_id) as reader:
+        await reader.until("chunk", 2)
+        assert await table.first.write(generation_id, *said()) == "ok"
+        await reader.until("chunk", 2)
+        table.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        assert await table.first.write(generation_id, done()) == "ok"
+        await reader.until("end", timeout_s=6)
