@@ -46,8 +46,8 @@ def up(
     host
         Where the gateways listen [default: 127.0.0.1].
     port
-        The first gateway's port [default: 8000]; further ones take those behind it, and workers serve
-        their metrics from 100 behind it. 0 picks free ports.
+        The first gateway's port [default: 8000]; further ones take the following ones, and workers serve
+        their metrics from 100 above it. 0 picks free ports.
     workers
         How many worker processes.
     gateways

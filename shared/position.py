@@ -31,7 +31,7 @@ class Position(NamedTuple):
         return cls(int(attempt), int(seq))
 
     def next(self) -> "Position":
-        """The position right behind this one in the same attempt."""
+        """The position right after this one in the same attempt."""
         return Position(self.attempt, self.seq + 1)
 
     def __str__(self) -> str:

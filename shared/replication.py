@@ -18,7 +18,7 @@ async def replicated(broker: Broker, generation_id: str) -> str | None:
     settings = broker.settings
     timeout_ms = int(settings.replication_timeout_s * 1000)
     async with broker.watch("wait"), broker.redis.pipeline(transaction=False) as pipe:
-        # WAIT speaks of what its own connection has written: this comes behind everything.
+        # WAIT speaks of what its own connection has written: this comes after everything.
         pipe.publish(keys.REPLICATED, b"")
         pipe.wait(settings.min_replicas, timeout_ms)
         # Over the same connection: that is, from the primary that has just waited.

@@ -58,7 +58,7 @@ class Producer:
 
     async def run(self, writer: LogWriter, *, first: bool) -> Finished:
         """
-        Generate behind what *writer*'s log has already; gives the model's last word.
+        Generate after what *writer*'s log has already; gives the model's last word.
 
         Raises `GenerationFailed` with the cause, or whatever interrupts the generation.
         """

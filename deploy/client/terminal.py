@@ -35,7 +35,7 @@ class Chat:
         self._out = out or sys.stdout
         self._notes = notes or sys.stderr
         self._harmless = Harmless()
-        #: Whether the cursor stands behind some text.
+        #: Whether the cursor stands after some text.
         self._midline = False
 
     def run(self, message: str | None) -> int:

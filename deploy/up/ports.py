@@ -30,7 +30,7 @@ def check(host: str, port: int) -> None:
 
 
 def free(host: str, count: int = 1) -> int:
-    """A port with *count* - 1 free ones right behind it. Raises `PortTaken` when none turns up."""
+    """A port with *count* - 1 free ones right after it. Raises `PortTaken` when none turns up."""
     for _ in range(_TRIES):
         first = random.randrange(_FIRST, _LAST - count)
         try:
@@ -43,7 +43,7 @@ def free(host: str, count: int = 1) -> int:
 
 
 def free_near(host: str, port: int, taken: Collection[int] = ()) -> int:
-    """*port* or one soon behind it, if free and not *taken*; else any free one."""
+    """*port* or one soon after it, if free and not *taken*; else any free one."""
     for candidate in range(port, min(port + _NEAR, 65536)):
         if candidate in taken:
             continue

@@ -24,7 +24,7 @@ from deploy.up.options import CannotStart, Options
 from deploy.up.progress import assembling
 from shared.settings import Settings
 
-#: Workers serve /metrics, /livez and /readyz from this far behind the first gateway's port.
+#: Workers serve /metrics, /livez and /readyz from this far above the first gateway's port.
 WORKER_PORTS_BEHIND = 100
 #: On one's own machine nobody waits longer; what is under way is kept, and the next start goes on with it.
 _DRAIN_GRACE_S = 3.0

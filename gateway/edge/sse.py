@@ -83,7 +83,7 @@ def announced(request: web.Request, headers: dict[str, str]) -> web.StreamRespon
 
 
 def _cut(request: web.Request) -> None:
-    """Close the connection, behind what is written, without the body's end."""
+    """Close the connection after what is written, without the body's end."""
     if request.transport is not None:
         request.transport.close()
 

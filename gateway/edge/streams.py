@@ -101,7 +101,7 @@ async def _come_again(
 async def resume(
     request: web.Request, generation_id: str, dialect: Dialect, headers: Headers
 ) -> web.StreamResponse:
-    """Go on with a stream behind `Last-Event-ID` or `?after=`; 204 where nothing follows."""
+    """Resume a stream after `Last-Event-ID` or `?after=`; 204 where nothing follows."""
     state = request.app[STATE]
     after = resume_position(request)
     room_for_stream(state)

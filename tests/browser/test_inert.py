@@ -125,7 +125,7 @@ async def test_failures(trapped: Any) -> None:
     chat = await visitor.open()
     await chat.choose_model("upstream")
     await chat.send(script(status=400, message=_PIXEL))
-    await expect(chat.failure).to_contain_text("The server did not accept this message")
+    await expect(chat.failure).to_contain_text("server refused this message")
     assert await chat.failure.locator("img").count() == 0
     assert await chat.evaluate("window.ran") == []
 

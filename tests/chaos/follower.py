@@ -77,7 +77,7 @@ class Follower:
         return task
 
     def longest_silence(self, since: float) -> float:
-        """Seconds from *since* to the first chunk behind it; 0 where none was still to come."""
+        """Seconds from *since* to the first chunk after it; 0 where none was still to come."""
         return next((at - since for at in self.chunk_times if at > since), 0.0)
 
     async def _connect(self, url: str) -> None:

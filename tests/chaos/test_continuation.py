@@ -1,4 +1,4 @@
-"""P3 with a real model: what one worker began, another has it finish, word for word behind what was said."""
+"""P3 with a real model: what one worker began, another has it finish, word for word after what was said."""
 
 import sys
 from collections.abc import AsyncIterator

@@ -83,7 +83,7 @@ async def test_a_streamed_response(url: str) -> None:
 
 @pytest.mark.parametrize("leave_after", [1, 4, 9])
 async def test_a_response_taken_up_elsewhere(system: System, url: str, leave_after: int) -> None:
-    """P1: a background response that was left goes on at another gateway behind `starting_after`."""
+    """P1: a background response that was left goes on at another gateway after `starting_after`."""
     asked = {"model": "scripted", "input": script(length=LENGTH, rate=40)}
     elsewhere = system.elsewhere
     seen = await play("openai_responses", url=url, elsewhere=elsewhere, request=asked, leaveAfter=leave_after)

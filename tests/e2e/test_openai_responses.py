@@ -60,7 +60,7 @@ async def test_the_clients_own_accumulator_takes_the_stream(openai: AsyncOpenAI)
 
 
 async def test_the_client_can_read_on(system: System, openai: AsyncOpenAI, open_client: OpenClient) -> None:
-    """`responses.stream` with an id and `starting_after` gives the events behind it, at the other gateway."""
+    """`responses.stream` with an id and `starting_after` gives the events after it, at the other gateway."""
     whole = await openai.responses.create(model="scripted", input="Hello", background=True)
     async with open_client(system.elsewhere).responses.stream(
         response_id=whole.id, starting_after=6

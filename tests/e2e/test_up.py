@@ -270,6 +270,6 @@ async def headrace(*command: str, up: Up) -> tuple[int, str]:
 
 
 def _start(events: list[Event]) -> int:
-    """Where the text begins that counts: behind the last reset."""
+    """Where the text begins that counts: after the last reset."""
     resets = [number for number, event in enumerate(events) if isinstance(event, Reset)]
     return resets[-1] if resets else 0

@@ -132,7 +132,7 @@ async def test_cancel(client: HeadraceClient) -> None:
 
 
 async def test_another_readers_reply(client: HeadraceClient) -> None:
-    """A reply can be read by whoever knows its id, from its start or behind any event."""
+    """A reply can be read by whoever knows its id, from its start or after any event."""
     reply = client.start(SAID)
     whole = [event async for event in reply]
     generation_id = str(reply.generation_id)

@@ -34,7 +34,7 @@ async def test_a_gateway_without_its_broker_is_a_503(local: Local, open_client: 
 
 
 async def test_silence_is_filled_with_comments(local: Local, open_client: OpenClient) -> None:
-    """Heartbeats are comments that the client does not see, also behind frames with an id."""
+    """Heartbeats are comments that the client does not see, also after frames with an id."""
     url = await local.start(heartbeat_s=0.1)
     message = script(stall_after=2)
     stream = await open_client(url).chat.completions.create(

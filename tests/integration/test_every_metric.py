@@ -14,6 +14,7 @@ from tests.kit.eventually import eventually
 from tests.kit.local import Local
 from tests.kit.stack import MODELS, upstream_model
 from tests.kit.upstream import FakeUpstream
+from tests.kit.wire import Wire
 from worker import producer
 
 ENDLESS = script(length=1000, rate=50)
@@ -78,6 +79,7 @@ async def test_every_metric_counts(
         await refused(local, chat, moves)
         await fell_behind(local, session, moves)
         await not_replicated(local, session, moves)
+        await no_room(local, moves)
     clock = BrokerClock(local.state.broker)
     moves.begin()
     clock._notice(1000, 0, 0.001)
@@ -191,3 +193,14 @@ async def not_replicated(local: Local, session: ClientSession, moves: Moves) -> 
     chat = ChatClient(session, await local.add_gateway(**settings))
     await chat.ask(script(length=1))
     assert moves.have("unreplicated")
+
+
+async def no_room(local: Local, moves: Moves) -> None:
+    """A connection, and one more than there is room for."""
+    port = int((await local.add_gateway(max_connections=1)).rpartition(":")[2])
+    moves.begin()
+    async with Wire(port) as wire, Wire(port) as refused:
+        assert (await wire.ask("GET", "/livez")).status == 200
+        assert moves.have("connections")
+        assert (await refused.answer()).status == 503
+    assert moves.have("connections_refused")

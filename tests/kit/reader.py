@@ -82,7 +82,7 @@ class Reader:
 
     @property
     def end(self) -> Frame:
-        """The terminal frame. Fails when there is none, or another, or anything behind it."""
+        """The terminal frame. Fails when there is none, or another, or anything after it."""
         terminal = [frame for frame in self.frames if frame.type in {"end", "error"}]
         assert len(terminal) == 1, f"{len(terminal)} terminal frames: {self.frames[-3:]}"
         assert self.frames[-1] is terminal[0], f"something follows the terminal frame: {self.frames[-3:]}"

@@ -67,7 +67,7 @@ def test_the_text_is_the_same_on_every_machine() -> None:
 
 @given(st.text(max_size=80), st.data())
 async def test_it_goes_on_from_any_prefix(text: str, data: st.DataObject) -> None:
-    """Behind any beginning of its text comes exactly the rest."""
+    """After any beginning of its text comes exactly the rest."""
     prefix = text[: data.draw(st.integers(0, len(text)))]
     assert prefix + _text(await _read(_scripted(text=text), _prompt(prefix=prefix))) == text
 

@@ -79,7 +79,7 @@ def data_of(frame: bytes) -> Any:
 
 @given(log=logs)
 def test_numbers_follow_from_the_log(log: list[Event]) -> None:
-    """Numbers are dense, and whoever is behind k gets exactly the frames after it."""
+    """Numbers are dense, and whoever has read up to k gets exactly the frames after it."""
     frames = [f for f in frames_of(b"".join(encoded(ResponsesEncoder, log))) if f != b"data: [DONE]"]
     numbers = [data_of(frame)["sequence_number"] for frame in frames]
     assert numbers == list(range(len(frames)))

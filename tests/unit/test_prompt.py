@@ -43,7 +43,7 @@ def test_a_result_never_without_its_call() -> None:
 
 
 def test_a_result_that_comes_last_keeps_its_call() -> None:
-    """A reply that goes on behind its tools' results gets them with their calls, however long."""
+    """A reply that goes on after its tools' results gets them with their calls, however long."""
     messages = [said("user"), call("x" * 400), said("tool", 400), said("tool")]
     assert newest(messages, 10) == messages[1:]
 

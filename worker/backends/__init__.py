@@ -16,7 +16,7 @@ class Prompt(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     #: Further request fields to pass on as they are (tools, temperature, …).
     parameters: Mapping[str, Any] = {}
-    #: Answer text that is already written: go on right behind it. Only for models that can continue.
+    #: Answer text that is already written: go on right after it. Only for models that can continue.
     prefix: str = ""
 
 

@@ -2,7 +2,7 @@
 The AI SDK's UI messages as chat messages that a model server reads.
 
 It follows the SDK's own `convertToModelMessages`: each step of an assistant message is a message of
-its own, with the results of its tools behind it. Reasoning, sources and data parts are for people, not
+its own, followed by the results of its tools. Reasoning, sources and data parts are for people, not
 for models. A tool call without a result is left out: model servers refuse one, and none will come.
 """
 

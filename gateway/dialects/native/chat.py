@@ -62,7 +62,7 @@ async def send(request: web.Request) -> web.StreamResponse:
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
-    """Go on with a stream behind `Last-Event-ID` or `?after=`."""
+    """Resume a stream after `Last-Event-ID` or `?after=`."""
     generation_id = request.match_info["generation_id"]
     return await streams.resume(request, generation_id, NATIVE, streams.stream_headers)
 

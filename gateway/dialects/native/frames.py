@@ -82,7 +82,7 @@ class NativeEncoder(Encoder):
     def frame(
         self, at: str, kind: str, content: str, ts: int, metadata: dict[str, Any], extra: str = ""
     ) -> bytes:
-        """One frame of *kind*; *extra* goes behind the conversation's id."""
+        """One frame of *kind*; *extra* goes after the conversation's id."""
         head = f'{at}data: {{"type":"{kind}","content":{_json(content).decode()}'
         conversation, _, stamp = self._after_content.partition(',"timestamp"')
         return (

@@ -120,7 +120,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
-    """Not OpenAI's: go on with a stream behind `Last-Event-ID` or `?after=`; a chunk's id will do."""
+    """Not OpenAI's: resume a stream after `Last-Event-ID` or `?after=`; a chunk's id will do."""
     generation_id = request.match_info["generation_id"]
     if generation_id.startswith(ID_PREFIX):
         generation_id = "gen_" + generation_id.removeprefix(ID_PREFIX)

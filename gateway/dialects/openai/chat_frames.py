@@ -3,7 +3,7 @@ OpenAI's chat completion chunks: one `data:` line of JSON a frame, `[DONE]` last
 
 The frames are those of https://platform.openai.com/docs/api-reference/chat-streaming. Stateless: a
 frame depends on its event alone. As an extension every event's last frame has its position for an
-`id:`, so a stream can be taken up behind `Last-Event-ID`. There is no word for `reset`: the stream ends
+`id:`, so a stream can be resumed after `Last-Event-ID`. There is no word for `reset`: the stream ends
 with an error there, whose frame has no id, so that nobody resumes into another answer's middle.
 """
 

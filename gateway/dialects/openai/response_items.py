@@ -127,7 +127,7 @@ def _add_call(messages: list[_Object], call: _Object) -> None:
 
 
 def _output(result: _CallOutput, shown: list[_Object], field: str) -> str:
-    """What a tool said; what it showed is for a message behind its call's outputs."""
+    """What a tool said; what it showed is for a message after its call's outputs."""
     if isinstance(result.output, str):
         return result.output
     parts = [_part(part, f"{field}[{i}]") for i, part in enumerate(result.output)]

@@ -61,7 +61,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """How a response stands; with `stream`, its events behind `starting_after`."""
+    """How a response stands; with `stream`, its events after `starting_after`."""
     state = request.app[STATE]
     streaming, number = _stream_query(request.query)
     generation, response = await stored(request, request.match_info["response_id"], "response_id")
