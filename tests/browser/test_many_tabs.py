@@ -4,6 +4,7 @@ import asyncio
 import re
 from urllib.parse import urlsplit
 
+import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 from playwright.async_api import expect
@@ -34,6 +35,8 @@ async def calm(arrive: Arrive) -> Visitor:
     return await arrive(reduced_motion="reduce")
 
 
+@pytest.mark.timing
+@pytest.mark.timeout(120)
 async def test_twenty(calm: Visitor, system: System, http: ClientSession) -> None:
     """Twenty tabs load in mid-reply and have all of it, over one stream; Stop in the last stops them all."""
     chat = await calm.open()
@@ -79,6 +82,7 @@ async def test_leader_leaves(visitor: Visitor, chat: ChatPage) -> None:
     assert seen < len(await second.said())
 
 
+@pytest.mark.timing
 async def test_stop_gets_through(calm: Visitor, api: ChatClient) -> None:
     """More replies stream than the browser has connections: all are shown, and Stop in any tab is at once."""
     tabs = await asyncio.gather(*[calm.open() for _ in range(_STREAMS)])
