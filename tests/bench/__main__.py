@@ -24,7 +24,7 @@ from tests.bench import budgets, idle, plot, quiet, report, rounds, targets
 from tests.bench.children import Failed, raise_file_limit
 from tests.bench.figures import Quiet, Results, Run
 from tests.bench.rounds import Round
-from tests.bench.targets import DIALECTS, DIRECT, FASTAPI, OURS, PEERS, Target
+from tests.bench.targets import DIALECTS, DIRECT, FASTAPI, OTHER, OURS, PEERS, Target
 from tests.bench.workload import Workload, measure
 
 _RESULTS = Path(__file__).parents[2] / "bench-results"
@@ -48,15 +48,21 @@ _QUICK = Extent(rounds=2, pick_ups=50, cancels=40, replays=3, streams_at_failove
 
 
 async def bench(
-    sizes: Sequence[int], load: Workload, extent: Extent, *, dialects: bool, rounds_only: bool
+    sizes: Sequence[int],
+    load: Workload,
+    extent: Extent,
+    *,
+    dialects: bool,
+    rounds_only: bool,
+    against: Path | None,
 ) -> Results:
-    """Measure everything, or only what rounds tell."""
+    """Measure everything, or only what rounds tell; in rounds, also the checkout *against*."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with targets.upstream() as upstream:
         runs = [] if rounds_only else [run async for run in _runs(upstream, load, sizes)]
-        played = await _rounds(upstream, load, sizes[0], extent.rounds, dialects=dialects)
+        played = await _rounds(upstream, load, sizes[0], extent.rounds, dialects=dialects, against=against)
         found = None if rounds_only else await _quiet(upstream, extent)
     return Results(
         machine={
@@ -88,10 +94,15 @@ async def _runs(upstream: Target, load: Workload, sizes: Sequence[int]) -> Async
 
 
 async def _rounds(
-    upstream: Target, load: Workload, streams: int, count: int, *, dialects: bool
+    upstream: Target, load: Workload, streams: int, count: int, *, dialects: bool, against: Path | None
 ) -> list[Round]:
-    async with targets.headrace(upstream.port) as ours, targets.peer(PEERS[FASTAPI], upstream.port) as peer:
+    async with contextlib.AsyncExitStack() as up:
+        ours = await up.enter_async_context(targets.headrace(upstream.port))
+        peer = await up.enter_async_context(targets.peer(PEERS[FASTAPI], upstream.port))
         contenders = {OURS: ours, FASTAPI: peer}
+        if against is not None:
+            other = targets.headrace(upstream.port, bin_folder=against / ".venv" / "bin")
+            contenders[OTHER] = await up.enter_async_context(other)
         if dialects:
             contenders |= {name: replace(ours, ask=ask) for name, ask in DIALECTS.items()}
         return await rounds.play(contenders, upstream, load, streams, count, _say)
@@ -153,6 +164,7 @@ def main() -> None:
     parser.add_argument("--dialects", action="store_true", help="ours in all its dialects as well")
     parser.add_argument("--rounds", type=int, help="how often systems are compared")
     parser.add_argument("--rounds-only", action="store_true", help="compare, and measure nothing else")
+    parser.add_argument("--against", type=Path, help="another checkout, set up, to compare in the rounds")
     parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")
     chosen = parser.parse_args()
     sizes, load, extent = chosen.streams, Workload(chosen.deltas, chosen.rate), Extent()
@@ -163,7 +175,14 @@ def main() -> None:
     raise_file_limit()
     try:
         results = uvloop.run(
-            bench(sizes, load, extent, dialects=chosen.dialects, rounds_only=chosen.rounds_only)
+            bench(
+                sizes,
+                load,
+                extent,
+                dialects=chosen.dialects,
+                rounds_only=chosen.rounds_only,
+                against=chosen.against,
+            )
         )
     except Failed as error:
         sys.exit(f"bench: {error}")

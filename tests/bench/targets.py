@@ -12,6 +12,8 @@ from tests.bench.children import Child, free_port, python, running
 from tests.bench.load import post
 
 OURS = "headrace"
+#: Ours from another checkout, say of the last release.
+OTHER = "headrace, other checkout"
 DIRECT = "upstream alone"
 FASTAPI = "FastAPI + httpx"
 
@@ -42,13 +44,15 @@ async def upstream() -> AsyncIterator[Target]:
 
 
 @asynccontextmanager
-async def headrace(upstream_port: int, *, gateways: int = 1, workers: int = 1) -> AsyncIterator[Target]:
-    """Ours, whole: broker, workers, gateways and what keeps them running."""
+async def headrace(
+    upstream_port: int, *, gateways: int = 1, workers: int = 1, bin_folder: Path = Path(sys.executable).parent
+) -> AsyncIterator[Target]:
+    """Ours, whole: broker, workers, gateways and what keeps them running; as installed in *bin_folder*."""
     first = free_port(following=gateways - 1)
     ports = range(first, first + gateways)
     with TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as data:
         command = [
-            *(str(Path(sys.executable).with_name("headrace")), "up", "--port", str(first)),
+            *(str(bin_folder / "headrace"), "up", "--port", str(first)),
             *("--gateways", str(gateways), "--workers", str(workers)),
             *("--upstream", _base_url(upstream_port), "--model", "fake", "--data", data),
         ]
