@@ -42,6 +42,7 @@ class Live:
         self._deliver = deliver
         self._subscribed = subscribed
         self._wanted: dict[bytes, asyncio.Future[None]] = {}
+        self._leaving: dict[bytes, asyncio.TimerHandle] = {}
         self._connection: Connection | None = None
         self._lost_at = -math.inf
         self._error: Exception | None = None
@@ -51,6 +52,8 @@ class Live:
     async def subscribe(self, generation_id: str) -> None:
         """Returns once everything published from now on will be delivered. Raises `BrokerUnavailable`."""
         channel = (keys.LIVE + generation_id).encode()
+        if (leaving := self._leaving.pop(channel, None)) is not None:
+            leaving.cancel()
         confirmed = self._wanted.get(channel)
         if confirmed is None:
             confirmed = self._wanted[channel] = asyncio.get_running_loop().create_future()
@@ -70,9 +73,17 @@ class Live:
         finally:
             self.unsubscribe("ready")
 
-    def unsubscribe(self, generation_id: str) -> None:
-        """Nothing more is wanted of it."""
+    def unsubscribe(self, generation_id: str, *, linger_s: float = 0) -> None:
+        """Nothing more is wanted of it. Whoever counts listeners goes on counting this one for *linger_s*."""
         channel = (keys.LIVE + generation_id).encode()
+        if linger_s:
+            later = asyncio.get_running_loop().call_later(linger_s, self._leave, channel)
+            self._leaving[channel] = later
+        else:
+            self._leave(channel)
+
+    def _leave(self, channel: bytes) -> None:
+        self._leaving.pop(channel, None)
         confirmed = self._wanted.pop(channel, None)
         if confirmed is not None:
             confirmed.cancel()

@@ -32,6 +32,8 @@ logger = structlog.get_logger("gateway.relay.relay")
 #: How long a reader may be ahead of its log: what a worker needs to see that the broker has lost a tail.
 _AHEAD_WAIT_S = 2.0
 _AHEAD_POLL_S = 0.25
+#: More than the time between two renewals.
+_LINGER_LEASES = 0.4
 
 
 class Relay:
@@ -73,7 +75,6 @@ class Relay:
 
         Its replay is made by *encoder*, if one is given: one that leaves out what this reader has. A
         *fresh* generation is created within the block: its log is empty and need not be read.
-        *fresh* generation is created within the block: its log is empty and need not be read.
         Raises `BrokerUnavailable` when the channel cannot be subscribed, `Draining` at the end,
         `InvalidRequest` when *after* is ahead of the log.
         """
@@ -99,7 +100,11 @@ class Relay:
             feed.subscribers.discard(subscriber)
             if not feed.subscribers:
                 del self._feeds[generation.id]
-                self._live.unsubscribe(generation.id)
+                # Its worker counts listeners three times a lease: so it sees also a reader that came and went.
+                lingers = generation.on_disconnect == "cancel"
+                self._live.unsubscribe(
+                    generation.id, linger_s=_LINGER_LEASES * self._settings.lease_s if lingers else 0
+                )
 
     async def _bound(self, generation_id: str, after: Position) -> None:
         """

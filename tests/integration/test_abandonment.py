@@ -47,7 +47,7 @@ async def test_cancel_spares_what_is_watched(local: Local, session: ClientSessio
 
 @pytest.mark.timing
 async def test_cancel_grants_a_grace(local: Local, session: ClientSession) -> None:
-    """The grace is counted from the last reader's leaving, however long that had watched."""
+    """The grace is counted from the last reader's leaving, however long or short it had watched."""
     await local.start(abandon_grace_s=GRACE_S, lease_s=0.6)
     chat, began = ChatClient(session, local.url), time.monotonic()
     async with await chat.send(script(length=1000, rate=50), on_disconnect="cancel") as reader:
@@ -58,10 +58,10 @@ async def test_cancel_grants_a_grace(local: Local, session: ClientSession) -> No
     await renewed(local, reader.generation_id, 2)
     assert time.monotonic() - left < GRACE_S, "or this proves nothing"
     async with await chat.resume(reader.generation_id, reader.last_id) as again:
-        await again.until("chunk", 25)  # longer than two renewals: its worker sees that it reads
+        await again.until("chunk")
     left = time.monotonic()
     await eventually(lambda: chat.ended(reader.generation_id), "the generation is stopped")
-    assert GRACE_S - 0.3 < time.monotonic() - left < GRACE_S + 2
+    assert GRACE_S <= time.monotonic() - left < GRACE_S + 2
 
 
 async def renewed(local: Local, generation_id: str, times: int) -> None:
