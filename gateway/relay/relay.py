@@ -100,7 +100,7 @@ class Relay:
             feed.subscribers.discard(subscriber)
             if not feed.subscribers:
                 del self._feeds[generation.id]
-                # Its worker counts listeners three times a lease: so it sees also a reader that came and went.
+                # Its worker counts listeners three times a lease, and is to see also who came and went.
                 lingers = generation.on_disconnect == "cancel"
                 self._live.unsubscribe(
                     generation.id, linger_s=_LINGER_LEASES * self._settings.lease_s if lingers else 0
