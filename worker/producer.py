@@ -34,9 +34,10 @@ from worker.state import Tools
 
 logger = structlog.get_logger("worker.producer")
 
-#: Upstream requests for one attempt, and the pause before the next: doubled, with full jitter.
+#: Upstream requests for one attempt, and the pause before the next: doubled, with full jitter. All fit into the
+#: two seconds that a streamed answer's status waits for.
 _MAX_UPSTREAM_TRIES = 3
-_BACKOFF_S = 0.5
+_BACKOFF_S = 0.25
 #: A server that asks for a longer pause has failed for this generation.
 _MAX_RETRY_AFTER_S = 20.0
 
@@ -198,5 +199,6 @@ class Producer:
     def _put(self, writer: LogWriter, event: events.Event) -> None:
         if writer.bytes > self._tools.settings.max_log_bytes:
             raise LogTooLarge()
-        self.outcome.add(event)
+        # In this order: what cannot be written must not be in what the end records either.
         writer.put(event)
+        self.outcome.add(event)

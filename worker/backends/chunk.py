@@ -13,7 +13,7 @@ import msgspec
 from shared.failures import UpstreamInvalid
 from worker.backends.errors import not_an_answer
 from worker.backends.shortener import SHORTENED, Shortened
-from worker.backends.tolerant import NotJson, count, is_utf8, load
+from worker.backends.tolerant import NotJson, count, is_utf8, load, whole_characters
 
 
 class Function(msgspec.Struct, gc=False):
@@ -144,7 +144,7 @@ def _joined(said: Any) -> str:
 
 def _call(said: Mapping[str, Any]) -> CallPiece:
     function = _function(said.get("function"))
-    return CallPiece(count(said.get("index")), _text(said.get("id")), function)
+    return CallPiece(count(said.get("index")), _name(said.get("id")), function)
 
 
 def _function(said: Any) -> Function | None:
@@ -153,14 +153,14 @@ def _function(said: Any) -> Function | None:
     arguments = said.get("arguments")
     if isinstance(arguments, Mapping | list):
         arguments = msgspec.json.encode(_encodable(arguments)).decode()
-    return Function(_text(said.get("name")), _text(arguments))
+    return Function(_name(said.get("name")), _text(arguments))
 
 
 def _encodable(said: Any) -> Any:
     """*said* without anything that JSON has no words for."""
     match said:
         case str():
-            return said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            return whole_characters(said)
         case list():
             return [_encodable(item) for item in said]
         case dict():
@@ -170,6 +170,11 @@ def _encodable(said: Any) -> Any:
 
 def _text(said: Any) -> str | None:
     return said if isinstance(said, str) else None
+
+
+def _name(said: Any) -> str | None:
+    """An id or a name, which come in one piece: half a character in it has no other half."""
+    return whole_characters(said) if isinstance(said, str) else None
 
 
 def _objects(said: Any) -> list[Mapping[str, Any]] | None:
