@@ -177,8 +177,7 @@ class Completion:
 
     def _take_other(self, said: Any) -> None:
         """Something without choices: usage alone, a sign of life, or an error in a form of its own."""
-        stated_words = words(said)
-        if stated_words is None:
+        if words(said) is None or (isinstance(said, Mapping) and _is_success(said)):
             self._counted_last = isinstance(said, Mapping) and isinstance(said.get("usage"), Mapping)
         elif _is_failure(said):
             raise stated(said)
@@ -256,13 +255,23 @@ def _is_failure(said: Any) -> bool:
     """Whether words without an answer say by their form that there will be none."""
     if not isinstance(said, Mapping):
         return isinstance(said, list)
-    codes = [said.get(name) for name in ("code", "status", "status_code", "error_code")]
     return (
         said.get("object") == "error"
         or said.get("type") == "error"
         or said.get("success") is False
-        or any(isinstance(code, int) and code >= 400 for code in codes)
+        or any(isinstance(code, int) and code >= 400 for code in _codes(said))
     )
+
+
+def _is_success(said: Mapping[str, Any]) -> bool:
+    """Whether words without an answer say that all is well."""
+    return said.get("success") is True or any(code in {0, "0", 200, "200"} for code in _codes(said))
+
+
+def _codes(said: Mapping[str, Any]) -> list[int | str]:
+    codes = [said.get(name) for name in ("code", "status", "status_code", "error_code")]
+    codes += [inner.get("status_code") for inner in (said.get("base_resp"),) if isinstance(inner, Mapping)]
+    return [code for code in codes if isinstance(code, int | str) and not isinstance(code, bool)]
 
 
 def _piece(index: int | None, call_id: str | None, function: Function | None) -> Piece:

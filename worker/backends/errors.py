@@ -29,18 +29,15 @@ _MAX_MESSAGE_CHARS = 300
 #: A request that came too late or too early may simply be sent again.
 _TRANSIENT = frozenset({408, 409, 425})
 
-#: Where servers put the words, in order of preference; what is an object or a list is looked into.
+#: Where servers put the words, in order of preference and in any case; what is an object or a list is looked
+#: into.
 _MESSAGE_FIELDS = (
-    "message",
-    "msg",
-    "error",
-    "errors",
-    "detail",
-    "error_message",
-    "error_description",
-    "title",
+    *("message", "msg", "error", "errors", "detail", "error_message", "errormessage", "error_msg", "errmsg"),
+    *("error_description", "faultstring", "status_msg", "title", "fault", "base_resp", "header", "response"),
 )
-_REASON_FIELDS = ("code", "type", "status", "error_code")
+_REASON_FIELDS = ("code", "type", "status", "error_code", "status_code", "errorcode", "__type")
+#: What errors are inside of.
+_LEVELS = ("error", "errors", "detail", "response", "fault", "base_resp", "header")
 _MAX_DEPTH = 6
 
 _TOO_LONG = re.compile(
@@ -58,6 +55,8 @@ _NO_QUOTA = re.compile(
     r"credit balance is too low|out of credits",
     re.IGNORECASE,
 )
+#: Google's `RetryInfo`, which stands for a `Retry-After`.
+_RETRY_DELAY = re.compile(rb'"retryDelay"\s*:\s*"(\d{1,6}(?:\.\d{1,9})?)s"')
 _MODERATED = re.compile(r"moderation|flagged|content[ _]?(?:policy|filter)", re.IGNORECASE)
 #: What is meant where an error comes with status 200, or in mid-stream.
 _STATUS_OF_REASON = {
@@ -70,7 +69,10 @@ _STATUS_OF_REASON = {
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """The error for an answer whose status is not 200."""
-    return _error(status, retry_after_s(headers), *_said(body))
+    wait_s = retry_after_s(headers)
+    if wait_s is None and (delay := _RETRY_DELAY.search(body)):
+        wait_s = float(delay[1])
+    return _error(status, wait_s, *_said(body))
 
 
 def stated(said: Any) -> UpstreamError:
@@ -139,7 +141,10 @@ def _said(body: bytes) -> tuple[str | None, list[str]]:
         said = load(body)
     except NotJson:
         return _line(body.decode(errors="replace")), []
-    return _facts(said) if isinstance(said, Mapping | list) else (_line(said), [])
+    if not isinstance(said, Mapping | list):
+        return _line(said), []
+    message, reasons = _facts(said)
+    return message or _line(_any_words(said)), reasons
 
 
 def _facts(said: Any) -> tuple[str | None, list[str]]:
@@ -147,7 +152,7 @@ def _facts(said: Any) -> tuple[str | None, list[str]]:
     reasons: list[str] = []
     for level in _levels(said):
         for name in reversed(_REASON_FIELDS):
-            value = level.get(name)
+            value = _field(level, name)
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
             if isinstance(value, str) and value and value not in {"error", "None"}:
@@ -164,8 +169,15 @@ def _levels(said: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
             yield from _levels(item, depth + 1)
     elif isinstance(said, Mapping):
         yield said
-        for name in ("error", "errors", "detail", "response"):
-            yield from _levels(said.get(name), depth + 1)
+        for name in _LEVELS:
+            yield from _levels(_field(said, name), depth + 1)
+
+
+def _field(said: Mapping[str, Any], name: str) -> Any:
+    """The value of *name*, however it is capitalised."""
+    if name in said:
+        return said[name]
+    return next((value for key, value in said.items() if key.lower() == name), None)
 
 
 def _message(said: Any, depth: int = 0) -> str | None:
@@ -179,9 +191,19 @@ def _message(said: Any, depth: int = 0) -> str | None:
     if not isinstance(said, Mapping):
         return None
     for name in _MESSAGE_FIELDS:
-        if found_in := _message(said.get(name), depth + 1):
+        if found_in := _message(_field(said, name), depth + 1):
             return found_in + _raw(said)
     return None
+
+
+def _any_words(said: Any, depth: int = 0) -> str | None:
+    """Anything that reads like a sentence, in a refusal of a shape that nobody has met."""
+    if isinstance(said, str):
+        return said if " " in said.strip() else None
+    if depth > _MAX_DEPTH or not isinstance(said, Mapping | list):
+        return None
+    inner = said.values() if isinstance(said, Mapping) else said[:5]
+    return next((found for each in inner if (found := _any_words(each, depth + 1))), None)
 
 
 def _raw(said: Mapping[str, Any]) -> str:

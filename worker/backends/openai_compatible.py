@@ -72,7 +72,7 @@ class OpenAICompatible:
         """As `Backend.stream` says."""
         response = await self._connections.ask(self._body(prompt))
         try:
-            if response.status != 200:
+            if not 200 <= response.status < 300:
                 error = refusal(response.status, response.headers, await _read_refusal(response))
                 error.upstream_status = response.status
                 raise error
