@@ -34,8 +34,8 @@ from worker.state import Tools
 
 logger = structlog.get_logger("worker.producer")
 
-#: Upstream requests for one attempt, and the pause before the next: doubled, with full jitter. All fit into the
-#: two seconds that a streamed answer's status waits for.
+#: Upstream requests for one attempt, and the pause before the next: doubled, with full jitter. All fit into
+#: the two seconds that a streamed answer's status waits for.
 _MAX_UPSTREAM_TRIES = 3
 _BACKOFF_S = 0.25
 #: A server that asks for a longer pause has failed for this generation.
