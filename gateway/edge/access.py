@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from gateway.edge.state import OWNER, State
+from gateway.edge.state import ASKER, State
 from shared.errors import BrokerUnavailable, NotFound, TooBusy, UnknownModel
 from shared.generation import Generation
 
@@ -12,7 +12,7 @@ async def owned(state: State, request: web.Request, generation_id: str) -> Gener
     generation = await state.generations.load(generation_id)
     if generation is None and state.relay.settling:
         raise BrokerUnavailable(retry_after_s=1)
-    if generation is None or generation.owner != request[OWNER]:
+    if generation is None or generation.owner != request[ASKER].owner:
         raise NotFound("There is no generation of that id.", field="generation_id")
     return generation
 

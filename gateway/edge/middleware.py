@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.edge.answers import render
-from gateway.edge.state import ACCEPTED_AT, OWNER, REQUEST_ID, STATE, new_request_id
+from gateway.edge.state import ACCEPTED_AT, ASKER, REQUEST_ID, STATE, new_request_id
 from shared import errors, metrics
 from shared.errors import Draining, HeadraceError, UnsupportedMediaType
 
@@ -50,7 +50,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 @web.middleware
-async def know_owner(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def know_asker(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse strangers, and everybody once this gateway is going away."""
     state = request.app[STATE]
     resource = request.match_info.route.resource
@@ -58,7 +58,7 @@ async def know_owner(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     if state.draining:
         raise Draining(retry_after_s=1)
-    request[OWNER] = state.keyring.owner(request)
+    request[ASKER] = state.keyring.asker(request)
     return await handler(request)
 
 
@@ -79,7 +79,7 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-MIDDLEWARES: list[Middleware] = [answer_errors, admit, know_owner]
+MIDDLEWARES: list[Middleware] = [answer_errors, admit, know_asker]
 
 
 async def complete_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -11,6 +11,7 @@ from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Keyring
 from gateway.edge.origins import Hosts, Origins
 from gateway.relay.relay import Relay
+from shared.asker import Asker
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog
@@ -45,7 +46,7 @@ class State(msgspec.Struct):
 
 STATE = web.AppKey("state", State)
 #: The asker, set by the middleware for every route that is not public.
-OWNER = web.RequestKey("owner", str)
+ASKER = web.RequestKey("asker", Asker)
 #: Names the request in our log and in its answer.
 REQUEST_ID = web.RequestKey("request_id", str)
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.edge.abilities import within
 from gateway.edge.body import digest, idempotency_key
-from gateway.edge.state import OWNER, STATE
+from gateway.edge.state import ASKER, STATE
 from gateway.relay.dialect import Dialect
 from shared.generation import OnBusy, OnDisconnect, Request, Submission
 
@@ -45,7 +45,7 @@ def submission(
     said: dict[str, Any] = {} if options is None else msgspec.to_builtins(options)
     return Submission(
         generation_id=f"gen_{suffix or new_suffix()}",
-        owner=request[OWNER],
+        owner=request[ASKER].owner,
         model=model,
         queue=models.queue_of(model),
         dialect=dialect.name,

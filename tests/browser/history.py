@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.edge.auth import ANONYMOUS
 from shared import keys, messages
+from shared.asker import ANONYMOUS
 from shared.events import Usage
 from shared.messages import Message
 
@@ -40,7 +40,7 @@ def write(
                 )
             )
         )
-    scope = f"{ANONYMOUS}:{conversation_id}"
+    scope = f"{ANONYMOUS.owner}:{conversation_id}"
     headline = {
         "title": title,
         "created_ms": began,
@@ -52,13 +52,13 @@ def write(
         pipe.hset(keys.CONVERSATION + scope, mapping=headline)
         pipe.delete(keys.MESSAGES + scope)
         pipe.rpush(keys.MESSAGES + scope, *said)
-        pipe.zadd(keys.CONVERSATIONS + ANONYMOUS, {conversation_id: now})
-        for key in (keys.CONVERSATION + scope, keys.MESSAGES + scope, keys.CONVERSATIONS + ANONYMOUS):
+        pipe.zadd(keys.CONVERSATIONS + ANONYMOUS.owner, {conversation_id: now})
+        for key in (keys.CONVERSATION + scope, keys.MESSAGES + scope, keys.CONVERSATIONS + ANONYMOUS.owner):
             pipe.expire(key, _TTL_S)
         pipe.execute()
 
 
 def end(broker: Any, conversation_id: str, facts: dict[str, Any]) -> None:
     """The last message of a conversation is kept with other *facts*."""
-    key = f"{keys.MESSAGES}{ANONYMOUS}:{conversation_id}"
+    key = f"{keys.MESSAGES}{ANONYMOUS.owner}:{conversation_id}"
     broker.lset(key, -1, json.dumps(json.loads(broker.lindex(key, -1)) | facts))

@@ -19,7 +19,7 @@ from gateway.edge.access import known_model, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, read_body
 from gateway.edge.cancellation import Receipt, stop
-from gateway.edge.state import OWNER, STATE, State
+from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.submission import submission
 from shared import metrics
 from shared.errors import InvalidRequest, NotFound, UnknownModel
@@ -127,7 +127,7 @@ async def halt(request: web.Request) -> web.StreamResponse:
     if request.can_read_body:
         wanted = await read_body(request, UIStopRequest)
     chat_id = request.match_info["chat_id"]
-    if await state.conversations.load(request[OWNER], chat_id) is None:
+    if await state.conversations.load(request[ASKER].owner, chat_id) is None:
         raise NotFound("There is no chat of that id.", field="chat_id")
     receipts: list[Receipt] = []
     # Those that wait go first, or the end of the active one would start them.
@@ -141,7 +141,7 @@ async def halt(request: web.Request) -> web.StreamResponse:
 
 async def _answering(state: State, request: web.Request) -> list[Generation]:
     """What answers this chat or waits to, oldest first."""
-    ids = await state.conversations.answering(request[OWNER], request.match_info["chat_id"])
+    ids = await state.conversations.answering(request[ASKER].owner, request.match_info["chat_id"])
     loaded = [await state.generations.load(generation_id) for generation_id in ids]
     return [generation for generation in loaded if generation is not None and not generation.ended]
 
@@ -149,7 +149,7 @@ async def _answering(state: State, request: web.Request) -> list[Generation]:
 async def _cut_reply(state: State, request: web.Request, after: Position) -> Generation | None:
     """The ended generation that `?message_id=` names, while its log is kept and has more to say."""
     generation = await state.generations.load(request.query.get("message_id", ""))
-    if generation is None or generation.owner != request[OWNER]:
+    if generation is None or generation.owner != request[ASKER].owner:
         return None
     if generation.conversation != request.match_info["chat_id"]:
         return None
@@ -192,7 +192,7 @@ async def _submission(request: web.Request, body: UIChatRequest) -> Submission:
     chat_id = checked_id(body.id, "id")
     replaces = None
     if body.trigger == "regenerate-message":
-        replaces = await _replaced(state, request[OWNER], body, said)
+        replaces = await _replaced(state, request[ASKER].owner, body, said)
     if body.system and body.system.strip():
         messages.insert(0, {"role": "system", "content": body.system})
     settings = body.call_settings

@@ -9,7 +9,7 @@ from gateway.dialects.native.frames import CONVERSATION, OF_GENERATION
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.body import clean_text, read_body
-from gateway.edge.state import OWNER, STATE, State
+from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.streams import checked_position, expired, resume_value, stream_headers, stream_known
 from shared.conversations import Conversation, Place
 from shared.errors import InvalidRequest, NotFound
@@ -57,7 +57,7 @@ async def recent(request: web.Request) -> web.StreamResponse:
     raw = request.query.get("limit", "100")
     if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:9]) <= _MOST:
         raise InvalidRequest(f"`limit` must be a number from 1 to {_MOST}.", field="limit")
-    conversations, owner = request.app[STATE].conversations, request[OWNER]
+    conversations, owner = request.app[STATE].conversations, request[ASKER].owner
     count, before = int(raw), _before(request)
     query = request.query.get("q", "").strip()
     if not query:
@@ -81,7 +81,7 @@ def _before(request: web.Request) -> Place | None:
 
 async def detail(request: web.Request) -> web.StreamResponse:
     """One conversation with its messages; 304 where `If-None-Match` has its present ETag."""
-    conversations, owner = request.app[STATE].conversations, request[OWNER]
+    conversations, owner = request.app[STATE].conversations, request[ASKER].owner
     conversation_id = request.match_info["conversation_id"]
     if request.if_none_match:
         version = await conversations.version(owner, conversation_id)
@@ -98,7 +98,7 @@ async def rename(request: web.Request) -> web.StreamResponse:
     """Give a conversation another title."""
     change = await read_body(request, ConversationChange)
     title = " ".join(clean_text(change.title, "title", _MOST_TITLE_CHARS).split())
-    conversations, owner = request.app[STATE].conversations, request[OWNER]
+    conversations, owner = request.app[STATE].conversations, request[ASKER].owner
     conversation_id = request.match_info["conversation_id"]
     if not await conversations.rename(owner, conversation_id, title):
         raise _unknown()
@@ -107,7 +107,7 @@ async def rename(request: web.Request) -> web.StreamResponse:
 
 async def remove(request: web.Request) -> web.StreamResponse:
     """Delete a conversation, and stop what answers it."""
-    state, owner = request.app[STATE], request[OWNER]
+    state, owner = request.app[STATE], request[ASKER].owner
     await state.generations.surely(_remove(state, owner, request.match_info["conversation_id"]))
     return web.Response(status=204)
 
@@ -177,7 +177,7 @@ async def _has_more(state: State, generation: Generation, after: Position) -> bo
 
 async def _owned(request: web.Request) -> Conversation:
     conversations = request.app[STATE].conversations
-    conversation = await conversations.load(request[OWNER], request.match_info["conversation_id"])
+    conversation = await conversations.load(request[ASKER].owner, request.match_info["conversation_id"])
     if conversation is None:
         raise _unknown()
     return conversation
