@@ -1,12 +1,15 @@
 """Whether this process lives, whether it can take work, and what Prometheus wants to know."""
 
+import asyncio
+
 import msgspec
 from aiohttp import web
 
 from gateway.edge.answers import answer_json
-from gateway.edge.state import STATE
+from gateway.edge.state import STATE, State
 from gateway.edge.timestamp import iso
 from shared import metrics, queue
+from shared.cells import Cell
 from shared.clock import BrokerClock
 from shared.errors import BrokerUnavailable, Draining
 from shared.events import now_ms
@@ -51,12 +54,16 @@ async def expose(request: web.Request) -> web.StreamResponse:
     """All metrics in Prometheus' text format."""
     state = request.app[STATE]
     try:
-        now = await BrokerClock(state.broker).look()
-        for name in state.models.queues:
-            waiting, age_s = await queue.depth(state.broker, name, now)
-            metrics.queue_depth.labels(name).set(waiting)
-            metrics.queue_oldest_age.labels(name).set(age_s)
+        found = await asyncio.gather(*(_depths(state, cell) for cell in state.broker.cells))
+        for name, of_cells in zip(state.models.queues, zip(*found, strict=True), strict=True):
+            metrics.queue_depth.labels(name).set(sum(waiting for waiting, _ in of_cells))
+            metrics.queue_oldest_age.labels(name).set(max(age_s for _, age_s in of_cells))
     except BrokerUnavailable:
         pass  # the rest is worth having; `headrace_redis_failures_total` tells
     body, content_type = metrics.expose()
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def _depths(state: State, cell: Cell) -> list[tuple[int, float]]:
+    now = await BrokerClock(state.broker, cell).look()
+    return [await queue.depth(state.broker, cell, name, now) for name in state.models.queues]

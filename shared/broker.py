@@ -5,7 +5,7 @@ for what blocks or subscribes. What may pass is `BrokerUnavailable`; what will n
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -27,6 +27,7 @@ from redis.exceptions import (
 )
 
 from shared import keys, metrics, redis_private
+from shared.cells import Cell, Cells
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.sentinel import Sentinels, is_sentinel
 from shared.settings import Settings
@@ -77,14 +78,18 @@ class Broker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.cells = Cells(1)
         self._sentinels = Sentinels(settings.redis_url) if is_sentinel(settings.redis_url) else None
-        pool = self._pool(_MAX_CONNECTIONS)
         #: arq's client, with msgpack for job payloads: nothing read from Redis is ever unpickled.
-        self.redis = ArqRedis(pool, job_serializer=pack, job_deserializer=unpack)
+        self._redis = ArqRedis(self._pool(_MAX_CONNECTIONS), job_serializer=pack, job_deserializer=unpack)
         self._scripts: dict[Step, AsyncScript] = {}
 
+    def at(self, cell: Cell) -> ArqRedis:
+        """The client for what is in *cell*."""
+        return self._redis
+
     @asynccontextmanager
-    async def dedicated(self) -> AsyncIterator[ArqRedis]:
+    async def dedicated(self, cell: Cell) -> AsyncIterator[ArqRedis]:
         """A client with a connection of its own and no read time-out, for commands that block."""
         pool = self._pool(1)
         try:
@@ -114,13 +119,42 @@ class Broker:
         """A bare connection, not yet connected, for a subscriber."""
         return cast(Connection, self._pool(1).make_connection())  # type: ignore[no-untyped-call]
 
-    async def run(self, step: Step, args: Sequence[str | bytes | int], on: ArqRedis | None = None) -> Any:
-        """One atomic step, `lua/<step>.lua`, through *on* or the pool. Raises as `watch` says."""
+    async def run(
+        self, step: Step, cell: Cell, args: Sequence[str | bytes | int], on: ArqRedis | None = None
+    ) -> Any:
+        """One atomic step in *cell*, `lua/<step>.lua`, through *on* or the pool. Raises as `watch` says."""
         script = self._scripts.get(step)
         if script is None:
-            script = self._scripts[step] = self.redis.register_script(self._source(step))
+            script = self._scripts[step] = self._redis.register_script(self._source(step))
         async with self.watch(step):
-            return await script(args=args, client=on or self.redis)
+            return await script(keys=[cell.key(keys.CLOCK)], args=args, client=on or self.at(cell))
+
+    async def call(self, name: str, cell: Cell, *command: Any) -> Any:
+        """One command about what is in *cell*, counted as *name*. Raises as `watch` says."""
+        async with self.watch(name):
+            return await self.at(cell).execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def pipe(
+        self,
+        name: str,
+        cell: Cell,
+        commands: Sequence[Sequence[Any]],
+        *,
+        transaction: bool = False,
+        tolerates: Callable[[int, Exception], bool] = lambda i, error: False,
+    ) -> list[Any]:
+        """
+        Several commands in one round trip. Raises as `watch` says; an error in the place of an answer is
+        given as it is where *tolerates*, called with the command's number, says so.
+        """
+        async with self.watch(name), self.at(cell).pipeline(transaction=transaction) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+            for i, answer in enumerate(answers):
+                if isinstance(answer, Exception) and not tolerates(i, answer):
+                    raise answer
+            return answers
 
     @asynccontextmanager
     async def watch(self, command: str) -> AsyncIterator[None]:
@@ -143,8 +177,8 @@ class Broker:
 
     async def close(self) -> None:
         """Close every pooled connection."""
-        await self.redis.aclose()
-        await self.redis.connection_pool.aclose()
+        await self._redis.aclose()
+        await self._redis.connection_pool.aclose()
         if self._sentinels is not None:
             await self._sentinels.close()
 
@@ -180,8 +214,11 @@ class Broker:
             "MAX_MESSAGES": s.max_conversation_messages,
             "MAX_CONVERSATIONS": s.max_conversations,
             "MOST_UNSEEN_MS": max(1, int(s.lease_s * 500)),
+            "PUBLISH": "'PUBLISH'",
+            "NUMSUB": "'NUMSUB'",
         }
-        head = keys.lua() + "".join(f"local {name} = {value}\n" for name, value in limits.items())
+        head = keys.lua(celled=len(self.cells) > 1)
+        head += "".join(f"local {name} = {value}\n" for name, value in limits.items())
         return head + (_LUA / "_steps.lua").read_text() + (_LUA / f"{step}.lua").read_text()
 
 

@@ -1,5 +1,5 @@
 """
-The broker's time as leases, queues and limits count it: see `now_ms` in `lua/_steps.lua`.
+A cell's time as leases, queues and limits count it: see `now_ms` in `lua/_steps.lua`.
 
 Differences are taken within one clock: no process compares its own with the broker's. That the broker's
 was set is noticed here, because it and our own monotonic one no longer go equally fast.
@@ -11,6 +11,7 @@ import structlog
 
 from shared import metrics
 from shared.broker import Broker
+from shared.cells import Cell
 
 logger = structlog.get_logger("shared.clock")
 
@@ -19,17 +20,18 @@ _NOTICED_S = 1.0
 
 
 class BrokerClock:
-    """One process's view of it."""
+    """One process's view of one cell's."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, cell: Cell) -> None:
         self._broker = broker
+        self._cell = cell
         #: What the broker's own clock said, ours when it was asked, and ours when it had answered.
         self._last: tuple[float, float, float] | None = None
 
     async def look(self) -> int:
         """Now, in ms; looking at it keeps it going. Raises `BrokerUnavailable`."""
         asked = time.monotonic()
-        now_ms, wall_ms = await self._broker.run("clock", [])
+        now_ms, wall_ms = await self._broker.run("clock", self._cell, [])
         self._notice(wall_ms / 1000, asked, time.monotonic())
         return int(now_ms)
 

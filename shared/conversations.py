@@ -1,12 +1,15 @@
 """Conversations and their messages, bounded in number, bytes and time; the scripts write, this reads."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from itertools import chain
 from typing import NamedTuple, Self
 
 import msgspec
 
 from shared import keys, messages
 from shared.broker import Broker
+from shared.cells import Cell
 from shared.messages import Message
 from shared.outcome import stopped_unbegun
 
@@ -65,21 +68,26 @@ class Conversations:
 
     async def read(self, owner: str, conversation_id: str) -> tuple[Version | None, list[msgspec.Raw]]:
         """A conversation and its messages in one moment, oldest first, still encoded."""
-        scope = f"{owner}:{conversation_id}"
-        async with self._broker.watch("messages"), self._broker.redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(keys.CONVERSATION + scope)
-            pipe.lrange(keys.MESSAGES + scope, 0, -1)
-            fields, said = await pipe.execute()
+        cell, scope = self._place(owner, conversation_id)
+        fields, said = await self._broker.pipe(
+            "messages",
+            cell,
+            [
+                ("HGETALL", cell.key(keys.CONVERSATION, scope)),
+                ("LRANGE", cell.key(keys.MESSAGES, scope), 0, -1),
+            ],
+            transaction=True,
+        )
         return _version(conversation_id, fields), [msgspec.Raw(item) for item in said]
 
     async def pages(self, owner: str, conversation_id: str) -> AsyncIterator[list[Message]]:
         """The newest messages, then those before them, …, each page oldest first."""
+        cell, scope = self._place(owner, conversation_id)
         read = 0
         while True:
-            async with self._broker.watch("messages"):
-                page = await self._broker.redis.lrange(  # type: ignore[misc]
-                    f"{keys.MESSAGES}{owner}:{conversation_id}", -read - _PAGE, -read - 1
-                )
+            page = await self._broker.call(
+                "messages", cell, "LRANGE", cell.key(keys.MESSAGES, scope), -read - _PAGE, -read - 1
+            )
             if page:
                 yield [messages.decode(item) for item in page]
             if len(page) < _PAGE:
@@ -88,8 +96,8 @@ class Conversations:
 
     async def version(self, owner: str, conversation_id: str) -> Version | None:
         """Without its messages; None where there is no such conversation."""
-        async with self._broker.watch("conversation"):
-            fields = await self._broker.redis.hgetall(f"{keys.CONVERSATION}{owner}:{conversation_id}")  # type: ignore[misc]
+        cell, scope = self._place(owner, conversation_id)
+        fields = await self._broker.call("conversation", cell, "HGETALL", cell.key(keys.CONVERSATION, scope))
         return _version(conversation_id, fields)
 
     async def load(self, owner: str, conversation_id: str) -> Conversation | None:
@@ -99,25 +107,33 @@ class Conversations:
 
     async def rename(self, owner: str, conversation_id: str, title: str) -> bool:
         """Give it another title; False where there is no such conversation."""
-        return bool(await self._broker.run("rename", [owner, conversation_id, title]))
+        cell, _ = self._place(owner, conversation_id)
+        return bool(await self._broker.run("rename", cell, [owner, conversation_id, title]))
 
     async def remove(self, owner: str, conversation_id: str) -> list[bytes] | None:
         """
         Delete it, and stop what answers it or waits to; gives what `Generations.settle_stopped` is to have.
         None where there is no such conversation.
         """
+        cell, _ = self._place(owner, conversation_id)
         ending = stopped_unbegun("user")
-        stopped: list[bytes] | None = await self._broker.run("remove", [owner, conversation_id, *ending])
+        stopped: list[bytes] | None = await self._broker.run(
+            "remove", cell, [owner, conversation_id, *ending]
+        )
         return stopped
 
     async def answering(self, owner: str, conversation_id: str) -> list[str]:
         """The active generation's id, then those that wait for it, oldest first."""
-        scope = f"{owner}:{conversation_id}"
-        redis = self._broker.redis
-        async with self._broker.watch("answering"), redis.pipeline(transaction=True) as pipe:
-            pipe.hget(keys.CONVERSATION + scope, "active")
-            pipe.lrange(keys.NEXT + scope, 0, -1)
-            active, waiting = await pipe.execute()
+        cell, scope = self._place(owner, conversation_id)
+        active, waiting = await self._broker.pipe(
+            "answering",
+            cell,
+            [
+                ("HGET", cell.key(keys.CONVERSATION, scope), "active"),
+                ("LRANGE", cell.key(keys.NEXT, scope), 0, -1),
+            ],
+            transaction=True,
+        )
         return [raw.decode() for raw in (*([active] if active else ()), *waiting)]
 
     async def recent(
@@ -127,28 +143,60 @@ class Conversations:
         At most *count* of an owner's conversations, the last used first, with their places; and the place
         to go on from, None where the list ends. *before*: only those further down than this place.
         """
-        async with self._broker.watch("conversations"):
-            places = await self._places(owner, count + 1, before)
-            more = places[count - 1] if len(places) > count else None
-            async with self._broker.redis.pipeline(transaction=False) as pipe:
-                for place in places[:count]:
-                    pipe.hgetall(f"{keys.CONVERSATION}{owner}:{place.id}")
-                rows = await pipe.execute()
-        found = zip(places[:count], rows, strict=True)
-        return [(place, _headline(place.id, fields)) for place, fields in found if fields], more
+        cells = self._broker.cells
+        found = await asyncio.gather(*(self._recent_in(cell, owner, count, before) for cell in cells))
+        if len(cells) > 1:
+            # What was last used in the same millisecond is ordered by id, as within one cell.
+            found = [sorted(chain.from_iterable(found), key=_last_used_first, reverse=True)]
+        rows = found[0]
+        more = rows[count - 1][0] if len(rows) > count else None
+        listed = [(place, _headline(place.id, fields)) for place, fields in rows[:count] if fields]
+        return listed, more
 
-    async def _places(self, owner: str, count: int, before: Place | None) -> list[Place]:
-        key, redis = keys.CONVERSATIONS + owner, self._broker.redis
+    async def _recent_in(
+        self, cell: Cell, owner: str, count: int, before: Place | None
+    ) -> list[tuple[Place, dict[bytes, bytes]]]:
+        """At most *count* + 1 of those in *cell*, as the broker has them."""
+        places = await self._places(cell, owner, count + 1, before)
+        if not places:
+            return []
+        commands = [("HGETALL", cell.key(keys.CONVERSATION, f"{owner}:{place.id}")) for place in places]
+        return list(zip(places, await self._broker.pipe("conversations", cell, commands), strict=True))
+
+    async def _places(self, cell: Cell, owner: str, count: int, before: Place | None) -> list[Place]:
+        key = cell.key(keys.CONVERSATIONS, owner)
         if before is None:
-            listed = await redis.zrevrange(key, 0, count - 1, withscores=True)
+            listed = await self._broker.call(
+                "conversations", cell, "ZREVRANGE", key, 0, count - 1, "WITHSCORES"
+            )
+            found = _scored(listed)
         else:
-            async with redis.pipeline(transaction=True) as pipe:
-                # What was last used in the same millisecond is ordered by id.
-                pipe.zrevrangebyscore(key, before.used_ms, before.used_ms, withscores=True)
-                pipe.zrevrangebyscore(key, f"({before.used_ms}", "-inf", 0, count, withscores=True)
-                same, further = await pipe.execute()
-            listed = [entry for entry in same if entry[0] < before.id.encode()] + further
-        return [Place(int(score), raw.decode()) for raw, score in listed[:count]]
+            at = before.used_ms
+            same, further = await self._broker.pipe(
+                "conversations",
+                cell,
+                [
+                    # What was last used in the same millisecond is ordered by id.
+                    ("ZREVRANGEBYSCORE", key, at, at, "WITHSCORES"),
+                    ("ZREVRANGEBYSCORE", key, f"({at}", "-inf", "WITHSCORES", "LIMIT", 0, count),
+                ],
+                transaction=True,
+            )
+            found = [place for place in _scored(same) if place.id < before.id] + _scored(further)
+        return found[:count]
+
+    def _place(self, owner: str, conversation_id: str) -> tuple[Cell, str]:
+        """The cell, and what follows the names of the conversation's keys there."""
+        return self._broker.cells.of_conversation(owner, conversation_id), f"{owner}:{conversation_id}"
+
+
+def _scored(flat: Sequence[bytes]) -> list[Place]:
+    return [Place(int(float(score)), raw.decode()) for raw, score in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def _last_used_first(row: tuple[Place, dict[bytes, bytes]]) -> tuple[int, bytes]:
+    place, _ = row
+    return place.used_ms, place.id.encode()
 
 
 def _version(conversation_id: str, fields: dict[bytes, bytes]) -> Version | None:

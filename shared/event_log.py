@@ -46,6 +46,9 @@ class Appended(NamedTuple):
     length: int
 
 
+_UNANSWERED = Appended("short", 0)
+
+
 class EventLog:
     """All logs behind one broker."""
 
@@ -64,19 +67,26 @@ class EventLog:
         published, and its worker must stop generating. Raises `BrokerUnavailable` when Redis did
         not answer; every append may then be repeated safely.
         """
-        args: list[str | bytes | int] = []
-        for batch in batches:
-            args += (batch.generation_id, batch.lease, batch.start, len(batch.entries), batch.closing)
-            for position, event in batch.entries:
-                args += (f"{position[0]}-{position[1]}", event)
-        answer = await self._broker.run("append", args, on)
-        return [Appended(answer[i].decode(), answer[i + 1]) for i in range(0, len(answer), 2)]
+        answers: list[Appended] = [_UNANSWERED] * len(batches)
+        for cell, places in self._broker.cells.grouped(batch.generation_id for batch in batches).items():
+            args: list[str | bytes | int] = []
+            for i in places:
+                batch = batches[i]
+                args += (batch.generation_id, batch.lease, batch.start, len(batch.entries), batch.closing)
+                for position, event in batch.entries:
+                    args += (f"{position[0]}-{position[1]}", event)
+            answer = await self._broker.run("append", cell, args, on)
+            for n, i in enumerate(places):
+                answers[i] = Appended(answer[2 * n].decode(), answer[2 * n + 1])
+        return answers
 
     async def read(self, generation_id: str, after: Position = ORIGIN, count: int = 500) -> list[Entry]:
         """At most *count* entries behind *after*, oldest first; none when the log is gone."""
         start = "-" if after == ORIGIN else f"({after}"
-        async with self._broker.watch("read"):
-            entries = await self._broker.redis.xrange(keys.LOG + generation_id, start, "+", count)
+        cell = self._broker.cells.of_generation(generation_id)
+        entries = await self._broker.call(
+            "read", cell, "XRANGE", cell.key(keys.LOG, generation_id), start, "+", "COUNT", count
+        )
         return [_entry(raw) for raw in entries]
 
     async def pages(self, generation_id: str) -> AsyncIterator[list[Entry]]:
@@ -93,8 +103,10 @@ class EventLog:
 
     async def top(self, generation_id: str) -> Position | None:
         """The last position of a log, or None when it is empty or gone."""
-        async with self._broker.watch("top"):
-            entries = await self._broker.redis.xrevrange(keys.LOG + generation_id, count=1)
+        cell = self._broker.cells.of_generation(generation_id)
+        entries = await self._broker.call(
+            "top", cell, "XREVRANGE", cell.key(keys.LOG, generation_id), "+", "-", "COUNT", 1
+        )
         return Position.of(entries[0][0]) if entries else None
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from shared import events, keys, messages, metrics
 from shared.broker import Broker
+from shared.cells import Cell
 from shared.errors import BrokerRefused, BrokerUnavailable, Busy, IdempotencyMismatch, NotFound, TooBusy
 from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal, Usage
@@ -49,7 +50,8 @@ class Generations:
 
     async def _create(self, submission: Submission) -> tuple[str, bool]:
         payload, ending = job_payload(submission.generation_id), stopped_unbegun("interrupted")
-        answer = await self._broker.run("create", [_creation(submission, self), payload, *ending])
+        args: list[str | bytes | int] = [_creation(submission, self), payload, *ending]
+        answer = await self._broker.run("create", self._cell(submission.generation_id), args)
         outcome = answer[0].decode()
         if outcome == "known":
             return _same(answer[1].decode(), submission), False
@@ -74,22 +76,22 @@ class Generations:
         """
         if submission.idempotency_key is None:
             return None
-        async with self._broker.watch("known"):
-            raw = await self._broker.redis.get(
-                f"{keys.IDEMPOTENCY}{submission.owner}:{submission.idempotency_key}"
-            )
+        cell = self._cell(submission.generation_id)
+        key = cell.key(keys.IDEMPOTENCY, f"{submission.owner}:{submission.idempotency_key}")
+        raw = await self._broker.call("known", cell, "GET", key)
         return None if raw is None else _same(raw.decode(), submission)
 
     async def load(self, generation_id: str) -> Generation | None:
         """The record, or None when there is none (any more)."""
-        async with self._broker.watch("load"):
-            fields = await self._broker.redis.hgetall(keys.RECORD + generation_id)  # type: ignore[misc]
+        cell = self._cell(generation_id)
+        fields = await self._broker.call("load", cell, "HGETALL", cell.key(keys.RECORD, generation_id))
         return parse(generation_id, fields) if fields else None
 
     async def forget(self, generation_id: str) -> None:
         """Delete an ended generation's record and log."""
-        async with self._broker.watch("forget"):
-            await self._broker.redis.delete(keys.RECORD + generation_id, keys.LOG + generation_id)
+        cell = self._cell(generation_id)
+        both = cell.key(keys.RECORD, generation_id), cell.key(keys.LOG, generation_id)
+        await self._broker.call("forget", cell, "DEL", *both)
 
     async def cancel(self, generation_id: str, owner: str, reason: CancelReason) -> Stopping:
         """
@@ -125,8 +127,12 @@ class Generations:
 
     async def _cancel(self, generation_id: str, owner: str, reason: CancelReason) -> Stopping:
         ending = stopped_unbegun(reason)
-        outcome = (await self._broker.run("cancel", [generation_id, owner, reason, *ending])).decode()
+        args: list[str | bytes | int] = [generation_id, owner, reason, *ending]
+        outcome = (await self._broker.run("cancel", self._cell(generation_id), args)).decode()
         return await self._stopped(generation_id, outcome, reason)
+
+    def _cell(self, generation_id: str) -> Cell:
+        return self._broker.cells.of_generation(generation_id)
 
     async def _stopped(self, generation_id: str, outcome: str, reason: CancelReason) -> Stopping:
         end = End(ts=events.now_ms(), finish_reason="cancelled", reason=reason)
@@ -148,6 +154,7 @@ class Generations:
                 terminal = msgspec.structs.replace(terminal, usage=written.usage())
             answer = await self._broker.run(
                 "close",
+                self._cell(generation_id),
                 [
                     generation_id,
                     length,

@@ -1,6 +1,9 @@
 """
 Every Redis key and channel, and nothing else knows their names.
 
+Where there is more than one cell, each name has its cell's tag after `hr:`, and arq's before the job's id:
+`hr:{c07}:gen:{id}`, `arq:job:{c07}{id}`. See `shared/cells.py`.
+
     hr:gen:{id}                       hash    a generation's record: state, lease, request, outcome
     hr:log:{id}                       stream  its event log; entry ids are positions, one field `e`
     hr:live:{id}                      channel what is appended to the log, as `<position> <event>` lines
@@ -39,7 +42,26 @@ JOB = "arq:job:"
 WAKE_CAP = 64
 
 
-def lua() -> str:
-    """The same names as Lua locals, for the head of every script."""
-    names = {name: value for name, value in globals().items() if name.isupper() and isinstance(value, str)}
-    return "".join(f"local {name} = {value!r}\n" for name, value in names.items())
+#: Of all of them, by what the scripts call them.
+NAMES = {name: value for name, value in list(globals().items()) if name.isupper() and isinstance(value, str)}
+
+
+def tagged(name: str, tag: str) -> str:
+    """*name* as the cell of that tag has it."""
+    if not tag:
+        return name
+    return f"hr:{tag}:{name.removeprefix('hr:')}" if name.startswith("hr:") else name + tag
+
+
+def lua(*, celled: bool) -> str:
+    """
+    The same names as Lua locals, for the head of every script; `TAG` is the cell's tag. *celled* where there
+    is more than one cell: the names are then of the one that `KEYS[1]` is in.
+    """
+    if not celled:
+        return "local TAG = ''\n" + "".join(f"local {name} = '{value}'\n" for name, value in NAMES.items())
+    lines = ["local TAG = string.match(KEYS[1], '{.-}')\n"]
+    for name, value in NAMES.items():
+        before, _, after = tagged(value, "\0").partition("\0")
+        lines.append(f"local {name} = '{before}' .. TAG .. '{after}'\n")
+    return "".join(lines)

@@ -13,6 +13,7 @@ from arq.jobs import serialize_job
 
 from shared import events, keys
 from shared.broker import Broker, pack
+from shared.cells import Cell
 from shared.errors import BrokerUnavailable
 from shared.generation import Generation, parse
 
@@ -60,16 +61,23 @@ class Queue:
         self._lease_ms = int(lease_s * 1000)
 
     async def claim(
-        self, queue: str, limit: int, nonce: str, *, queued_within_s: float | None = None, suspects: int = 1
+        self,
+        cell: Cell,
+        queue: str,
+        limit: int,
+        nonce: str,
+        *,
+        queued_within_s: float | None = None,
+        suspects: int = 1,
     ) -> Claimed:
         """
-        Lease at most *limit* due jobs. With *queued_within_s* only new ones: neither those whose
+        Lease at most *limit* due jobs of *cell*. With *queued_within_s* only new ones: neither those whose
         worker fell silent, nor those that were queued longer ago. Of those that have one last worker
         to lose no more than *suspects*.
         """
         newest_ms = "" if queued_within_s is None else int(queued_within_s * 1000)
         claimed, broken = await self._broker.run(
-            "claim", [queue, limit, self._lease_ms, nonce, newest_ms, suspects]
+            "claim", cell, [queue, limit, self._lease_ms, nonce, newest_ms, suspects]
         )
         claims = [
             _claim(job_id.decode(), queue, lease.decode(), length, queued_ms, begun_ms, _pairs(fields))
@@ -77,12 +85,12 @@ class Queue:
         ]
         return Claimed(claims, [job_id.decode() for job_id in broken])
 
-    async def renew(self, claims: Sequence[Claim]) -> list[Renewed]:
-        """Renew all *claims* in one round trip."""
+    async def renew(self, cell: Cell, claims: Sequence[Claim]) -> list[Renewed]:
+        """Renew all *claims*, which are in *cell*, in one round trip."""
         args: list[str | bytes | int] = [self._lease_ms]
         for claim in claims:
             args += (claim.queue, claim.generation.id, claim.lease)
-        answer = await self._broker.run("renew", args)
+        answer = await self._broker.run("renew", cell, args)
         return [
             Renewed(answer[i].decode(), answer[i + 1], answer[i + 2].decode(), answer[i + 3])
             for i in range(0, len(answer), 4)
@@ -93,20 +101,24 @@ class Queue:
         title = msgspec.json.decode(claim.record["turn"])["content"][:80] if "turn" in claim.record else ""
         args: list[str | bytes | int] = [claim.generation.id, self._lease_ms, claim.lease]
         args += [msgspec.json.encode(claim.record), job_payload(claim.generation.id), title]
-        return bool(await self._broker.run("restore", args))
+        return bool(await self._broker.run("restore", self._cell(claim), args))
 
     async def release(self, claim: Claim) -> bool:
         """Hand a job back; False when it was no longer ours."""
-        return bool(await self._broker.run("release", [claim.queue, claim.generation.id, claim.lease]))
+        args = [claim.queue, claim.generation.id, claim.lease]
+        return bool(await self._broker.run("release", self._cell(claim), args))
+
+    def _cell(self, claim: Claim) -> Cell:
+        return self._broker.cells.of_generation(claim.generation.id)
 
 
-async def depth(broker: Broker, queue: str, now_ms: int) -> tuple[int, float]:
-    """How many generations wait in *queue*, and how long the first of them has, in seconds."""
-    async with broker.watch("depth"), broker.redis.pipeline(transaction=False) as pipe:
-        pipe.zrange(keys.QUEUE + queue, 0, 0, withscores=True)
-        pipe.zcount(keys.QUEUE + queue, "-inf", now_ms)
-        first, waiting = await pipe.execute()
-    age = max(0.0, (now_ms - first[0][1]) / 1000) if first and waiting else 0.0
+async def depth(broker: Broker, cell: Cell, queue: str, now_ms: int) -> tuple[int, float]:
+    """How many generations of *cell* wait in *queue*, and how long the first of them has, in seconds."""
+    key = cell.key(keys.QUEUE, queue)
+    first, waiting = await broker.pipe(
+        "depth", cell, [("ZRANGE", key, 0, 0, "WITHSCORES"), ("ZCOUNT", key, "-inf", now_ms)]
+    )
+    age = max(0.0, (now_ms - float(first[1])) / 1000) if first and waiting else 0.0
     return waiting, age
 
 

@@ -78,7 +78,7 @@ class Readiness:
         try:
             # Side by side: a far broker's answer takes a while, and probers wait for a second.
             results = await asyncio.gather(
-                self._broker.run("ready", [self._pass]),
+                self._broker.run("ready", next(iter(self._broker.cells)), [self._pass]),
                 self._is_cluster(),
                 self._hears() if self._hears is not None else asyncio.sleep(0),
                 return_exceptions=True,
@@ -100,8 +100,7 @@ class Readiness:
         if self._cluster is not None:
             return self._cluster
         try:
-            async with self._broker.watch("mode"):
-                answer = await self._broker.redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
+            answer = await self._broker.call("mode", next(iter(self._broker.cells)), "HELLO")
         except BrokerRefused:
             return False
         self._cluster = (

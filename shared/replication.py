@@ -17,13 +17,18 @@ async def replicated(broker: Broker, generation_id: str) -> str | None:
     """
     settings = broker.settings
     timeout_ms = int(settings.replication_timeout_s * 1000)
-    async with broker.watch("wait"), broker.redis.pipeline(transaction=False) as pipe:
-        # WAIT speaks of what its own connection has written: this comes after everything.
-        pipe.publish(keys.REPLICATED, b"")
-        pipe.wait(settings.min_replicas, timeout_ms)
-        # Over the same connection: that is, from the primary that has just waited.
-        pipe.hget(keys.RECORD + generation_id, "state")
-        _, replicas, state = await pipe.execute()
+    cell = broker.cells.of_generation(generation_id)
+    _, replicas, state = await broker.pipe(
+        "wait",
+        cell,
+        [
+            # WAIT speaks of what its own connection has written: this comes after everything.
+            ("PUBLISH", cell.key(keys.REPLICATED), b""),
+            ("WAIT", settings.min_replicas, timeout_ms),
+            # Over the same connection: that is, from the primary that has just waited.
+            ("HGET", cell.key(keys.RECORD, generation_id), "state"),
+        ],
+    )
     if replicas < settings.min_replicas:
         metrics.unreplicated.inc()
         logger.warning("too few replicas", generation=generation_id, replicas=replicas)

@@ -6,6 +6,7 @@ another worker; never both, never neither.
 """
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -66,7 +67,7 @@ class Attempt:
             self._claim,
             log,
             on_fenced=self._running.fence,
-            on_missing=self._tools.registry.look_at_once,
+            on_missing=partial(self._tools.registry.look_at_once, self._generation.id),
         )
         if not log:
             start = Start(ts=now_ms(), model=self._generation.model)

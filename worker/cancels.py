@@ -10,6 +10,7 @@ import structlog
 
 from shared import keys
 from shared.broker import BROKEN, Broker
+from shared.cells import Cell
 from shared.events import CancelReason, cancel_reason
 
 logger = structlog.get_logger("worker.cancels")
@@ -42,12 +43,17 @@ class Cancels:
         self._stops.pop(generation_id, None)
 
     async def hear(self) -> None:
-        """Follow the channel for ever."""
+        """Follow the cells' channels for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            for cell in self._broker.cells:
+                tasks.create_task(self._follow(cell))
+
+    async def _follow(self, cell: Cell) -> None:
         while True:
             try:
-                async with self._broker.dedicated() as redis, redis.pubsub() as pubsub:
+                async with self._broker.dedicated(cell) as redis, redis.pubsub() as pubsub:
                     async with asyncio.timeout(2 * _PING_S):
-                        await pubsub.subscribe(keys.CANCEL)
+                        await pubsub.subscribe(cell.key(keys.CANCEL))
                     silent = False
                     while True:
                         message = await pubsub.get_message(timeout=_PING_S)

@@ -9,6 +9,7 @@ its job payload and its registry of job functions do.
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from arq.worker import Worker, func
 
 from shared import keys, metrics
 from shared.broker import BROKEN, Broker, pack, unpack
+from shared.cells import Cell
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.queue import JOB_FUNCTION, Claim, Queue
 from worker.attempt import generate
@@ -45,7 +47,6 @@ class LeasedWorker(Worker):
         super().__init__(
             functions=[func(_run, name=JOB_FUNCTION)],
             queue_name=keys.QUEUE + queue,
-            redis_pool=broker.redis,
             handle_signals=False,
             max_jobs=concurrency,
             job_serializer=pack,
@@ -57,24 +58,31 @@ class LeasedWorker(Worker):
         self._leases = Queue(broker, lease_s=tools.settings.lease_s)
         self._nonce = secrets.token_hex(6)
         self._room = asyncio.Event()
+        #: Jobs that cells' claims under way may still bring.
+        self._asked = 0
         self._stopping = asyncio.Event()
         #: Due jobs that could not be taken at the last look.
-        self._broken: set[str] = set()
+        self._broken: dict[Cell, set[str]] = {}
 
     async def main(self) -> None:
         """Claim and start jobs until told to drain; reconnects for ever."""
-        self.ctx["redis"] = self.pool
+        async with asyncio.TaskGroup() as tasks:
+            # Cells apart from each other: one that does not answer holds up its own jobs alone.
+            for cell in self._broker.cells:
+                tasks.create_task(self._work(cell))
+
+    async def _work(self, cell: Cell) -> None:
         while self.allow_pick_jobs:
             try:
-                async with self._broker.dedicated() as waiting:
+                async with self._broker.dedicated(cell) as waiting:
                     while self.allow_pick_jobs:
-                        if not await self._take():
-                            await self._woken(waiting)
+                        if not await self._take(cell):
+                            await self._woken(cell, waiting)
             except _Overdue:
                 # Whether the broker is away tells the next claim, over another connection.
                 logger.warning("waiting for work took too long, connecting again")
             except (BrokerUnavailable, BrokerRefused, *BROKEN) as error:
-                self.tools.registry.broker_failed()
+                self.tools.registry.broker_failed(cell)
                 logger.warning("broker away, connecting again", error=str(error) or type(error).__name__)
                 await asyncio.sleep(_RECONNECT_S)
 
@@ -92,35 +100,46 @@ class LeasedWorker(Worker):
         while self.tasks:
             await asyncio.wait(self.tasks.values())
 
-    async def _take(self) -> bool:
-        """Claim and start jobs; False when none is due, and it is time to wait."""
-        room = self.max_jobs - len(self.tasks)
+    async def _take(self, cell: Cell) -> bool:
+        """Claim and start jobs of *cell*; False when none is due, and it is time to wait."""
+        room = self.max_jobs - len(self.tasks) - self._asked
         if room <= 0:
             self._room.clear()
             await self._first_of(self._room, self._stopping)
             return True
         asked = min(room, _CLAIM_AT_MOST)
         registry = self.tools.registry
-        with registry.room_for_suspect() as suspects:
+        with registry.room_for_suspect() as suspects, self._room_for(asked):
             claims, broken = await self._leases.claim(
+                cell,
                 self._queue,
                 asked,
                 self._nonce,
-                queued_within_s=registry.queued_within_s,
+                queued_within_s=registry.queued_within_s(cell),
                 suspects=suspects,
             )
             for claim in claims:
                 self._start(claim)
-            self._say_broken(broken)
+            self._say_broken(cell, broken)
             # Each is registered with its first step, which the next look must take into account.
             await asyncio.sleep(0)
         return len(claims) == asked
 
-    def _say_broken(self, broken: list[str]) -> None:
+    @contextlib.contextmanager
+    def _room_for(self, asked: int) -> Iterator[None]:
+        """So many jobs may come: no other cell takes their room meanwhile."""
+        self._asked += asked
+        try:
+            yield
+        finally:
+            self._asked -= asked
+            self._room.set()
+
+    def _say_broken(self, cell: Cell, broken: list[str]) -> None:
         """Jobs that cannot be taken until their keys are repaired: said once each, not with every look."""
-        for generation_id in set(broken) - self._broken:
+        for generation_id in set(broken) - self._broken.get(cell, set()):
             logger.error("a key of another kind is in a generation's place", generation=generation_id)
-        self._broken = set(broken)
+        self._broken[cell] = set(broken)
 
     def _start(self, claim: Claim) -> None:
         generation = claim.generation
@@ -139,10 +158,10 @@ class LeasedWorker(Worker):
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("job failed", exc_info=error)
 
-    async def _woken(self, waiting: Any) -> None:
+    async def _woken(self, cell: Cell, waiting: Any) -> None:
         """Wait for a wake token, at most until the next look at the queue."""
         token = asyncio.create_task(
-            waiting.blpop([keys.WAKE + self._queue], timeout=self.tools.settings.poll_s)
+            waiting.blpop([cell.key(keys.WAKE, self._queue)], timeout=self.tools.settings.poll_s)
         )
         stop = asyncio.create_task(self._stopping.wait())
         try:

@@ -13,7 +13,6 @@ from aiohttp import web
 
 from shared import metrics, models
 from shared.broker import Broker
-from shared.clock import BrokerClock
 from shared.conversations import Conversations
 from shared.errors import Unavailable
 from shared.event_log import EventLog
@@ -38,7 +37,7 @@ async def run(settings: Settings) -> None:
     broker = Broker(settings)
     queue, log = Queue(broker, lease_s=settings.lease_s), EventLog(broker)
     cancels, appender = Cancels(broker), Appender(log, settings)
-    registry = Registry(queue, cancels, BrokerClock(broker), settings)
+    registry = Registry(broker, queue, cancels, settings)
     tools = Tools(
         settings=settings,
         broker=broker,

@@ -1,5 +1,5 @@
 """
-All generations of this process: keeps their leases, all in one round trip.
+All generations of this process: keeps their leases, those of a cell in one round trip.
 
 A generation that lost its lease, was cancelled or is watched by nobody learns of it here with the next
 renewal, where no push came before.
@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from shared import metrics
+from shared.broker import Broker
+from shared.cells import Cell
 from shared.clock import BrokerClock
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.events import cancel_reason
@@ -31,32 +33,35 @@ _RETRY_S = 0.2
 class Registry:
     """All generations of this process, by id."""
 
-    def __init__(self, queue: Queue, cancels: Cancels, clock: BrokerClock, settings: Settings) -> None:
+    def __init__(self, broker: Broker, queue: Queue, cancels: Cancels, settings: Settings) -> None:
         self._queue = queue
-        self._clock = clock
+        self._cells = broker.cells
+        self._clocks = {cell: BrokerClock(broker, cell) for cell in broker.cells}
         self._settings = settings
-        self._running: dict[str, Running] = {}
-        #: Loop time at which the broker was last away. For one lease from then on, lapsed leases are left
-        #: to their workers: everybody's have lapsed, and those alive must have the chance to renew.
-        self._failed_at = -math.inf
-        self._look = asyncio.Event()
+        self._running: dict[Cell, dict[str, Running]] = {cell: {} for cell in broker.cells}
+        #: Loop time at which a cell's broker was last away. For one lease from then on, lapsed leases are
+        #: left to their workers: everybody's have lapsed, and those alive must have the chance to renew.
+        self._failed_at: dict[Cell, float] = {}
+        self._look = {cell: asyncio.Event() for cell in broker.cells}
         self._claiming_suspect = False
         self._cancels = cancels
 
     def __contains__(self, generation_id: str) -> bool:
-        return generation_id in self._running
+        return generation_id in self._beside(generation_id)
 
     def add(self, running: Running) -> None:
         """Keep *running*'s lease from now on."""
         generation_id = running.claim.generation.id
-        self._running[generation_id] = running
+        self._beside(generation_id)[generation_id] = running
         self._cancels.expect(generation_id, running.stop)
 
     def remove(self, running: Running) -> None:
         """It is over; a newer attempt of the same generation in this process stays."""
-        if self._running.get(running.claim.generation.id) is running:
-            del self._running[running.claim.generation.id]
-            self._cancels.forget(running.claim.generation.id)
+        generation_id = running.claim.generation.id
+        beside = self._beside(generation_id)
+        if beside.get(generation_id) is running:
+            del beside[generation_id]
+            self._cancels.forget(generation_id)
         # They hold each other, and the whole log: without this only the garbage collector would let go.
         running.writer = None
 
@@ -68,7 +73,9 @@ class Registry:
         """
         last = self._settings.max_attempts - 1
         free = not self._claiming_suspect and not any(
-            0 < it.claim.generation.lost >= last for it in self._running.values()
+            0 < it.claim.generation.lost >= last
+            for of_cell in self._running.values()
+            for it in of_cell.values()
         )
         self._claiming_suspect |= free
         try:
@@ -77,41 +84,46 @@ class Registry:
             if free:
                 self._claiming_suspect = False
 
-    def broker_failed(self) -> None:
-        """The broker was away just now."""
-        self._failed_at = asyncio.get_running_loop().time()
+    def broker_failed(self, cell: Cell) -> None:
+        """The broker of *cell* was away just now."""
+        self._failed_at[cell] = asyncio.get_running_loop().time()
 
-    @property
-    def queued_within_s(self) -> float | None:
-        """How new a job must be for this process to claim it now; None when any will do."""
-        now = asyncio.get_running_loop().time()
-        return now - self._failed_at if now < self._failed_at + self._settings.lease_s else None
+    def queued_within_s(self, cell: Cell) -> float | None:
+        """How new a job of *cell* must be for this process to claim it now; None when any will do."""
+        now, failed_at = asyncio.get_running_loop().time(), self._failed_at.get(cell, -math.inf)
+        return now - failed_at if now < failed_at + self._settings.lease_s else None
 
-    def look_at_once(self) -> None:
+    def look_at_once(self, generation_id: str) -> None:
         """A record seems lost: renew now."""
-        self._look.set()
+        self._look[self._cells.of_generation(generation_id)].set()
 
     async def keep_leases(self) -> None:
-        """Renew all leases together, for ever."""
+        """Renew all leases, for ever; those of a cell together, and of each cell apart from the others."""
+        async with asyncio.TaskGroup() as tasks:
+            for cell in self._cells:
+                tasks.create_task(self._keep(cell))
+
+    async def _keep(self, cell: Cell) -> None:
+        look = self._look[cell]
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.lease_s / _RENEWALS_PER_LEASE):
-                    await self._look.wait()
-            self._look.clear()
+                    await look.wait()
+            look.clear()
             try:
                 # Even where nothing runs: a clock that nobody looks at stands still.
-                await self._clock.look()
-                await self._renew()
+                await self._clocks[cell].look()
+                await self._renew(cell)
             except BrokerUnavailable:
-                self.broker_failed()
+                self.broker_failed(cell)
                 await asyncio.sleep(_RETRY_S)
-                self._look.set()
+                look.set()
 
-    async def _renew(self) -> None:
-        running = list(self._running.values())
+    async def _renew(self, cell: Cell) -> None:
+        running = list(self._running[cell].values())
         if not running:
             return
-        for it, renewed in await self._answers(running):
+        for it, renewed in await self._answers(cell, running):
             if renewed.state == "ended":
                 continue
             if renewed.state == "broken":
@@ -133,15 +145,20 @@ class Registry:
                 it.stop(cancel_reason(renewed.cancel))
             it.watched(renewed.listeners, self._settings.abandon_grace_s)
 
-    async def _answers(self, running: list[Running]) -> list[tuple[Running, Renewed]]:
+    async def _answers(self, cell: Cell, running: list[Running]) -> list[tuple[Running, Renewed]]:
         try:
-            return list(zip(running, await self._queue.renew([it.claim for it in running]), strict=True))
+            renewed = await self._queue.renew(cell, [it.claim for it in running])
+            return list(zip(running, renewed, strict=True))
         except BrokerRefused:
             if len(running) == 1:
                 give_up(running[0])
                 return []
         # One of them cannot be renewed; the others must not lose their leases for it.
-        return [answer for it in running for answer in await self._answers([it])]
+        return [answer for it in running for answer in await self._answers(cell, [it])]
+
+    def _beside(self, generation_id: str) -> dict[str, Running]:
+        """Those of its cell."""
+        return self._running[self._cells.of_generation(generation_id)]
 
     def _remembers(self, running: Running) -> bool:
         """Whether a missing record was lost by the broker: it may also have ended, and expired since."""

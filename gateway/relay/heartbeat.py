@@ -5,7 +5,7 @@ end, and tells silent readers how old their worker's last sign of life is.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -13,6 +13,7 @@ from gateway.relay.feed import Feed
 from gateway.relay.vitals import Vitals, read_vitals
 from shared import metrics
 from shared.broker import Broker
+from shared.cells import Cell
 from shared.clock import BrokerClock
 from shared.errors import BrokerRefused, BrokerUnavailable, Gone
 from shared.events import Error, now_ms
@@ -39,30 +40,42 @@ class Heartbeat:
         self, broker: Broker, generations: Generations, settings: Settings, feeds: Mapping[str, Feed]
     ) -> None:
         self._broker = broker
-        self._clock = BrokerClock(broker)
+        self._clocks = {cell: BrokerClock(broker, cell) for cell in broker.cells}
+        #: Cells whose feeds are being looked at.
+        self._under_way: set[Cell] = set()
         self._generations = generations
         self._settings = settings
         self._feeds = feeds
 
     async def run(self) -> None:
-        """Watch for ever."""
-        while True:
-            await asyncio.sleep(_TICK_S)
-            try:
-                await self._check()
-            except BrokerUnavailable:
-                self._beat({}, away=True)
-            except BrokerRefused:
-                # Logged where it happened: what all need, as a queue, is not as it should be.
-                self._beat({})
+        """Watch for ever; cells apart, so that one that does not answer holds up its own feeds alone."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await asyncio.sleep(_TICK_S)
+                feeds = list(self._feeds.values())
+                for cell, places in self._broker.cells.grouped(feed.generation.id for feed in feeds).items():
+                    if cell not in self._under_way:
+                        self._under_way.add(cell)
+                        tasks.create_task(self._look_after(cell, [feeds[i] for i in places]))
 
-    async def _check(self) -> None:
+    async def _look_after(self, cell: Cell, feeds: Sequence[Feed]) -> None:
+        try:
+            self._beat(feeds, await self._check(cell, feeds))
+        except BrokerUnavailable:
+            self._beat(feeds, {}, away=True)
+        except BrokerRefused:
+            # Logged where it happened: what all need, as a queue, is not as it should be.
+            self._beat(feeds, {})
+        finally:
+            self._under_way.discard(cell)
+
+    async def _check(self, cell: Cell, feeds: Sequence[Feed]) -> dict[Feed, Vitals]:
         now = time.monotonic()
         # Even where nothing is due: a clock that nobody looks at stands still.
-        now_ms = await self._clock.look() if self._feeds else 0
+        now_ms = await self._clocks[cell].look()
         due = [
             feed
-            for feed in self._feeds.values()
+            for feed in feeds
             if feed.awaited
             and (
                 feed.position in (None, ORIGIN)
@@ -73,7 +86,7 @@ class Heartbeat:
         seen: dict[Feed, Vitals] = {}
         if due:
             generations = [feed.generation for feed in due]
-            found = await read_vitals(self._broker, generations, self._settings.lease_s, now_ms)
+            found = await read_vitals(self._broker, cell, generations, self._settings.lease_s, now_ms)
             seen = dict(zip(due, found, strict=True))
         for feed, vitals in seen.items():
             feed.checked_at = now
@@ -82,7 +95,7 @@ class Heartbeat:
             except BrokerRefused as error:
                 # Logged where it happened; one key that is not as it should be must not end all streams.
                 feed.fail(error)
-        self._beat(seen)
+        return seen
 
     async def _examine(self, feed: Feed, vitals: Vitals) -> None:
         settings = self._settings
@@ -125,10 +138,10 @@ class Heartbeat:
             model = generation.model
             logger.warning("generation failed", generation=generation.id, model=model, code=why.code)
 
-    def _beat(self, seen: dict[Feed, Vitals], *, away: bool = False) -> None:
+    def _beat(self, feeds: Sequence[Feed], seen: dict[Feed, Vitals], *, away: bool = False) -> None:
         """To every reader that was silent for a heartbeat: how old is its worker's last sign of life."""
         now = time.monotonic()
-        for feed in self._feeds.values():
+        for feed in feeds:
             vitals = seen.get(feed)
             if away:
                 state = "broker=away"

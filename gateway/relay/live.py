@@ -51,7 +51,7 @@ class Live:
 
     async def subscribe(self, generation_id: str) -> None:
         """Returns once everything published from now on will be delivered. Raises `BrokerUnavailable`."""
-        channel = (keys.LIVE + generation_id).encode()
+        channel = self._channel(generation_id)
         if (leaving := self._leaving.pop(channel, None)) is not None:
             leaving.cancel()
         confirmed = self._wanted.get(channel)
@@ -75,7 +75,7 @@ class Live:
 
     def unsubscribe(self, generation_id: str, *, linger_s: float = 0) -> None:
         """Nothing more is wanted of it. Whoever counts listeners goes on counting this one for *linger_s*."""
-        channel = (keys.LIVE + generation_id).encode()
+        channel = self._channel(generation_id)
         if linger_s:
             later = asyncio.get_running_loop().call_later(linger_s, self._leave, channel)
             self._leaving[channel] = later
@@ -166,16 +166,22 @@ class Live:
 
     async def _receive(self, connection: Connection) -> None:
         reader = PushReader(connection)
-        prefix = len(keys.LIVE)
         while True:
             await reader.wait()
             self._read_at = time.monotonic()
             for message in reader.messages():
                 kind = message[0]
                 if kind == b"message":
-                    self._deliver(message[1][prefix:].decode(), message[2])
+                    self._deliver(_generation(message[1]), message[2])
                 elif kind == b"subscribe":
                     confirmed = self._wanted.get(message[1])
                     if confirmed is not None and not confirmed.done():
                         confirmed.set_result(None)
-                    self._subscribed(message[1][prefix:].decode())
+                    self._subscribed(_generation(message[1]))
+
+    def _channel(self, generation_id: str) -> bytes:
+        return self._broker.cells.of_generation(generation_id).key(keys.LIVE, generation_id).encode()
+
+
+def _generation(channel: bytes) -> str:
+    return channel.rpartition(b":")[2].decode()

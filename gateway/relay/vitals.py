@@ -1,10 +1,11 @@
 """How a generation really is, read from the broker: what a push may have failed to say."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared import keys
 from shared.broker import Broker
+from shared.cells import Cell
 from shared.generation import Generation
 from shared.position import Position
 
@@ -32,27 +33,30 @@ class Vitals(NamedTuple):
 
 
 async def read_vitals(
-    broker: Broker, generations: Sequence[Generation], lease_s: float, now_ms: int
+    broker: Broker, cell: Cell, generations: Sequence[Generation], lease_s: float, now_ms: int
 ) -> list[Vitals]:
-    """Look at all *generations* in one round trip; *now_ms* is the broker's. Raises `BrokerUnavailable`."""
-    async with broker.watch("vitals"), broker.redis.pipeline(transaction=False) as pipe:
-        for generation in generations:
-            queue = keys.QUEUE + generation.queue
-            pipe.hmget(keys.RECORD + generation.id, ["state", "queued_ms"])
-            pipe.zscore(queue, generation.id)
-            pipe.zrank(queue, generation.id)
-            pipe.xrevrange(keys.LOG + generation.id, count=1)
-            pipe.lpos(f"{keys.NEXT}{generation.owner}:{generation.conversation}", generation.id)
-        answers = await pipe.execute(raise_on_error=False)
-        for i, answer in enumerate(answers):
-            # A generation's own key of another kind is its own trouble; without a queue, all are lost.
-            if isinstance(answer, Exception) and not (i % 5 in _ITS_OWN and _is_another_kind(answer)):
-                raise answer
+    """
+    Look at all *generations*, which are in *cell*, in one round trip; *now_ms* is the cell's.
+    Raises `BrokerUnavailable`.
+    """
+    commands: list[tuple[Any, ...]] = []
+    for generation in generations:
+        queue, job = cell.key(keys.QUEUE, generation.queue), cell.job(generation.id)
+        waiting = cell.key(keys.NEXT, f"{generation.owner}:{generation.conversation}")
+        commands += [
+            ("HMGET", cell.key(keys.RECORD, generation.id), "state", "queued_ms"),
+            ("ZSCORE", queue, job),
+            ("ZRANK", queue, job),
+            ("XREVRANGE", cell.key(keys.LOG, generation.id), "+", "-", "COUNT", 1),
+            ("LPOS", waiting, generation.id),
+        ]
+    answers = await broker.pipe("vitals", cell, commands, tolerates=_is_its_own)
     return [_vitals(answers[i : i + 5], now_ms, lease_s) for i in range(0, len(answers), 5)]
 
 
-def _is_another_kind(error: Exception) -> bool:
-    return str(error).startswith("WRONGTYPE")
+def _is_its_own(i: int, error: Exception) -> bool:
+    """A generation's own key of another kind is its own trouble; without a queue, all are lost."""
+    return i % 5 in _ITS_OWN and str(error).startswith("WRONGTYPE")
 
 
 def _vitals(answer: Sequence[object], now_ms: float, lease_s: float) -> Vitals:

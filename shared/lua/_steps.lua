@@ -1,5 +1,6 @@
 -- What several scripts do in the same way. Loaded in front of each of them, behind the names of
--- shared/keys.py and the limits of shared/broker.py. Needs one primary: keys are made up here.
+-- shared/keys.py and the limits of shared/broker.py. Keys are made up here, all of them in the cell of KEYS[1].
+-- Queues hold arq's job ids: a generation's with its cell's tag in front, so that arq's own key is in the cell too.
 
 -- The broker's clock, which may be set: for what people read, and for nothing that is counted.
 local function wall_ms()
@@ -50,7 +51,7 @@ local function holds(id, lease, held, state)
 end
 
 local function enqueue(queue, id)
-  redis.call('ZADD', QUEUE .. queue, now_ms(), id)
+  redis.call('ZADD', QUEUE .. queue, now_ms(), TAG .. id)
   redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
   redis.call('LPUSH', WAKE .. queue, '1')
   redis.call('LTRIM', WAKE .. queue, 0, WAKE_CAP - 1)
@@ -170,7 +171,7 @@ local function finish(id, closing)
   redis.call('HSET', RECORD .. id, unpack(fields))
   redis.call('PEXPIRE', RECORD .. id, RECORD_TTL_MS)
   redis.call('PEXPIRE', LOG .. id, LOG_TTL_MS)
-  redis.call('ZREM', QUEUE .. r[1], id)
+  redis.call('ZREM', QUEUE .. r[1], TAG .. id)
   redis.call('DEL', JOB .. id)
   if not r[3] then return end
   local scope = r[2] .. ':' .. r[3]
@@ -201,7 +202,7 @@ local function close(id, event, closing)
   redis.call('HSET', RECORD .. id, 'attempt', attempt, 'lease', attempt .. ':')
   closing.fields.position = position
   finish(id, closing)
-  redis.call('PUBLISH', LIVE .. id, position .. ' ' .. event)
+  redis.call(PUBLISH, LIVE .. id, position .. ' ' .. event)
   return 'closed ' .. redis.call('HGET', RECORD .. id, 'model')
 end
 
@@ -214,9 +215,9 @@ local function stop(id, reason, event, closing)
   if not r[1] then return 'missing' end
   if is_terminal(r[1]) then return 'ended' end
   redis.call('HSETNX', RECORD .. id, 'cancel', reason)
-  local due = tonumber(redis.call('ZSCORE', QUEUE .. r[2], id))
+  local due = tonumber(redis.call('ZSCORE', QUEUE .. r[2], TAG .. id))
   if r[1] == 'running' and due and due > now_ms() then
-    redis.call('PUBLISH', CANCEL, id .. ' ' .. reason)
+    redis.call(PUBLISH, CANCEL, id .. ' ' .. reason)
     return 'pushed'
   end
   if redis.call('EXISTS', LOG .. id) == 1 then return 'unheld' end

@@ -1,5 +1,6 @@
 -- Append a batch of events of many generations, publish them, and end those that end.
 --
+-- KEYS  1 the clock of the cell
 -- ARGV  for each generation: id, lease, index of the first event in the log, number of events,
 --       '' or the closing as JSON (fields, reply), then position and event of each
 -- gives for each generation: status, log length
@@ -35,7 +36,7 @@ while i <= #ARGV do
     if closing ~= '' then finish(id, cjson.decode(closing)) end
     length = math.max(length, first + count)
     if #lines > 0 then
-      redis.call('PUBLISH', LIVE .. id, table.concat(lines, '\n'))
+      redis.call(PUBLISH, LIVE .. id, table.concat(lines, '\n'))
     end
   end
   answer[#answer + 1] = status

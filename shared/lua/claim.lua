@@ -1,5 +1,6 @@
 -- Take due jobs: lease each, and raise its attempt, which fences whoever had it before.
 --
+-- KEYS  1 the clock of the cell
 -- ARGV  1 queue  2 how many at most  3 lease in ms  4 the worker's nonce
 --       5 '' to take whatever is due; else only what was queued at most this many ms ago: what is older
 --         may be another worker's, whose lease lapsed, or whose claim was lost, while the broker was away
@@ -24,7 +25,7 @@ local function claim(id, r, top)
   redis.call('HSETNX', RECORD .. id, 'started_ms', wall_ms())
   -- `started_ms` is for people; this is counted from.
   redis.call('HSETNX', RECORD .. id, 'begun', now)
-  redis.call('ZADD', queue, now + lease_ms, id)
+  redis.call('ZADD', queue, now + lease_ms, TAG .. id)
   local since = redis.call('HMGET', RECORD .. id, 'queued_ms', 'begun')
   claimed[#claimed + 1] = {
     id, lease, redis.call('XLEN', LOG .. id), now - (tonumber(since[1]) or now), now - (tonumber(since[2]) or now),
@@ -32,12 +33,13 @@ local function claim(id, r, top)
   }
 end
 
--- Gives how many of *ids* were left.
-local function claim_from(ids)
+-- Gives how many of *jobs* were left.
+local function claim_from(jobs)
   local left = 0
   broken = {}
-  for _, id in ipairs(ids) do
+  for _, job in ipairs(jobs) do
     if #claimed == limit then break end
+    local id = string.sub(job, #TAG + 1)
     local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'queued_ms', 'lost')
     local log = redis.pcall('XREVRANGE', LOG .. id, '+', '-', 'COUNT', 1)
     local lost = (tonumber(r[4]) or 0) + (r[1] == 'running' and 1 or 0)
@@ -46,7 +48,7 @@ local function claim_from(ids)
       broken[#broken + 1] = id
       left = left + 1
     elseif not r[1] or is_terminal(r[1]) then
-      redis.call('ZREM', queue, id)
+      redis.call('ZREM', queue, job)
       redis.call('DEL', JOB .. id)
     elseif newest_ms and not (r[1] == 'queued' and now - (tonumber(r[3]) or 0) <= newest_ms) then
       left = left + 1

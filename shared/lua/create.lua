@@ -1,5 +1,6 @@
 -- Accept a generation: its record, its place in the conversation and its job, in one step.
 --
+-- KEYS  1 the clock of the cell
 -- ARGV  1 what to create as JSON: id, owner, conversation, on_busy, idempotency, digest, queue,
 --         max_queued, title, idempotency_ttl_ms, record (a map of fields; its `replaces` names a turn
 --         of this conversation)

@@ -1,5 +1,6 @@
 -- Hand a job back unfinished: another worker can take it at once, and no attempt counts as lost.
 --
+-- KEYS  1 the clock of the cell
 -- ARGV  1 queue  2 id  3 lease
 -- gives 1 handed back | 0 it was no longer ours
 local queue, id, lease = ARGV[1], ARGV[2], ARGV[3]

@@ -1,5 +1,6 @@
 -- Renew the leases of running generations together.
 --
+-- KEYS  1 the clock of the cell
 -- ARGV  1 lease in ms, then for each: queue, id, lease
 -- gives for each: 'kept', 'lost' (to a newer attempt), 'ended' (by this lease), 'missing' (the record is gone) or 'broken'
 --   (its record or log is another kind of key), log length, cancel reason or '', gateways that listen
@@ -15,7 +16,7 @@ for i = 2, #ARGV, 3 do
     state, length = 'broken', 0
   elseif holds(id, lease, r[1], r[2]) then
     state = 'kept'
-    redis.call('ZADD', QUEUE .. queue, due, id)
+    redis.call('ZADD', QUEUE .. queue, due, TAG .. id)
     redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
   elseif r[1] == lease and is_terminal(r[2]) then
     state = 'ended'
@@ -25,6 +26,6 @@ for i = 2, #ARGV, 3 do
   answer[#answer + 1] = state
   answer[#answer + 1] = length
   answer[#answer + 1] = r[3] or ''
-  answer[#answer + 1] = redis.call('PUBSUB', 'NUMSUB', LIVE .. id)[2]
+  answer[#answer + 1] = redis.call('PUBSUB', NUMSUB, LIVE .. id)[2]
 end
 return answer

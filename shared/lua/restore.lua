@@ -1,6 +1,7 @@
 -- Write a running generation's record again after the broker lost it, as its worker remembers it: with its
 -- job and its turn in the conversation. The log follows with the worker's next append.
 --
+-- KEYS  1 the clock of the cell
 -- ARGV  1 id  2 lease in ms  3 lease  4 the record as JSON  5 the arq job payload  6 the conversation's title
 -- gives 1 restored | 0 there is a record
 local id, lease, record, payload, title = ARGV[1], ARGV[3], cjson.decode(ARGV[4]), ARGV[5], ARGV[6]
@@ -28,6 +29,6 @@ if record.conversation then
     activate(id)
   end
 end
-redis.call('ZADD', QUEUE .. record.queue, now_ms() + tonumber(ARGV[2]), id)
+redis.call('ZADD', QUEUE .. record.queue, now_ms() + tonumber(ARGV[2]), TAG .. id)
 redis.call('PEXPIRE', QUEUE .. record.queue, GENERATION_TTL_MS)
 return 1

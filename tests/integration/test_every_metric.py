@@ -80,7 +80,7 @@ async def test_every_metric_counts(
         await fell_behind(local, session, moves)
         await not_replicated(local, session, moves)
         await no_room(local, moves)
-    clock = BrokerClock(local.state.broker)
+    clock = BrokerClock(local.state.broker, *local.state.broker.cells)
     moves.begin()
     clock._notice(1000, 0, 0.001)
     clock._notice(1060, 1, 1.001)

@@ -234,7 +234,7 @@ async def test_closed_by_what_was_read(table: Table) -> None:
     generation_id = await table.make("dead", "c1")
     end, closing = stopped_unbegun("user")
     asked: list[str | bytes | int] = [generation_id, 1, end, closing, 0]
-    assert await table.local.state.broker.run("close", asked) == b"changed"
+    assert await table.local.state.broker.run("close", table.cell, asked) == b"changed"
     assert table.record(generation_id)["state"] == "running"
 
 
@@ -357,7 +357,7 @@ async def test_our_time_is_ahead_of_a_clock_that_was_set_back(table: Table) -> N
     """Whoever looks is told both: the time that leases count, and what the clock says."""
     now_s, _ = table.redis.time()
     table.redis.hset(keys.CLOCK, mapping={"seen": now_s * 1000, "ahead": 3_600_000})
-    ours_ms, clocks_ms = await table.local.state.broker.run("clock", [])
+    ours_ms, clocks_ms = await table.local.state.broker.run("clock", table.cell, [])
     assert abs(ours_ms - clocks_ms - 3_600_000) < 20_000
     table.redis.delete(keys.CLOCK)
 

@@ -124,7 +124,8 @@ async def test_a_generation_in_the_making_is_not_gone(local: Local, session: Cli
     create = local.state.generations.create
 
     async def looked_at_first(submission: Submission) -> tuple[str, bool]:
-        await local.state.relay._heartbeat._check()
+        [cell], watch = local.state.broker.cells, local.state.relay._heartbeat
+        await watch._check(cell, list(watch._feeds.values()))
         return await create(submission)
 
     local.state.generations.create = looked_at_first  # type: ignore[method-assign]

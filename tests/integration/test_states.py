@@ -29,6 +29,7 @@ class Table:
     def __init__(self, local: Local, session: ClientSession) -> None:
         self.local = local
         self.redis: Any = local.redis
+        [self.cell] = local.state.broker.cells
         self.chat = ChatClient(session, local.url)
         self.first, self.second = Hand(local.state.broker, "a"), Hand(local.state.broker, "b")
 

@@ -17,6 +17,7 @@ class Hand:
     """One worker, of that *nonce*. It remembers each claim of its own and what it has written under it."""
 
     def __init__(self, broker: Broker, nonce: str, queue: str = "scripted") -> None:
+        self._cells = broker.cells
         self._steps = Queue(broker, lease_s=30)
         self._log = EventLog(broker)
         self._nonce = nonce
@@ -28,8 +29,9 @@ class Hand:
         self, generation_id: str, *, limit: int = 1000, within_s: float | None = None, suspects: int = 1
     ) -> Claim | None:
         """What is due, as `Queue.claim` has it; gives the claim of this one, if it was."""
+        cell = self._cells.of_generation(generation_id)
         taken = await self._steps.claim(
-            self._queue, limit, self._nonce, queued_within_s=within_s, suspects=suspects
+            cell, self._queue, limit, self._nonce, queued_within_s=within_s, suspects=suspects
         )
         for claim in taken.claims:
             self.claims[claim.generation.id] = claim
@@ -59,7 +61,8 @@ class Hand:
 
     async def renew(self, generation_id: str) -> Renewed:
         """Renew its lease alone."""
-        [renewed] = await self._steps.renew([self.claims[generation_id]])
+        cell = self._cells.of_generation(generation_id)
+        [renewed] = await self._steps.renew(cell, [self.claims[generation_id]])
         return renewed
 
     async def release(self, generation_id: str) -> bool:

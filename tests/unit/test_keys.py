@@ -4,15 +4,28 @@ import re
 from pathlib import Path
 
 from shared import keys
+from shared.cells import Cells
 
 LUA = Path(keys.__file__).parent / "lua"
-NAMES = {name: value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str)}
+NAMES = keys.NAMES
 
 
 def test_scripts_are_told_every_name() -> None:
     """Each name becomes a Lua local of the same value."""
-    told = dict(re.findall(r"^local (\w+) = '([^']+)'$", keys.lua(), re.MULTILINE))
+    told = dict(re.findall(r"^local (\w+) = '([^']+)'$", keys.lua(celled=False), re.MULTILINE))
     assert told == NAMES
+
+
+def test_scripts_are_told_the_names_of_a_cell() -> None:
+    """Of several cells, they make up each name as Python does, from the tag of the key they are given."""
+    cell = list(Cells(8))[5]
+    told = {
+        name: before + cell.tag + after
+        for name, before, after in re.findall(
+            r"^local (\w+) = '([^']+)' \.\. TAG \.\. '([^']*)'$", keys.lua(celled=True), re.MULTILINE
+        )
+    }
+    assert told == {name: cell.key(value) for name, value in NAMES.items()}
 
 
 def test_scripts_make_up_no_names() -> None:
@@ -27,6 +40,7 @@ def test_every_script_says_what_it_takes_and_gives() -> None:
     for script in LUA.glob("[!_]*.lua"):
         head = script.read_text().split("\n\n")[0]
         assert head.startswith("-- ")
+        assert "-- KEYS  1 " in head, script.name
         assert "-- ARGV" in head, script.name
         assert "-- gives" in head, script.name
 

@@ -2,6 +2,8 @@
 
 from typing import Any, cast
 
+from shared.broker import Broker
+from shared.cells import Cells
 from shared.generation import Generation
 from shared.queue import Claim
 from shared.settings import Settings
@@ -32,18 +34,18 @@ async def test_elapsed_since_the_first_claim() -> None:
 
 def registry() -> Registry:
     """Of a process without a broker."""
-    nothing = cast(Any, None)
-    return Registry(nothing, Cancels(nothing), nothing, Settings(lease_s=10, max_attempts=3))
+    nothing, settings = cast(Any, None), Settings(lease_s=10, max_attempts=3)
+    return Registry(Broker(settings), nothing, Cancels(nothing), settings)
 
 
 async def test_what_is_claimed_after_the_broker_was_away() -> None:
     """Until a lease is over, what was queued since it came back; before and after, whatever is due."""
-    registered = registry()
-    seen = [registered.queued_within_s]
-    registered.broker_failed()
-    seen.append(registered.queued_within_s)
-    registered._failed_at -= 10
-    seen.append(registered.queued_within_s)
+    registered, [cell] = registry(), Cells(1)
+    seen = [registered.queued_within_s(cell)]
+    registered.broker_failed(cell)
+    seen.append(registered.queued_within_s(cell))
+    registered._failed_at[cell] -= 10
+    seen.append(registered.queued_within_s(cell))
     before, since, after = seen
     assert before is None
     assert since is not None and since < 10

@@ -49,7 +49,7 @@ async def test_a_brokers(broker: EmbeddedBroker) -> None:
         there = Broker(Settings(redis_url=f"redis://127.0.0.1:{link.port}/1"))
         subscriber: Any = there.connection()
         await subscriber.connect()
-        pooled: Any = await there.redis.connection_pool.get_connection()
+        pooled: Any = await there.at(*there.cells).connection_pool.get_connection()
         async with there.held() as redis:
             held: Any = redis.connection
             for connection in (subscriber, pooled, held):
@@ -58,7 +58,7 @@ async def test_a_brokers(broker: EmbeddedBroker) -> None:
         await subscriber.disconnect()
         await there.close()
     here = Broker(Settings(redis_url=broker.url(1)))
-    assert await here.redis.ping()
+    assert await here.at(*here.cells).ping()
     await here.close()
 
 

@@ -1,0 +1,111 @@
+"""
+Cells: parts of the keyspace that each live on one primary as a whole, by a hash tag: `hr:{c07}:log:…`.
+
+Each atomic step works within one cell. A generation's id says which is its own, so that nobody has to ask;
+its conversation, idempotency key and place in the queue are there too. The only cell of an installation that
+has no more carries no tag: its names are those of `shared/keys.py`.
+"""
+
+import random
+import uuid
+from collections.abc import Hashable, Iterable, Iterator
+from hashlib import blake2b
+from typing import TypeVar
+
+from shared import keys
+
+_T = TypeVar("_T", bound=Hashable)
+
+_ID = "gen_"
+
+
+class Cell:
+    """One of them: its tag, and the names of its keys and channels."""
+
+    __slots__ = ("_names", "number", "tag")
+
+    def __init__(self, number: int, tag: str) -> None:
+        self.number = number
+        self.tag = tag
+        self._names = {name: keys.tagged(name, tag) for name in keys.NAMES.values()}
+
+    def key(self, name: str, of: str = "") -> str:
+        """The key or channel that one of `shared/keys.py` is here, of that id, owner or queue."""
+        return self._names[name] + of
+
+    def job(self, generation_id: str) -> str:
+        """The generation's job as arq knows it: in its queue, and behind `arq:job:`."""
+        return self.tag + generation_id
+
+    def generation(self, job_id: str) -> str:
+        """The generation whose job that is."""
+        return job_id.removeprefix(self.tag)
+
+    def __repr__(self) -> str:
+        return f"Cell({self.tag or 'the only one'})"
+
+
+class Cells:
+    """All cells of an installation. Their number is fixed as long as its data lives: a power of two."""
+
+    def __init__(self, count: int) -> None:
+        self._digits = digits(count)
+        self._all = [Cell(i, tag(i, count)) for i in range(count)]
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def of_generation(self, generation_id: str) -> Cell:
+        """Where that generation is, if there is one. An id from before there were cells names one as well."""
+        if len(self._all) == 1:
+            return self._all[0]
+        try:
+            number = int(generation_id[len(_ID) : len(_ID) + self._digits], 16)
+        except ValueError:
+            number = 0
+        return self._all[number % len(self._all)]
+
+    def of_conversation(self, owner: str, conversation_id: str) -> Cell:
+        """Where that conversation is, with everything that answers it."""
+        return self._hashed(f"{owner}:{conversation_id}")
+
+    def of_idempotency(self, owner: str, key: str) -> Cell:
+        """Where what is asked for under that key is, unless a conversation decides."""
+        return self._hashed(f"{owner}:{key}")
+
+    def any(self) -> Cell:
+        """One at random."""
+        return random.choice(self._all)
+
+    def new_suffix(self, cell: Cell) -> str:
+        """What makes an id of *cell* unlike every other; `gen_` before it makes a generation's."""
+        suffix = uuid.uuid4().hex
+        if len(self._all) == 1:
+            return suffix
+        return f"{cell.number:0{self._digits}x}{suffix[self._digits :]}"
+
+    def grouped(self, generation_ids: Iterable[str]) -> dict[Cell, list[int]]:
+        """Which of *generation_ids* are in which cell, by their places in the order given."""
+        groups: dict[Cell, list[int]] = {}
+        for i, generation_id in enumerate(generation_ids):
+            groups.setdefault(self.of_generation(generation_id), []).append(i)
+        return groups
+
+    def _hashed(self, text: str) -> Cell:
+        if len(self._all) == 1:
+            return self._all[0]
+        digest = blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
+        return self._all[int.from_bytes(digest) % len(self._all)]
+
+
+def digits(count: int) -> int:
+    """Hexadecimal digits of a cell's number, where there are *count*."""
+    return max(2, len(f"{count - 1:x}"))
+
+
+def tag(number: int, count: int) -> str:
+    """The hash tag of a cell, where there are *count*."""
+    return "" if count == 1 else f"{{c{number:0{digits(count)}x}}}"
