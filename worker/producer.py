@@ -6,6 +6,7 @@ every delta to the log.
 import asyncio
 import math
 import random
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -26,7 +27,7 @@ from shared.failures import (
 from shared.generation import Request
 from shared.outcome import Outcome
 from worker.appender import LogWriter
-from worker.backends import Finished, Prompt
+from worker.backends import Delta, Finished, Prompt
 from worker.deadline import Deadline
 from worker.prompt import prompt_of, prompt_tokens
 from worker.running import Running
@@ -158,29 +159,37 @@ class Producer:
     async def _pump(self, prompt: Prompt, writer: LogWriter) -> None:
         """Carry deltas from the backend to the log until it has finished."""
         name, loop = self._generation.model, asyncio.get_running_loop()
+        ttft = metrics.upstream_ttft.labels(name)
         inter_token = metrics.inter_token.labels(name)
         most_waiting = self._tools.settings.max_unacknowledged_events
-        began = last = loop.time()
-        waiting_for_first = True
+        last, waiting_for_first = loop.time(), True
+
+        def carry(deltas: Sequence[Delta]) -> None:
+            nonlocal last, waiting_for_first
+            now = loop.time()
+            if not deltas:
+                deadline.alive(now)
+                return
+            deadline.touch(now)
+            (ttft if waiting_for_first else inter_token).observe(now - last)
+            last, waiting_for_first = now, False
+            for delta in deltas:
+                if isinstance(delta, Finished):
+                    self._finished = delta
+                else:
+                    self._put(writer, delta)
+
+        def take(deltas: Sequence[Delta]) -> bool:
+            """The fast way, where the deltas arrive: while the log keeps up."""
+            if writer.unacknowledged > most_waiting:
+                return False
+            carry(deltas)
+            return True
+
         with self._deadline() as deadline:
-            async with aclosing(self._tools.backends[name].stream(prompt)) as stream:
+            async with aclosing(self._tools.backends[name].stream(prompt, take)) as stream:
                 async for deltas in stream:
-                    now = loop.time()
-                    if not deltas:
-                        deadline.alive(now)
-                        continue
-                    deadline.touch(now)
-                    if waiting_for_first:
-                        waiting_for_first = False
-                        metrics.upstream_ttft.labels(name).observe(now - began)
-                    else:
-                        inter_token.observe(now - last)
-                    last = now
-                    for delta in deltas:
-                        if isinstance(delta, Finished):
-                            self._finished = delta
-                        else:
-                            self._put(writer, delta)
+                    carry(deltas)
                     if writer.unacknowledged > most_waiting:
                         deadline.touch(math.inf)
                         await writer.durable(most_waiting // 2)

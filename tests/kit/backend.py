@@ -26,16 +26,36 @@ def script(**behaviour: Any) -> Prompt:
     return prompt("/script " + msgspec.json.encode(behaviour).decode())
 
 
+class Taker:
+    """Takes what it is offered into `got`, as the worker does, but for every third read, to be yielded."""
+
+    def __init__(self) -> None:
+        self.got: list[Delta] = []
+        self._offers = 0
+
+    def take(self, deltas: Sequence[Delta]) -> bool:
+        """As `Take` says."""
+        self._offers += 1
+        if self._offers % 3 == 0:
+            return False
+        self.got += deltas
+        return True
+
+
 async def read(backend: Backend, asked: Prompt) -> list[Delta]:
-    """All deltas of an answer."""
-    return [delta async for deltas in backend.stream(asked) for delta in deltas]
+    """All deltas of an answer, come the fast way or the careful one."""
+    taker = Taker()
+    async for deltas in backend.stream(asked, taker.take):
+        taker.got += deltas
+    return taker.got
 
 
 async def read_until_error(backend: Backend, asked: Prompt) -> tuple[str, UpstreamError]:
     """The text of an answer that fails, and how it does."""
-    got: list[Delta] = []
+    taker = Taker()
+    got = taker.got
     with pytest.raises(UpstreamError) as caught:
-        async for deltas in backend.stream(asked):
+        async for deltas in backend.stream(asked, taker.take):
             got += deltas
     assert not any(isinstance(delta, Finished) for delta in got)
     return text_of(got), caught.value

@@ -39,7 +39,11 @@ ROOMS: dict[str, set[str]] = {
 }
 #: Whose privates only these modules touch.
 _GUARDED = {"redis", "aiohttp"}
-_PRIVATE = {"shared/redis_private.py", "gateway/edge/aiohttp_private.py"}
+_PRIVATE = {
+    "shared/redis_private.py",
+    "gateway/edge/aiohttp_private.py",
+    "worker/backends/aiohttp_private.py",
+}
 
 _WEB = "gateway/web"
 _WEB_SUFFIXES = (".ts", ".tsx", ".js", ".mjs")

@@ -1,6 +1,6 @@
 """Where deltas come from: one class a kind of model server, chosen by `models.toml`."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -34,14 +34,21 @@ class Finished(msgspec.Struct, frozen=True):
 
 Delta = Text | Reasoning | ToolCall | Finished
 
+#: Takes the deltas of one network read where they arrive; False where it does not take them.
+Take = Callable[[Sequence[Delta]], bool]
+
 
 class Backend(Protocol):
     """One model's server."""
 
-    def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
+    def stream(self, prompt: Prompt, take: Take | None = None) -> AsyncGenerator[Sequence[Delta], None]:
         """
         Generate: yields the deltas of one network read at a time, `Finished` last. A read without any,
         which is a sign of life, gives an empty list.
+
+        Where *take* is given, what it takes is not yielded: deltas in the middle of an answer can reach
+        it without waking whoever reads here. It is called in order with what is yielded, never while a
+        yielded list is being looked at, and what it raises is raised here.
 
         Closing the iterator, or cancelling the task that reads it, closes the upstream
         connection at once. Raises the `UpstreamError` family of `shared/failures.py`;

@@ -1,8 +1,9 @@
 """
 A model behind any server that speaks OpenAI's chat completions: vLLM, llama.cpp, a cloud's.
 
-It keeps no time but its own connection's: whoever reads decides how long silence may last. One
-network read wakes its reader once, with all the deltas that came with it.
+It keeps no time but its own connection's: whoever reads decides how long silence may last. What an answer
+begins and ends with is read with care, and wakes its reader once a network read; the deltas between are taken
+where they arrive.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from shared.failures import (
     UpstreamUnauthorized,
 )
 from shared.models import Model
-from worker.backends import Delta, Prompt
+from worker.backends import Delta, Prompt, Take
 from worker.backends.completion import Completion
 from worker.backends.connections import Connections, cut
 from worker.backends.errors import not_an_answer, refusal
@@ -68,7 +69,7 @@ class OpenAICompatible:
         url = base.with_path(base.path.rstrip("/") + "/chat/completions").with_query(base.query)
         self._connections = Connections(url, headers)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
+    async def stream(self, prompt: Prompt, take: Take | None = None) -> AsyncGenerator[Sequence[Delta], None]:
         """As `Backend.stream` says."""
         response = await self._connections.ask(self._body(prompt))
         try:
@@ -76,7 +77,7 @@ class OpenAICompatible:
                 error = refusal(response.status, response.headers, await _read_refusal(response))
                 error.upstream_status = response.status
                 raise error
-            async for deltas in self._answer(response, bool(prompt.prefix)):
+            async for deltas in self._answer(response, bool(prompt.prefix), take):
                 yield deltas
         except (UpstreamUnauthorized, InsufficientQuota) as error:
             self._tell_operator(error)
@@ -85,7 +86,7 @@ class OpenAICompatible:
             cut(response)
 
     async def _answer(
-        self, response: aiohttp.ClientResponse, continued: bool
+        self, response: aiohttp.ClientResponse, continued: bool, take: Take | None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         completion = Completion(continued=continued, tags=None if continued else self._tags())
         reads = Reads(response.content, completion)
@@ -100,16 +101,32 @@ class OpenAICompatible:
             raise UpstreamInvalid(not_an_answer(read))
         parser = SSEParser()
         deltas: list[Delta] = []
+
+        def take_read(read: bytes) -> bool:
+            """The fast way: whether all that *read* brought is taken, and the answer still goes on."""
+            nonlocal deltas
+            completion.take(parser.feed(read), deltas)
+            if completion.ended or take is None or not take(deltas):
+                return False
+            deltas = []
+            return True
+
         try:
             if kind == "json":
                 read += await reads.up_to(_MAX_WHOLE_ANSWER_BYTES)
                 completion.take(_whole(read, parser), deltas)
                 read = b""
-            while read:
+            if read:
                 completion.take(parser.feed(read), deltas)
+            while read:
                 yield deltas
                 deltas = []
-                read = await reads.next()
+                if take is None or completion.ended:
+                    # The careful way, also for last words, which are waited for a while only.
+                    if read := await reads.next():
+                        completion.take(parser.feed(read), deltas)
+                elif not await reads.each(take_read):
+                    break
             _take_rest(completion, parser, deltas)
             finished = completion.finish(deltas)
         except UpstreamError:

@@ -14,7 +14,7 @@ import msgspec
 from shared.events import FinishReason, Reasoning, Text, ToolCall, Usage, now_ms
 from shared.failures import UpstreamRejected
 from shared.models import Model
-from worker.backends import Delta, Finished, Prompt
+from worker.backends import Delta, Finished, Prompt, Take
 from worker.backends.script import Script, cut, deltas_of, expected_text, generated_words, read_script
 
 __all__ = ["Scripted", "expected_text"]
@@ -39,8 +39,8 @@ class Scripted:
         self._max_tokens = model.max_tokens
         self._script = read_script(model.parameters)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
-        """As `Backend.stream` says; a prefix that the script does not begin with is rejected."""
+    async def stream(self, prompt: Prompt, take: Take | None = None) -> AsyncGenerator[Sequence[Delta], None]:
+        """As `Backend.stream` says; nothing is left to *take*. A prefix that does not begin the script is rejected."""
         message = _last_user_message(prompt)
         script = self._script_for(message)
         turn = self._turn(script, message, prompt)
