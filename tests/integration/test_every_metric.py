@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
 from shared import keys, metrics
 from shared.clock import BrokerClock
+from shared.counting import Counter, Histogram
 from shared.errors import BrokerRefused
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually

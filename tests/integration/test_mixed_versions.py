@@ -31,7 +31,7 @@ NEWER: list[dict[str, Any]] = [
 
 def skips(what: str) -> float:
     """How often this process has skipped something of that kind."""
-    return float(metrics.skipped.labels(what)._value.get())
+    return metrics.skipped.labels(what).value
 
 
 async def queued_generation(local: Local, session: ClientSession, model: str = "scripted") -> str:
