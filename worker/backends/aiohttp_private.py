@@ -15,7 +15,7 @@ class _Tap:
     """
     Stands where aiohttp keeps the future of a task that waits for bytes, and takes them in its place.
 
-    aiohttp's parser is in the middle of its work then, so nothing here may make it go on, as `read_nowait` would.
+    aiohttp's parser is in the middle of its work then: nothing here may make it go on, as `read_nowait` does.
     """
 
     def __init__(self, content: Any, take: Callable[[bytes], bool]) -> None:

@@ -40,7 +40,7 @@ class Scripted:
         self._script = read_script(model.parameters)
 
     async def stream(self, prompt: Prompt, take: Take | None = None) -> AsyncGenerator[Sequence[Delta], None]:
-        """As `Backend.stream` says; nothing is left to *take*. A prefix that does not begin the script is rejected."""
+        """As `Backend.stream` says, without *take*. A prefix that does not begin the script is rejected."""
         message = _last_user_message(prompt)
         script = self._script_for(message)
         turn = self._turn(script, message, prompt)
