@@ -12,6 +12,7 @@ from gateway.edge.answers import NATIVE_ERRORS, ErrorShape
 Parameter = tuple[str, str, Mapping[str, Any]]
 
 STRING: Mapping[str, Any] = {"type": "string"}
+BOOLEAN: Mapping[str, Any] = {"type": "boolean"}
 NUMBER: Mapping[str, Any] = {"type": "integer", "minimum": 0}
 #: Where a reader resumes.
 RESUME: Sequence[Parameter] = (("header", "Last-Event-ID", STRING), ("query", "after", STRING))

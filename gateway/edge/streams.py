@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.edge import sse
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.state import STATE, State
-from gateway.relay.dialect import Dialect, Encoder
+from gateway.relay.dialect import Dialect, Encoder, Resumption
 from gateway.relay.ending import ENDING
 from shared import metrics
 from shared.errors import Gone, InvalidRequest, NotFound, Resumable, Unavailable
@@ -82,14 +82,14 @@ async def _come_again(
     Some clients reconnect by sending their POST again, with their last id. With its idempotency key that
     resumes; otherwise it would be a second reply, so it is refused with the place to resume from.
     """
-    state, after = request.app[STATE], resume_position(request)
+    state, (after, encoder) = request.app[STATE], _resumption(request, dialect)
     known_id = await state.generations.known(submission)
     if known_id is not None:
         known = await owned(state, request, known_id)
         replayed = {**headers(known), "Idempotent-Replayed": "true"}
         if known.ended and await _nothing_follows(state, known, after):
             return web.Response(status=204, headers=replayed)
-        return await stream_known(request, known, dialect, after, replayed)
+        return await stream_known(request, known, dialect, after, replayed, encoder=encoder)
     location = {}
     if submission.conversation_id is not None:
         conversation = await state.conversations.load(submission.owner, submission.conversation_id)
@@ -99,22 +99,23 @@ async def _come_again(
 
 
 async def resume(
-    request: web.Request, generation_id: str, dialect: Dialect, headers: Headers
+    request: web.Request, generation_id: str, dialect_of: Callable[[Generation], Dialect], headers: Headers
 ) -> web.StreamResponse:
-    """Resume a stream after `Last-Event-ID` or `?after=`; 204 where nothing follows."""
+    """Resume a stream after `Last-Event-ID` or `?after=`, 204 where nothing follows."""
     state = request.app[STATE]
-    after = resume_position(request)
     room_for_stream(state)
     try:
         generation = await owned(state, request, generation_id)
     except NotFound:
         metrics.resumes.labels("not_found").inc()
         raise
+    dialect = dialect_of(generation)
+    after, encoder = _resumption(request, dialect)
     if generation.ended and await _nothing_follows(state, generation, after):
         # 204 tells an EventSource to stop connecting.
         return web.Response(status=204, headers=headers(generation))
     metrics.resumes.labels("ok").inc()
-    return await stream_known(request, generation, dialect, after, headers(generation))
+    return await stream_known(request, generation, dialect, after, headers(generation), encoder=encoder)
 
 
 async def _nothing_follows(state: State, ended: Generation, after: Position) -> bool:
@@ -169,18 +170,22 @@ def resume_value(request: web.Request) -> tuple[str, str | None]:
     return "after", request.query.get("after") or None
 
 
-def checked_position(field: str, value: str) -> Position:
-    """The position that *value* is. Raises `InvalidRequest` naming *field*."""
+def checked_resumption(field: str, value: str, dialect: Dialect) -> Resumption:
+    """What the id *value* says in *dialect*. Raises `InvalidRequest` naming *field*."""
     try:
-        return Position.parse(value)
+        return dialect.resumption(value)
     except ValueError as error:
         raise InvalidRequest(f"`{field}` is not a position: {error}.", field=field) from error
 
 
-def resume_position(request: web.Request) -> Position:
+def resume_position(request: web.Request, dialect: Dialect) -> Position:
     """Where a reader resumes, else the beginning."""
+    return _resumption(request, dialect).after
+
+
+def _resumption(request: web.Request, dialect: Dialect) -> Resumption:
     field, value = resume_value(request)
-    return ORIGIN if value is None else checked_position(field, value)
+    return Resumption(ORIGIN) if value is None else checked_resumption(field, value, dialect)
 
 
 def expired(where: str) -> Gone:

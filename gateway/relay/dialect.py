@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.events import Event
 from shared.generation import Generation
@@ -26,6 +27,18 @@ def no_frame(generation: Generation, place: int) -> bytes:
     return b""
 
 
+class Resumption(NamedTuple):
+    """Where a reader goes on, and who leaves out what it has of the event that follows."""
+
+    after: Position
+    encoder: Callable[[Generation], Encoder] | None = None
+
+
+def after_position(last_id: str) -> Resumption:
+    """The reading of ids that are positions. Raises `ValueError` for others."""
+    return Resumption(Position.parse(last_id))
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dialect:
     """A wire format of event streams. There is one object a format: feeds keep their encoders by it."""
@@ -33,6 +46,8 @@ class Dialect:
     name: str
     #: A fresh encoder, to be fed from the log's first event on (from anywhere, if `stateless`).
     encoder: Callable[[Generation], Encoder]
+    #: What the last id that a reader has says. Raises `ValueError` for what is no id.
+    resumption: Callable[[str], Resumption] = after_position
     #: A frame without id that tells the place in the queue.
     queued: Callable[[Generation, int], bytes] = no_frame
     #: Whether a frame depends on its event alone, so that reading may start anywhere.

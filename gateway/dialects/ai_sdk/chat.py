@@ -109,7 +109,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
     `?message_id=` names the reply that was cut: it is replayed although it has ended meanwhile.
     """
     state = request.app[STATE]
-    after = streams.resume_position(request)
+    after = streams.resume_position(request, UI_MESSAGE)
     room_for_stream(state)
     under_way = await _answering(state, request)
     generation = under_way[-1] if under_way else await _cut_reply(state, request, after)

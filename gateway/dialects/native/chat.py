@@ -7,6 +7,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from gateway.dialects.native.frames import NATIVE
+from gateway.dialects.native.typed import TYPED, Options, typed
 from gateway.edge import streams
 from gateway.edge.access import known_model, owned
 from gateway.edge.answers import answer_json
@@ -14,10 +15,11 @@ from gateway.edge.body import checked_id, clean_text, read_body
 from gateway.edge.cancellation import stop
 from gateway.edge.state import STATE
 from gateway.edge.submission import new_suffix, submission
+from gateway.relay.dialect import Dialect
 from shared import events
 from shared.errors import InvalidRequest
 from shared.events import Usage
-from shared.generation import OnBusy, OnDisconnect, Request, Submission
+from shared.generation import Generation, OnBusy, OnDisconnect, Request, Submission
 from shared.messages import Failure
 from shared.outcome import Outcome
 
@@ -58,13 +60,18 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a message and stream the answer to it."""
     body = await read_body(request, ChatRequest)
-    return await streams.stream_new(request, _submission(request, body), NATIVE, streams.stream_headers)
+    dialect = TYPED if body.multimodal else NATIVE
+    return await streams.stream_new(request, _submission(request, body), dialect, streams.stream_headers)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
-    """Resume a stream after `Last-Event-ID` or `?after=`."""
+    """Resume a stream after `Last-Event-ID` or `?after=`; typed if it began so, or as `?multimodal=` says."""
     generation_id = request.match_info["generation_id"]
-    return await streams.resume(request, generation_id, NATIVE, streams.stream_headers)
+
+    def dialect_of(generation: Generation) -> Dialect:
+        return TYPED if typed(request, generation) else NATIVE
+
+    return await streams.resume(request, generation_id, dialect_of, streams.stream_headers)
 
 
 async def cancel(request: web.Request) -> web.StreamResponse:
@@ -107,8 +114,6 @@ async def status(request: web.Request) -> web.StreamResponse:
 
 def _submission(request: web.Request, body: ChatRequest) -> Submission:
     state = request.app[STATE]
-    if body.multimodal:
-        raise InvalidRequest("`multimodal` is not supported by this server.", field="multimodal")
     conversation_id = f"conv_{new_suffix()}"
     if body.conversation_id is not None:
         conversation_id = checked_id(body.conversation_id, "conversation_id")
@@ -122,6 +127,7 @@ def _submission(request: web.Request, body: ChatRequest) -> Submission:
         NATIVE,
         model=known_model(state, body.model),
         asked=Request(max_tokens=body.max_tokens),
+        options=Options(multimodal=True) if body.multimodal else None,
         conversation_id=conversation_id,
         message=clean_text(body.message, "message", state.settings.max_message_chars),
         replaces=body.replaces,

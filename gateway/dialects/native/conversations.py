@@ -6,11 +6,13 @@ from aiohttp.helpers import ETAG_ANY
 
 from gateway.dialects.native import search
 from gateway.dialects.native.frames import CONVERSATION, OF_GENERATION
+from gateway.dialects.native.typed import TYPED_CONVERSATION, typed
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.body import clean_text, read_body
 from gateway.edge.state import ASKER, STATE, State
-from gateway.edge.streams import checked_position, expired, resume_value, stream_headers, stream_known
+from gateway.edge.streams import checked_resumption, expired, resume_value, stream_headers, stream_known
+from gateway.relay.dialect import Dialect, Resumption
 from shared.conversations import Conversation, Place
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import Generation
@@ -126,32 +128,38 @@ async def follow(request: web.Request) -> web.StreamResponse:
     The last id of a reader that comes back names a generation: what it has not read of that comes first.
     """
     state = request.app[STATE]
-    named, after = _last_read(request)
+    field, named, place = _last_read(request)
     conversation = await _owned(request)
     room_for_stream(state)
     known = await _of(request, conversation.id, named)
+    dialect = CONVERSATION if known is None else _dialect(request, known)
+    after, encoder = checked_resumption(field, place, dialect) if place else Resumption(ORIGIN)
     if known is not None and await _has_more(state, known, after):
-        return await stream_known(request, known, CONVERSATION, after, stream_headers(known))
+        return await stream_known(request, known, dialect, after, stream_headers(known), encoder=encoder)
     if conversation.active == named:
         return web.Response(status=204)
     active = await _of(request, conversation.id, conversation.active)
     if active is None:
         return web.Response(status=204)
-    return await stream_known(request, active, CONVERSATION, ORIGIN, stream_headers(active))
+    return await stream_known(request, active, _dialect(request, active), ORIGIN, stream_headers(active))
 
 
-def _last_read(request: web.Request) -> tuple[str | None, Position]:
-    """The generation and the position that a reader has read last."""
+def _dialect(request: web.Request, generation: Generation) -> Dialect:
+    return TYPED_CONVERSATION if typed(request, generation) else CONVERSATION
+
+
+def _last_read(request: web.Request) -> tuple[str, str | None, str]:
+    """The field that says what a reader has read last, its generation, and the place in that."""
     field, value = resume_value(request)
     if value is None:
-        return None, ORIGIN
-    generation_id, slash, position = value.partition(OF_GENERATION)
-    if not slash or not generation_id:
+        return field, None, ""
+    generation_id, slash, place = value.partition(OF_GENERATION)
+    if not slash or not generation_id or not place:
         raise InvalidRequest(
             f"`{field}` must name its generation here, as this stream's ids do: gen_…{OF_GENERATION}1-57.",
             field=field,
         )
-    return generation_id, checked_position(field, position)
+    return field, generation_id, place
 
 
 async def _of(request: web.Request, conversation_id: str, generation_id: str | None) -> Generation | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.dialects.native import chat, conversations
 from gateway.edge.cancellation import Receipt
-from gateway.route import IDEMPOTENT, RESUME, STRING, Route
+from gateway.route import BOOLEAN, IDEMPOTENT, RESUME, STRING, Route
 from shared.conversations import Conversation
 
 _FOUND = (
@@ -12,6 +12,7 @@ _FOUND = (
     ("query", "q", {"type": "string", "maxLength": 200}),
     ("query", "before", STRING),
 )
+_TYPED = (*RESUME, ("query", "multimodal", BOOLEAN))
 _CACHED = (("header", "If-None-Match", STRING),)
 
 ROUTES: Sequence[Route] = (
@@ -29,7 +30,7 @@ ROUTES: Sequence[Route] = (
         chat.resume,
         statuses=(200, 204),
         errors=(400, 401, 404, 410, 429, 503),
-        parameters=RESUME,
+        parameters=_TYPED,
     ),
     Route("POST", "/api/chat/{generation_id}/cancel", chat.cancel, gives=Receipt, statuses=(200, 202)),
     Route("GET", "/api/chat/{generation_id}", chat.status, gives=chat.Status),
@@ -69,6 +70,6 @@ ROUTES: Sequence[Route] = (
         conversations.follow,
         statuses=(200, 204),
         errors=(400, 401, 404, 429, 503),
-        parameters=RESUME,
+        parameters=_TYPED,
     ),
 )

@@ -124,7 +124,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
     generation_id = request.match_info["generation_id"]
     if generation_id.startswith(ID_PREFIX):
         generation_id = "gen_" + generation_id.removeprefix(ID_PREFIX)
-    return await streams.resume(request, generation_id, CHAT, _headers)
+    return await streams.resume(request, generation_id, lambda _: CHAT, _headers)
 
 
 def check_messages(messages: list[_Object], field: str) -> None:
