@@ -29,6 +29,7 @@ class HeadraceClient:
         conversation_id: str | None = None,
         model: str | None = None,
         max_tokens: int | None = None,
+        multimodal: bool | None = None,
         on_busy: Literal["reject", "interrupt", "queue"] | None = None,
         on_disconnect: Literal["continue", "cancel"] | None = None,
         idempotency_key: str | None = None,
@@ -44,6 +45,7 @@ class HeadraceClient:
             "conversation_id": conversation_id,
             "model": model,
             "max_tokens": max_tokens,
+            "multimodal": multimodal,
             "on_busy": on_busy,
             "on_disconnect": on_disconnect,
         }

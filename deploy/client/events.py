@@ -25,9 +25,11 @@ class Started(_Said, frozen=True):
 
 
 class Chunk(_Said, frozen=True):
-    """A piece of the answer."""
+    """A piece of the answer. Asked for with `multimodal`, also what it is a piece of, and what that says."""
 
     text: str
+    content_type: str | None = None
+    data: dict[str, Any] | None = None
 
 
 class Reasoning(_Said, frozen=True):
@@ -92,7 +94,9 @@ def parse(data: bytes, position: str | None) -> Event | None:
         facts = {}
     match frame.get("type"):
         case "chunk":
-            return Chunk(_needed(frame, "content", str), position=position)
+            content, kind = _needed(frame, "content", str), _text(frame, "contentType") or None
+            said = frame.get("data") if kind else None
+            return Chunk(content, kind, said if isinstance(said, dict) else None, position=position)
         case "reasoning":
             return Reasoning(_needed(frame, "content", str), position=position)
         case "tool_call":

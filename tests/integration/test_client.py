@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import AsyncIterator, Iterable
+from itertools import groupby
 
 import pytest
 
@@ -182,3 +183,16 @@ async def test_api_key(local: Local) -> None:
         with pytest.raises(HeadraceError) as refused:
             await client.status("gen_1")
     assert (refused.value.code, refused.value.status) == ("unauthorized", 401)
+
+
+async def test_typed_content(client: HeadraceClient, proxy: CuttingProxy) -> None:
+    """Chunks say what they are pieces of, each once although the connection breaks at every frame."""
+    text = "```js\nlet a\n```\n| a |\n|---|\n| 1 |\n"
+    proxy.cuts.extend([1] * 6)
+    reply = client.start(script(text=text, length=100, rate=0, batch=100), multimodal=True)
+    chunks = [event async for event in reply if isinstance(event, Chunk) and event.text]
+    assert "".join(chunk.text for chunk in chunks) == text
+    kinds = [kind for kind, _ in groupby(chunk.content_type for chunk in chunks)]
+    assert kinds == ["text", "code", "text", "table"]
+    rows = [row for chunk in chunks for row in (chunk.data or {}).get("tableData", [])]
+    assert rows == [["a"], ["1"]]

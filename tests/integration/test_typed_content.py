@@ -26,13 +26,15 @@ def typed(frames: list[Frame]) -> list[Any]:
         if frame.type != "chunk":
             continue
         kind, content, data = frame.data["contentType"], frame.data["content"], frame.data.get("data")
+        if not content and not pieces:
+            continue
         if pieces and pieces[-1][0] == kind and (kind == "table" or pieces[-1][2] == data):
-            before = pieces.pop()
-            content = before[1] + content
+            _, said, known = pieces.pop()
+            content = said + content
             if kind == "table":
-                data = {"tableData": before[2]["tableData"] + data["tableData"]}
+                data = {"tableData": known["tableData"] + (data or {})["tableData"]}
         pieces.append((kind, content, data))
-    return pieces
+    return [piece for piece in pieces if piece[1]]
 
 
 async def ask(chat: ChatClient, **options: Any) -> Reader:

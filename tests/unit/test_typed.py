@@ -34,8 +34,10 @@ def test_a_reset_begins_anew() -> None:
         ("start", None, ""),
         ("chunk", "text", "```js\n"),
         ("chunk", "code", "void\n| a |\n"),
+        ("chunk", "code", ""),
         ("reset", None, ""),
+        ("chunk", "text", ""),
         ("chunk", "text", "| b |"),
         ("end", None, ""),
     ]
-    assert ids == ["1-0", "1-1.1", "1-1", "1-3", "1-5.1", "1-5"]
+    assert ids == ["1-0", "1-1.1", "1-1", "1-2", "1-3", "1-4", "1-5.1", "1-5"]

@@ -68,6 +68,13 @@ class Segmenter:
         """The rest: nothing more comes."""
         return self._cut("", final=True)
 
+    @property
+    def nothing(self) -> Piece:
+        """An empty piece of what is being read."""
+        if self._fence is not None:
+            return Piece("code", "", self._fence.data)
+        return Piece("table", "", Data(table_data=[])) if self._in_table else Piece("text", "")
+
     def _cut(self, text: str, *, final: bool) -> list[Piece]:
         rest = self._held + text
         while rest:

@@ -1,7 +1,7 @@
 """
 The native frames with typed content: each `chunk` says what kind of thing it is a piece of.
 
-One event may give several frames, or none yet. Their ids count them (`1-6.1`, `1-6.2`, then `1-6`), so a
+One event may give several frames. Their ids count them (`1-6.1`, `1-6.2`, then `1-6`), so a
 reader that was cut between two goes on with the next. What an event gives follows from the log up to it.
 """
 
@@ -51,7 +51,6 @@ class TypedEncoder(NativeEncoder):
     ) -> None:
         super().__init__(generation, id_prefix)
         self._segmenter = Segmenter()
-        self._tokens = 0
         self._at, self._read = at, read
 
     def encode(self, position: Position, event: Event) -> bytes:
@@ -59,22 +58,23 @@ class TypedEncoder(NativeEncoder):
         pieces: list[Piece] = []
         match event:
             case Text():
-                pieces = self._segmenter.feed(event.text)
-                self._tokens += event.tokens
+                pieces = self._segmenter.feed(event.text) or [self._segmenter.nothing]
             case End() | Error():
                 pieces = self._segmenter.finish()
             case Reset():
-                self._segmenter, self._tokens = Segmenter(), 0
+                self._segmenter = Segmenter()
         own = [] if isinstance(event, Text) else [super().encode(position, event)]
         count = len(pieces) + len(own)
         ids = [f"{self._id_prefix}{position}.{number}" for number in range(1, count)]
         ids.append(f"{self._id_prefix}{position}")
-        frames = [self._chunk(at, piece, event.ts) for at, piece in zip(ids, pieces, strict=False)] + own
+        tokens = [0] * len(pieces)
+        if isinstance(event, Text):
+            tokens[-1] = event.tokens
+        frames = [self._chunk(*each, event.ts) for each in zip(ids, pieces, tokens, strict=False)] + own
         return b"".join(frames[self._read if position == self._at else 0 :])
 
-    def _chunk(self, at: str, piece: Piece, ts: int) -> bytes:
+    def _chunk(self, at: str, piece: Piece, tokens: int, ts: int) -> bytes:
         data = "" if piece.data is None else f',"data":{_json(piece.data).decode()}'
-        tokens, self._tokens = self._tokens, 0
         return (
             f'id: {at}\ndata: {{"type":"chunk","content":{_json(piece.content).decode()}'
             f',"contentType":"{piece.kind}"{data}{self._after_content}{iso(ts)}{self._chunk_end}{tokens}}}}}\n\n'

@@ -10,6 +10,8 @@ export interface ChatRequest {
   onBusy?: 'reject' | 'interrupt' | 'queue' | undefined;
   /** Whether the generation goes on when nobody reads it. */
   onDisconnect?: 'continue' | 'cancel' | undefined;
+  /** Chunks say what they are pieces of: text, code, a table, an image. */
+  multimodal?: boolean | undefined;
   /** Cut the conversation back to before this generation's turn. */
   replaces?: string | undefined;
   /** The same key and request give the same reply again; without one, a new one is made up. */

@@ -58,11 +58,22 @@ export interface StartEvent extends Logged {
   conversationId: string | null;
   model: string;
 }
-/** A piece of the answer; `tokens` counts the deltas it joins. */
+/** What a chunk of a typed reply says beside its text. */
+export interface ContentData {
+  language?: string;
+  /** Rows of cells; those of following chunks go on, the header is the first of them. */
+  tableData?: string[][];
+  imageUrl?: string;
+  /** A fence's own line: text that is not for reading. */
+  markup?: boolean;
+}
+/** A piece of the answer; `tokens` counts the deltas it joins. Of a `multimodal` one it says what it is a piece of. */
 export interface ChunkEvent extends Logged {
   type: 'chunk';
   text: string;
   tokens: number;
+  contentType?: string;
+  data?: ContentData;
 }
 /** A piece of the reasoning before the answer. */
 export interface ReasoningEvent extends Logged {
@@ -118,6 +129,11 @@ export interface UnknownEvent {
   position: string | null;
 }
 
+function typed(frame: Record<string, unknown>): Pick<ChunkEvent, 'contentType' | 'data'> {
+  if (typeof frame.contentType !== 'string') return {};
+  return { contentType: frame.contentType, ...(frame.data !== undefined && { data: record(frame.data) }) };
+}
+
 /** The event in a frame of the native dialect. Never throws. */
 export function parseEvent(data: string, position: string | null): StreamEvent | UnknownEvent {
   const frame = decode(data);
@@ -130,6 +146,8 @@ export function parseEvent(data: string, position: string | null): StreamEvent |
   const content = text(frame.content);
   switch (frame.type) {
     case 'chunk':
+      if (typeof frame.content !== 'string') return unknown;
+      return { type: 'chunk', ...at, text: content, tokens: number(facts.tokens), ...typed(frame) };
     case 'reasoning':
       if (typeof frame.content !== 'string') return unknown;
       return { type: frame.type, ...at, text: content, tokens: number(facts.tokens) };

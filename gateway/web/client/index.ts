@@ -3,6 +3,7 @@ export { type CallOptions, type ClientOptions, HeadraceClient, type PageOptions,
 export { type ErrorFacts, HeadraceError } from './error.js';
 export type {
   ChunkEvent,
+  ContentData,
   EndEvent,
   ErrorEvent,
   FinishReason,

@@ -279,6 +279,7 @@ function wire(request: ChatRequest): Record<string, unknown> {
     max_tokens: request.maxTokens,
     on_busy: request.onBusy,
     on_disconnect: request.onDisconnect,
+    multimodal: request.multimodal,
     replaces: request.replaces,
   };
 }

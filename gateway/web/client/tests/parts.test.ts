@@ -27,9 +27,12 @@ test('a UUID can be had without a secure context', () => {
 });
 
 describe('positions', () => {
-  test.each(['', '1', '1-', '-1', '01-0', '1-01', '1-0 ', 'a-b', '1-0-0'])('%s is none', (text) => {
-    expect(parsePosition(text)).toBeNull();
-  });
+  test.each(['', '1', '1-', '-1', '01-0', '1-01', '1-0 ', 'a-b', '1-0-0', '1-2.', '1-2.0', '1-2.01'])(
+    '%s is none',
+    (text) => {
+      expect(parsePosition(text)).toBeNull();
+    },
+  );
 
   test.each([
     [null, '1-0', 'follows'],
@@ -42,7 +45,16 @@ describe('positions', () => {
     ['1-4', '2-0', 'follows'],
     ['1-4', '2-1', 'gap'],
     ['2-0', '1-9', 'known'],
-  ])('behind %s, %s %s', (last, next, wanted) => {
+    ['1-4', '1-5.1', 'follows'],
+    ['1-4', '1-5.2', 'gap'],
+    ['1-4', '1-6.1', 'gap'],
+    ['1-4', '1-4.1', 'known'],
+    ['1-5.1', '1-5.2', 'follows'],
+    ['1-5.2', '1-5.1', 'known'],
+    ['1-5.2', '1-5', 'follows'],
+    ['1-5', '1-5.2', 'known'],
+    ['1-4', '2-0.1', 'gap'],
+  ])('after %s, %s %s', (last, next, wanted) => {
     expect(relation(last === null ? null : parsePosition(last), parsePosition(next) as Position)).toBe(wanted);
   });
 });
