@@ -15,7 +15,7 @@ from gateway.edge.state import STATE, State
 from gateway.openapi import document
 from gateway.pages import Pages
 from gateway.relay.relay import Relay
-from gateway.routes import ROUTES
+from gateway.routes import ROUTES, RUNNING
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog
@@ -60,6 +60,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     forgive(app.router)
     app.on_response_prepare.append(complete_headers)
     app.cleanup_ctx.append(_relaying)
+    app.cleanup_ctx.extend(RUNNING)
     return app
 
 

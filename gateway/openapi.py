@@ -12,7 +12,14 @@ from aiohttp import web
 from gateway.edge.state import STATE
 from gateway.route import Route
 
-_TITLES = {200: "OK", 202: "Accepted, not finished", 204: "Nothing to send", 304: "Nothing has changed"}
+_TITLES = {
+    101: "A WebSocket",
+    200: "OK",
+    201: "Made",
+    202: "Accepted, not finished",
+    204: "Nothing to send",
+    304: "Nothing has changed",
+}
 #: What any request may be answered: a page or name that may not call, a late body, one that is encoded.
 _ANYWHERE = (403, 408, 415)
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -78,7 +85,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _answer(route: Route, status: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": _TITLES[status]}
-    if status in {204, 304}:
+    if status in {101, 204, 304}:
         return answer
     if isinstance(route.gives, str):
         schema = _EVENT if route.gives == _EVENT_STREAM else {"type": "string"}

@@ -1,13 +1,16 @@
 """What a call of the API is: its handler, what it takes and gives, and every status it can answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.edge.answers import NATIVE_ERRORS, ErrorShape
 
+#: Begins before its `yield`, and ends after it.
+Running = Callable[[web.Application], AsyncIterator[None]]
 #: Place, name and schema of a parameter.
 Parameter = tuple[str, str, Mapping[str, Any]]
 

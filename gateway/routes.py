@@ -6,12 +6,18 @@ from gateway import health, openapi
 from gateway.dialects.ai_sdk.routes import ROUTES as AI_SDK
 from gateway.dialects.native.routes import ROUTES as NATIVE
 from gateway.dialects.openai.routes import ROUTES as OPENAI
-from gateway.route import Route
+from gateway.rooms.routes import ROUTES as ROOMS
+from gateway.rooms.routes import running as rooms_running
+from gateway.route import Route, Running
+
+#: What runs beside the handlers as long as the application does.
+RUNNING: Sequence[Running] = (rooms_running,)
 
 ROUTES: Sequence[Route] = (
     *NATIVE,
     *AI_SDK,
     *OPENAI,
+    *ROOMS,
     Route("GET", "/api/heartbeat", health.beat, gives=health.Heartbeat, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),
     Route("GET", "/readyz", health.ready, gives=health.Health, errors=(503,), public=True),

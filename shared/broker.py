@@ -46,6 +46,10 @@ Step = Literal[
     "close",
     "rename",
     "remove",
+    "room_open",
+    "room_say",
+    "room_begin",
+    "room_meet",
 ]
 
 _LUA = Path(__file__).parent / "lua"

@@ -16,6 +16,10 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:next:{owner}:{conversation}    list    generations that wait for the active one (`on_busy: queue`)
     hr:convs:{owner}                  zset    an owner's conversations by last use; what falls out is deleted
     hr:idem:{owner}:{key}             string  `<generation id> <request digest>` of a submission
+    hr:room:{room}                    hash    a room: its rules, invitations, the reply under way
+    hr:roomlog:{room}                 stream  what was said and streamed there, in one order for all; bounded
+    hr:roommembers:{room}             zset    who is there, by when that ends unless it is renewed
+    hr:roomonce:{room}:{message id}   string  that message has been said
     hr:clock                          hash    what the broker's clock last said, and how far our time is ahead
     arq:job:{id}                      string  arq's own: a job's payload
 
@@ -36,6 +40,10 @@ MESSAGES = "hr:msgs:"
 NEXT = "hr:next:"
 CONVERSATIONS = "hr:convs:"
 IDEMPOTENCY = "hr:idem:"
+ROOM = "hr:room:"
+ROOM_LOG = "hr:roomlog:"
+ROOM_MEMBERS = "hr:roommembers:"
+ROOM_ONCE = "hr:roomonce:"
 JOB = "arq:job:"
 
 #: Wake tokens kept when nobody takes them; a worker that finds none looks at the queue itself.

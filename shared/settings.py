@@ -101,6 +101,10 @@ class Settings(BaseSettings):
     poll_s: float = Field(0.5, gt=0)
     #: Workers that may be lost on one generation before it fails.
     max_attempts: int = Field(5, gt=0)
+    #: Entries of a room's log that are kept; of a longer one the oldest are let go.
+    room_entries: int = Field(20_000, ge=100)
+    #: Connections of members that one room may have at one gateway.
+    room_members: int = Field(200, ge=1)
     #: Seconds nobody may be watching before a generation with `on_disconnect=cancel` stops.
     abandon_grace_s: float = Field(5, ge=0)
     #: Time between two appends of one worker; what gathers meanwhile shares a round trip. First words and

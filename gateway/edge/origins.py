@@ -83,7 +83,9 @@ class Origins:
 
     def check(self, request: web.Request) -> None:
         """Raises `Forbidden` where a page that may not call wants to change something."""
-        if request.method not in _SAFE and not self._is_ours(request.headers):
+        # A WebSocket lets its page write, and browsers open one across origins without asking.
+        changes = request.method not in _SAFE or "Upgrade" in request.headers
+        if changes and not self._is_ours(request.headers):
             raise Forbidden(_FOREIGN, field="Origin")
 
     def _is_ours(self, headers: CIMultiDictProxy[str]) -> bool:

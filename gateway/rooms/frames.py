@@ -1,0 +1,55 @@
+"""What a room says: JSON objects with a `type`; those of its log have a `position`."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.edge.timestamp import iso
+from gateway.relay.dialect import Dialect, Encoder
+from shared.events import End, Error, Event, Reset, Text, now_ms
+from shared.generation import Generation
+from shared.position import Position
+
+_json = msgspec.json.Encoder().encode
+
+
+def entry(kind: str, **fields: Any) -> bytes:
+    """One of them, made now; fields that are None are left out."""
+    said = {name: value for name, value in fields.items() if value is not None}
+    return _json({"type": kind, **said, "timestamp": iso(now_ms())})
+
+
+def placed(number: int, said: bytes) -> str:
+    """An entry as it is sent: with its position."""
+    return f'{{"position":"1-{number}",{said[1:].decode()}'
+
+
+class RoomEncoder(Encoder):
+    """A reply's events as lines for the room's log: `<position>`, ` ends` if last, a tab, the entry."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._about = {"conversation_id": generation.conversation, "generation_id": generation.id}
+
+    def encode(self, position: Position, event: Event) -> bytes:
+        """A line for what a room shows of a reply."""
+        match event:
+            case Text():
+                return self._line(position, "stream_chunk", content=event.text)
+            case Reset():
+                return self._line(position, "stream_reset", reason=event.reason)
+            case End(finish_reason="cancelled"):
+                return self._line(position, "stopped", ends=True, reason=event.reason)
+            case End():
+                return self._line(position, "stream_end", ends=True, finish_reason=event.finish_reason)
+            case Error():
+                return self._line(position, "stream_error", ends=True, code=event.code, message=event.message)
+        return b""
+
+    def _line(self, position: Position, kind: str, *, ends: bool = False, **fields: Any) -> bytes:
+        said = entry(kind, **fields, **self._about)
+        return f"{position}{' ends' if ends else ''}\t".encode() + said + b"\n"
+
+
+ROOM = Dialect(
+    name="room", encoder=RoomEncoder, stateless=True, comes_back=True, hears_retry=False, says_reset=True
+)

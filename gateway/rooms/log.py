@@ -1,0 +1,136 @@
+"""
+A room's log in the broker: what was said and streamed there, in one order for all, each thing once.
+
+Whoever joins late, or comes back, reads it from where they are. An entry's position is `1-<n>`, dense from 1.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from shared import keys
+from shared.broker import Broker
+from shared.cells import Cell, digits
+from shared.settings import Settings
+
+#: It asks for a reply, ends one, or is told to who is there now and kept in no log.
+Flag = Literal["asks", "ends", "fleeting", ""]
+
+#: What one read gives at most.
+PAGE = 500
+
+
+class Said(NamedTuple):
+    """An entry to be: its JSON, what tells it from its repetition, and what it means for the reply."""
+
+    entry: bytes
+    once: str = ""
+    flag: Flag = ""
+
+
+class UnderWay(NamedTuple):
+    """A reply under way: the entries it answers, and the last position of its own that the room's log has."""
+
+    generation_id: str
+    first: int
+    last: int
+    said: str
+
+
+class Meeting(NamedTuple):
+    """Whether this gateway carries the reply over, the log's last number (-1: no room), and who is there."""
+
+    carries: bool
+    top: int
+    members: list[bytes]
+
+
+class Member(NamedTuple):
+    """Somebody there, with the entries that say so."""
+
+    id: str
+    joined: bytes
+    left: bytes
+
+
+class Room:
+    """One room's keys. `id` stands where generations' ids do: it names its channel, and its cell."""
+
+    def __init__(self, broker: Broker, settings: Settings, name: str, owner: str) -> None:
+        self._broker = broker
+        self.name = name
+        #: The keyspace's owner of the room's conversation.
+        self.owner = owner
+        self.cell: Cell = broker.cells.of_conversation(owner, name)
+        digest = hashlib.sha256(f"{owner}:{name}".encode()).hexdigest()[:24]
+        self.id = f"gen_{self.cell.number:0{digits(len(broker.cells))}x}{digest}"
+        self._ttl = settings.conversation_ttl_s * 1000
+        self._most = settings.room_entries
+
+    async def open(self, fields: dict[str, str]) -> tuple[dict[str, str], bool]:
+        """Make it, unless it is there; gives its fields, and whether it is new."""
+        given = [text for field in fields.items() for text in field]
+        raw, new = await self._broker.run("room_open", self.cell, [self.id, self._ttl, *given])
+        pairs = [text.decode() for text in raw]
+        return dict(zip(pairs[::2], pairs[1::2], strict=True)), bool(new)
+
+    async def fields(self) -> dict[str, str]:
+        """All its fields; none where there is no room."""
+        raw = await self._broker.call("room", self.cell, "HGETALL", self.cell.key(keys.ROOM, self.id))
+        return {name.decode(): value.decode() for name, value in raw.items()}
+
+    async def change(self, **fields: str) -> None:
+        """Set fields; an empty one is deleted."""
+        key = self.cell.key(keys.ROOM, self.id)
+        for name, value in fields.items():
+            command = ("HSET", key, name, value) if value else ("HDEL", key, name)
+            await self._broker.call("room", self.cell, *command)
+
+    async def say(self, said: Sequence[Said], generation_id: str = "") -> int:
+        """Write *said*, pieces of *generation_id*'s reply if given; gives how many were new. -1: no room."""
+        args: list[str | bytes | int] = [self.id, self._ttl, self._most, generation_id]
+        for entry in said:
+            args += entry
+        top, written = await self._broker.run("room_say", self.cell, args)
+        return int(written) if top >= 0 else -1
+
+    async def begin(self, generation_id: str, entry: bytes) -> UnderWay | None:
+        """The reply under way, begun as *generation_id* if somebody waits for one; None when nobody does."""
+        answer = await self._broker.run(
+            "room_begin", self.cell, [self.id, generation_id, self._ttl, entry, self._most]
+        )
+        if not answer:
+            return None
+        active, first, last, position = (text.decode() for text in answer)
+        return UnderWay(active, int(first), int(last), position)
+
+    async def meet(
+        self, gateway: str, lease_ms: int, here: Sequence[Member], left: Sequence[Member]
+    ) -> Meeting:
+        """*here* are there for *lease_ms* from now, *left* are not any more."""
+        args: list[str | bytes | int] = [self.id, gateway, lease_ms, self._ttl, self._most, len(here)]
+        for member in (*here, *left):
+            args += member
+        carries, top, *members = await self._broker.run("room_meet", self.cell, args)
+        return Meeting(bool(carries), top, members)
+
+    async def read(self, after: int, before: int | None = None) -> list[tuple[int, bytes]]:
+        """The entries after number *after*, and up to *before*; `PAGE` at most."""
+        until = "+" if before is None else f"1-{before}"
+        key = self.cell.key(keys.ROOM_LOG, self.id)
+        raw = await self._broker.call(
+            "room_read", self.cell, "XRANGE", key, f"(1-{after}", until, "COUNT", PAGE
+        )
+        return [(number_of(entry[0]), entry[1][b"e"]) for entry in raw]
+
+
+def number_of(position: bytes) -> int:
+    """`1-17` -> 17"""
+    return int(position.partition(b"-")[2])
+
+
+def lines(payload: bytes) -> Iterable[tuple[int | None, bytes]]:
+    """What a push says: entries with their numbers, without one what is in no log."""
+    for line in payload.split(b"\n"):
+        position, _, entry = line.partition(b" ")
+        yield (None if position == b"-" else number_of(position)), entry

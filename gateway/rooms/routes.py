@@ -1,0 +1,67 @@
+"""Rooms: several people in one conversation."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from aiohttp import web
+
+from gateway.edge.state import STATE
+from gateway.rooms import rooms
+from gateway.rooms.hub import Rooms
+from gateway.rooms.socket import ROOMS, attend
+from gateway.route import STRING, Route
+
+_ENTRANCE = (
+    ("query", "after", STRING),
+    ("query", "userId", STRING),
+    ("query", "name", STRING),
+    ("query", "invitation", STRING),
+)
+
+ROUTES: Sequence[Route] = (
+    Route(
+        "GET",
+        "/ws/{room_id}",
+        attend,
+        gives="application/json",
+        statuses=(101,),
+        errors=(400, 401, 403, 404, 429, 503),
+        parameters=_ENTRANCE,
+        public=True,
+    ),
+    Route(
+        "POST",
+        "/api/rooms",
+        rooms.create,
+        body=rooms.NewRoom,
+        gives=rooms.RoomInfo,
+        statuses=(200, 201),
+        errors=(400, 401, 404, 413, 415, 503),
+    ),
+    Route("GET", "/api/rooms/{room_id}", rooms.show, gives=rooms.RoomInfo),
+    Route(
+        "POST",
+        "/api/rooms/{room_id}/invitations",
+        rooms.invite,
+        body=rooms.NewInvitation,
+        gives=rooms.Invited,
+        statuses=(201,),
+        errors=(400, 401, 404, 413, 415, 503),
+    ),
+    Route(
+        "DELETE",
+        "/api/rooms/{room_id}/invitations/{invitation_id}",
+        rooms.revoke,
+        statuses=(204,),
+        errors=(400, 401, 404, 503),
+    ),
+)
+
+
+async def running(app: web.Application) -> AsyncIterator[None]:
+    """The task that follows rooms, as long as the application runs."""
+    app[ROOMS] = Rooms(app[STATE])
+    task = asyncio.create_task(app[ROOMS].run())
+    yield
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,247 @@
+"""Rooms: several people in one conversation, who all see the same, whenever and wherever they come."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from aiohttp import ClientSession, WSServerHandshakeError
+
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.room_client import member, transcript
+from worker.backends.script import expected_text
+
+REPLY = script(length=12, rate=60)
+TEXT = expected_text({"length": 12})
+
+
+@pytest.fixture
+async def url(local: Local) -> str:
+    """A gateway."""
+    return await local.start()
+
+
+async def test_the_tutorials_wire(url: str, session: ClientSession) -> None:
+    """A client that knows only `send_message`, `user_joined` and `stream_chunk`."""
+    async with member(session, url, "lobby", "ann") as ann:
+        assert (await ann.until("user_joined"))["userId"] == "ann"
+        await ann.send(type="send_message", message=REPLY, userId="ann")
+        assert (await ann.until("message"))["content"] == REPLY
+        await ann.until("stream_end")
+        chunks = [each for each in ann.log if each["type"] == "stream_chunk"]
+        assert "".join(each["content"] for each in chunks) == TEXT
+        assert {each["conversation_id"] for each in chunks} == {"lobby"}
+        positions = [each["position"] for each in ann.log]
+        assert positions == [f"1-{n}" for n in range(1, len(positions) + 1)]
+
+
+async def test_all_see_the_same(local: Local, url: str, session: ClientSession) -> None:
+    """P19: at two gateways, one coming in mid-reply, one that comes back after what it has read."""
+    elsewhere = await local.add_gateway()
+    async with (
+        member(session, url, "r", "ann") as ann,
+        member(session, elsewhere, "r", "bob") as bob,
+    ):
+        await bob.until("user_joined", userId="bob")
+        await ann.say(script(length=40, rate=60))
+        await bob.until("stream_chunk", 5)
+        left_at = bob.last
+        async with member(session, elsewhere, "r", "late") as late:
+            await bob.say("and this?")
+            await ann.until("stream_end", 2)
+            await bob.until("stream_end", 2)
+            await late.until("stream_end", 2)
+            async with member(session, url, "r", "bob", after=left_at) as again:
+                await again.until("stream_end", 2)
+                known = [each for each in bob.log if int(each["position"][2:]) > int(left_at[2:])]
+                count = min(len(known), len(again.log))
+                assert again.log[:count] == known[:count]
+        end = len(late.log)
+        assert ann.log[:end][: len(bob.log)] == bob.log[:end]
+        assert late.log == ann.log[:end] or late.log[: len(ann.log)] == ann.log
+        kinds = [kind for kind, _, _ in transcript(ann.log)]
+        assert kinds.count("stream_start") == kinds.count("stream_end") == 2
+
+
+async def test_messages_wait_together(url: str, session: ClientSession) -> None:
+    """What is said while the model answers is answered by one reply, with everybody's name."""
+    async with member(session, url, "r", "ann", name="Ann") as ann, member(session, url, "r", "bob") as bob:
+        await ann.say(script(length=400, rate=30))
+        await bob.until("stream_chunk")
+        await bob.say("one")
+        await ann.until("message", userId="bob")
+        await ann.say("two")
+        await bob.until("message", content="two")
+        await bob.send(type="stop")
+        await ann.until("stopped")
+        await ann.until("stream_end")
+        assert [each["type"] for each in ann.log].count("stream_start") == 2
+        chat = ChatClient(session, url)
+        begun = [each["generation_id"] for each in ann.log if each["type"] == "stream_start"]
+        assert (await chat.call("GET", f"/api/chat/{begun[1]}")).status == 404, (
+            "it is the room's, not anybody's"
+        )
+
+
+async def test_a_reply_nobody_watches_is_there_later(url: str, session: ClientSession) -> None:
+    """All leave in mid-reply; whoever comes back finds all of it."""
+    async with member(session, url, "r", "ann") as ann:
+        await ann.say(script(length=30, rate=60))
+        await ann.until("stream_chunk", 3)
+    async with member(session, url, "r", "ann") as again:
+        await again.until("stream_end")
+        said = "".join(each["content"] for each in again.log if each["type"] == "stream_chunk")
+        assert said == expected_text({"length": 30})
+        assert [each["type"] for each in again.log].count("user_left") == 1
+
+
+async def test_presence(local: Local, url: str, session: ClientSession) -> None:
+    """A member is there once, however many connections it has, and until the last of them ends."""
+    elsewhere = await local.add_gateway()
+    async with member(session, url, "r", "ann") as ann:
+        async with AsyncExitStack() as bobs:
+            for gateway in (url, url, elsewhere):
+                bob = await bobs.enter_async_context(member(session, gateway, "r", "bob"))
+                await bob.until("members")
+            names = {each["userId"] for each in bob.told[0]["members"]}
+            assert names == {"ann", "bob"}
+        await ann.until("user_left", userId="bob")
+        coming = [each["type"] for each in ann.log if each.get("userId") == "bob"]
+        assert coming == ["user_joined", "user_left"]
+
+
+async def test_typing_is_told_and_not_kept(url: str, session: ClientSession) -> None:
+    """It reaches those who are there, at most once a second, and has no position."""
+    async with member(session, url, "r", "ann") as ann, member(session, url, "r", "bob") as bob:
+        await bob.until("members")
+        for _ in range(5):
+            await ann.send(type="user_typing", userId="ann")
+        await ann.say("done")
+        await bob.until("message")
+        typing = [each for each in bob.told if each["type"] == "user_typing"]
+        assert [each["userId"] for each in typing] == ["ann"]
+        assert "position" not in typing[0]
+
+
+async def test_a_message_sent_again_is_said_once(url: str, session: ClientSession) -> None:
+    """A client that does not know whether its message arrived sends it again with its id."""
+    async with member(session, url, "r", "ann") as ann:
+        for _ in range(3):
+            await ann.say("hello", id="m1")
+        await ann.say("bye", id="m2")
+        await ann.until("message", content="bye")
+        assert [each["content"] for each in ann.log if each["type"] == "message"] == ["hello", "bye"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "nonsense",
+        '{"type": 1}',
+        "[]",
+        '{"type": "dance"}',
+        '{"type": "send_message"}',
+        '{"type": "send_message", "message": "  "}',
+        '{"type": "send_message", "message": "x", "userId": "another"}',
+        '{"type": "resume", "after": "2-1"}',
+    ],
+)
+async def test_what_is_no_message(url: str, session: ClientSession, sent: str) -> None:
+    """It is refused with a word, and the connection goes on."""
+    async with member(session, url, "r", "ann") as ann:
+        await ann.socket.send_str(sent)
+        error = await ann.until("error")
+        assert (error["code"], "position" in error) == ("invalid_request", False)
+        await ann.say("still here")
+        await ann.until("message", content="still here")
+
+
+@pytest.mark.parametrize("query", ["after=1-x", "after=7", "userId=a%20b", "invitation=x.y"])
+async def test_what_is_no_way_in(url: str, session: ClientSession, query: str) -> None:
+    """Refused before the upgrade, in our shape."""
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await session.ws_connect(f"{url}/ws/r?{query}")
+    assert refused.value.status in {400, 401}
+
+
+async def test_foreign_pages_are_kept_out(url: str, session: ClientSession) -> None:
+    """A browser opens WebSockets across origins without asking."""
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await session.ws_connect(f"{url}/ws/r", headers={"Origin": "https://evil.example"})
+    assert refused.value.status == 403
+    assert (await ChatClient(session, url).call("GET", "/ws/r")).status == 400, "no upgrade"
+
+
+async def test_invitations(local: Local, session: ClientSession) -> None:
+    """Without the creator's key nobody enters; by an invitation, in its role, until it is revoked."""
+    url = await local.start(api_keys="sk-ann,sk-bob")
+    ann, bob = ChatClient(session, url, "sk-ann"), ChatClient(session, url, "sk-bob")
+    made = await ann.call("POST", "/api/rooms", json={"room_id": "r", "may_stop": "creator"})
+    assert made.status == 201
+    reader = await ann.call("POST", "/api/rooms/r/invitations", json={"role": "reader"})
+    guest = await ann.call("POST", "/api/rooms/r/invitations", json={"expires_s": 3600})
+    assert (await bob.call("GET", "/api/rooms/r")).status == 404
+    assert (await bob.call("POST", "/api/rooms/r/invitations", json={})).status == 404
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await session.ws_connect(f"{url}/ws/r")
+    assert refused.value.status == 401
+    forged = guest.body["invitation"][:-1] + ("0" if guest.body["invitation"][-1] != "0" else "1")
+    with pytest.raises(WSServerHandshakeError):
+        await session.ws_connect(f"{url}/ws/r?invitation={forged}")
+    with pytest.raises(WSServerHandshakeError):
+        await session.ws_connect(f"{url}/ws/other?invitation={guest.body['invitation']}")
+    async with (
+        member(session, url, "r", "watcher", invitation=reader.body["invitation"]) as watching,
+        member(session, url, "r", "guest", invitation=guest.body["invitation"]) as invited,
+    ):
+        await watching.say("may I?")
+        assert (await watching.until("error"))["code"] == "forbidden"
+        await invited.say(script(length=300, rate=30))
+        await watching.until("stream_chunk")
+        await invited.send(type="stop")
+        assert (await invited.until("error"))["code"] == "forbidden"
+        gone = await ann.call("DELETE", f"/api/rooms/r/invitations/{guest.body['id']}")
+        assert gone.status == 204
+        while await invited.next():
+            pass
+        assert invited.socket.close_code == 4403
+
+
+async def test_a_mention(url: str, session: ClientSession) -> None:
+    """Where the model answers only who names it, the rest is talk among people."""
+    chat = ChatClient(session, url)
+    await chat.call("POST", "/api/rooms", json={"room_id": "r", "answers": "mention"})
+    async with member(session, url, "r", "ann") as ann:
+        await ann.say("lunch?")
+        await ann.say("@Assistant where?")
+        await ann.until("stream_end")
+        kinds = [kind for kind, _, _ in transcript(ann.log)]
+        assert kinds == ["user_joined", "message", "message", "stream_start", "stream_chunk", "stream_end"]
+
+
+async def test_a_drain_shows_out(local: Local, url: str, session: ClientSession) -> None:
+    """A gateway that goes away says so; the reply goes on at another, from where the member is."""
+    elsewhere = await local.add_gateway()
+    async with member(session, url, "r", "ann") as ann:
+        await ann.say(script(length=60, rate=60))
+        await ann.until("stream_chunk", 3)
+        local.state.draining = True
+        local.state.relay.drain()
+        while await ann.next():
+            pass
+        assert ann.socket.close_code == 1001
+    async with member(session, elsewhere, "r", "ann", after=ann.last) as again:
+        await again.until("stream_end")
+    text = "".join(each["content"] for each in ann.log + again.log if each["type"] == "stream_chunk")
+    assert text == expected_text({"length": 60})
+
+
+async def test_a_member_who_does_not_read(local: Local, url: str, session: ClientSession) -> None:
+    """Others are told all the same, and it finds everything once it reads again."""
+    async with member(session, url, "r", "ann") as ann, member(session, url, "r", "slow") as slow:
+        await ann.say(script(length=3000, rate=0))
+        await ann.until("stream_end")
+        await slow.until("stream_end")
+        assert transcript(slow.log) == transcript(ann.log)
+    await eventually(lambda: asyncio.sleep(0, not local.state.relay.open_streams), "nothing reads any more")
