@@ -1,6 +1,6 @@
 -- Who is in a room: some of this gateway's are there for a while longer, some have left, and those that no gateway
 -- renews are gone. Their coming and going is said in the log. One gateway with members there carries the reply
--- over from its log into the room's; which, and until when, is decided here.
+-- over from its log into the room's; which, and for half as long, is decided here.
 --
 -- KEYS  1 the clock of the cell
 -- ARGV  1 room, 2 gateway, 3 for how long in ms, 4 ttl_ms, 5 most entries, 6 how many of the following are there; then for
@@ -52,7 +52,7 @@ end
 local r = redis.call('HMGET', key, 'carrier', 'carries_until')
 local carries = here > 0 and (r[1] == gateway or not r[1] or tonumber(r[2]) <= now)
 if carries then
-  redis.call('HSET', key, 'carrier', gateway, 'carries_until', now + lease)
+  redis.call('HSET', key, 'carrier', gateway, 'carries_until', now + lease / 2)
 elseif r[1] == gateway then
   redis.call('HDEL', key, 'carrier', 'carries_until')
 end
