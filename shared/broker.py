@@ -60,7 +60,7 @@ _MAX_WAITING = 20
 _MAX_CONNECTIONS = 64
 _CONNECT_TIMEOUT_S = 2.0
 #: A command that takes longer has failed.
-_COMMAND_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 5.0
 
 #: What commands over a broken connection raise; uvloop says `RuntimeError` of one that is closed already.
 BROKEN = (RedisError, OSError, RuntimeError)
@@ -102,36 +102,23 @@ class Broker:
             with suppress(*BROKEN):
                 await pool.aclose()
 
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[ArqRedis]:
-        """
-        A client that keeps one connection, for one task that sends command after command: it saves
-        the pool's checks, which cost as much as a command. Raises `BrokerUnavailable`.
-        """
-        pool = self._pool(1)
-        redis = ArqRedis(pool, single_connection_client=True)
-        try:
-            async with self.watch("connect"):
-                await redis.initialize()
-            yield redis
-        finally:
-            with suppress(*BROKEN):
-                await redis.aclose()
-                await pool.aclose()
-
     def connection(self) -> Connection:
-        """A bare connection, not yet connected, for a subscriber."""
+        """A bare connection, not yet connected, for who subscribes, or sends command after command."""
         return cast(Connection, self._pool(1).make_connection())  # type: ignore[no-untyped-call]
 
-    async def run(
-        self, step: Step, cell: Cell, args: Sequence[str | bytes | int], on: ArqRedis | None = None
-    ) -> Any:
-        """One atomic step in *cell*, `lua/<step>.lua`, through *on* or the pool. Raises as `watch` says."""
-        script = self._scripts.get(step)
-        if script is None:
-            script = self._scripts[step] = self._redis.register_script(self._source(step))
+    async def run(self, step: Step, cell: Cell, args: Sequence[str | bytes | int]) -> Any:
+        """One atomic step in *cell*, `lua/<step>.lua`. Raises as `watch` says."""
         async with self.watch(step):
-            return await script(keys=[cell.key(keys.CLOCK)], args=args, client=on or self.at(cell))
+            script = self._script(step)
+            return await script(keys=[cell.key(keys.CLOCK)], args=args, client=self.at(cell))
+
+    def step(
+        self, step: Step, cell: Cell, args: Sequence[str | bytes | int], *, whole: bool = False
+    ) -> tuple[Any, ...]:
+        """The command that `run` sends; with the *whole* script for a broker that does not know it."""
+        script = self._script(step)
+        named = ("EVAL", script.script) if whole else ("EVALSHA", script.sha)
+        return (*named, 1, cell.key(keys.CLOCK), *args)
 
     async def call(self, name: str, cell: Cell, *command: Any) -> Any:
         """One command about what is in *cell*, counted as *name*. Raises as `watch` says."""
@@ -170,14 +157,18 @@ class Broker:
         try:
             # Not redis-py's own time-out: it makes a task of every command, and on Python 3.11 that
             # loses a cancellation which comes at the wrong moment (asyncio.wait_for).
-            async with asyncio.timeout(_COMMAND_TIMEOUT_S):
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 yield
         except BROKEN as error:
-            metrics.redis_failures.labels(command).inc()
-            if isinstance(error, ResponseError) and not _passes(error):
-                logger.error("the broker refused a command", command=command, error=str(error))
-                raise BrokerRefused() from error
-            raise BrokerUnavailable(retry_after_s=1) from error
+            raise self.failure(command, error) from error
+
+    def failure(self, command: str, error: Exception) -> BrokerUnavailable | BrokerRefused:
+        """What *error* means for who sent *command*, as `watch` says, once it is counted."""
+        metrics.redis_failures.labels(command).inc()
+        if isinstance(error, ResponseError) and not _passes(error):
+            logger.error("the broker refused a command", command=command, error=str(error))
+            return BrokerRefused()
+        return BrokerUnavailable(retry_after_s=1)
 
     async def close(self) -> None:
         """Close every pooled connection."""
@@ -189,7 +180,7 @@ class Broker:
     def _pool(self, max_connections: int) -> ConnectionPool:
         options: dict[str, Any] = {
             "max_connections": max_connections,
-            "timeout": _COMMAND_TIMEOUT_S,
+            "timeout": COMMAND_TIMEOUT_S,
             "socket_connect_timeout": _CONNECT_TIMEOUT_S,
             "retry": Retry(NoBackoff(), 1),
             "health_check_interval": 0,
@@ -203,6 +194,12 @@ class Broker:
             pool = BlockingConnectionPool.from_url(self.settings.redis_url, **options)
         pool.connection_class = redis_private.packing(pool.connection_class)
         return pool
+
+    def _script(self, step: Step) -> AsyncScript:
+        script = self._scripts.get(step)
+        if script is None:
+            script = self._scripts[step] = self._redis.register_script(self._source(step))
+        return script
 
     def _source(self, step: Step) -> str:
         s = self.settings

@@ -7,10 +7,7 @@ written over, and whoever lost its lease writes nothing.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple
-
-from arq.connections import ArqRedis
 
 from shared import keys
 from shared.broker import Broker
@@ -46,7 +43,7 @@ class Appended(NamedTuple):
     length: int
 
 
-_UNANSWERED = Appended("short", 0)
+UNANSWERED = Appended("short", 0)
 
 
 class EventLog:
@@ -55,11 +52,7 @@ class EventLog:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    def held(self) -> AbstractAsyncContextManager[ArqRedis]:
-        """A connection of its own for one that appends all the time."""
-        return self._broker.held()
-
-    async def append(self, batches: Sequence[Batch], on: ArqRedis | None = None) -> list[Appended]:
+    async def append(self, batches: Sequence[Batch]) -> list[Appended]:
         """
         Write *batches* to their logs in one round trip, in order per generation.
 
@@ -67,17 +60,11 @@ class EventLog:
         published, and its worker must stop generating. Raises `BrokerUnavailable` when Redis did
         not answer; every append may then be repeated safely.
         """
-        answers: list[Appended] = [_UNANSWERED] * len(batches)
+        answers: list[Appended] = [UNANSWERED] * len(batches)
         for cell, places in self._broker.cells.grouped(batch.generation_id for batch in batches).items():
-            args: list[str | bytes | int] = []
-            for i in places:
-                batch = batches[i]
-                args += (batch.generation_id, batch.lease, batch.start, len(batch.entries), batch.closing)
-                for position, event in batch.entries:
-                    args += (f"{position[0]}-{position[1]}", event)
-            answer = await self._broker.run("append", cell, args, on)
-            for n, i in enumerate(places):
-                answers[i] = Appended(answer[2 * n].decode(), answer[2 * n + 1])
+            reply = await self._broker.run("append", cell, arguments_of([batches[i] for i in places]))
+            for i, answer in zip(places, answers_of(reply), strict=True):
+                answers[i] = answer
         return answers
 
     async def read(self, generation_id: str, after: Position = ORIGIN, count: int = 500) -> list[Entry]:
@@ -108,6 +95,21 @@ class EventLog:
             "top", cell, "XREVRANGE", cell.key(keys.LOG, generation_id), "+", "-", "COUNT", 1
         )
         return Position.of(entries[0][0]) if entries else None
+
+
+def arguments_of(batches: Sequence[Batch]) -> list[str | bytes | int]:
+    """What `lua/append.lua` is given."""
+    args: list[str | bytes | int] = []
+    for batch in batches:
+        args += (batch.generation_id, batch.lease, batch.start, len(batch.entries), batch.closing)
+        for position, event in batch.entries:
+            args += (f"{position[0]}-{position[1]}", event)
+    return args
+
+
+def answers_of(reply: Sequence[Any]) -> list[Appended]:
+    """What it gave."""
+    return [Appended(reply[i].decode(), reply[i + 1]) for i in range(0, len(reply), 2)]
 
 
 def _entry(raw: Any) -> Entry:

@@ -2,6 +2,7 @@
 Everything we take from inside redis-py, which promises none of it: look here first when redis-py changes.
 """
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import Connection
 from redis.asyncio.connection import AbstractConnection
 from redis.connection import HiredisRespSerializer
+
+__all__ = ["NOT_ENOUGH_DATA", "PushReader", "abort", "packing", "take_over"]
 
 
 class _Packing:
@@ -32,6 +35,18 @@ def abort(connection: Any) -> None:
     """Break *connection* now. Closing it would first wait for a server that hangs to take what is unsent."""
     if connection._writer is not None:
         connection._writer.transport.abort()
+
+
+def take_over(connection: Any, protocol: asyncio.Protocol) -> tuple[asyncio.Transport, Any]:
+    """
+    From now on *protocol* is told what comes over *connection*, which is connected and has nothing under way.
+
+    Gives its transport, and its parser: `feed` it what comes, and `gets` gives replies, an error's as an
+    exception of redis-py's, or `NOT_ENOUGH_DATA`.
+    """
+    transport = connection._writer.transport
+    transport.set_protocol(protocol)
+    return transport, connection._parser._reader
 
 
 class PushReader:

@@ -7,15 +7,17 @@ moment for others to share their round trip with; first words and ends do not.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import islice
+from typing import Protocol
 
 import structlog
-from arq.connections import ArqRedis
 
 from shared import events, metrics
+from shared.append_line import Answered
 from shared.errors import BrokerRefused, BrokerUnavailable
-from shared.event_log import Appended, Batch, Entry, EventLog
+from shared.event_log import Appended, Batch, Entry
 from shared.events import Event, Start
 from shared.position import Position
 from shared.queue import Claim
@@ -75,7 +77,6 @@ class LogWriter:
         self._held.append(Entry(self._next, raw))
         self._next = self._next.next()
         self._closing = closing
-        self._settled.clear()
         self._appender.wake(self)
         if closing or not (self._answered or isinstance(event, Start)):
             self._answered = True
@@ -130,15 +131,31 @@ class LogWriter:
             self._appender.wake(self)
 
 
-class Appender:
-    """Owns the process's appends; `run` is its task."""
+class Line(Protocol):
+    """What an appender needs of `shared/append_line.py`."""
 
-    def __init__(self, log: EventLog, settings: Settings) -> None:
-        self._log = log
+    def append(self, batches: Sequence[Batch], answered: Answered) -> None:
+        """Write *batches*; nothing else may be under way."""
+
+    async def lost(self) -> None:
+        """Raises `BrokerUnavailable` once the line is of no more use."""
+
+
+class Appender:
+    """Owns the process's appends, one after another over one line; `run` is its task, which keeps it open."""
+
+    def __init__(self, line: Callable[[], AbstractAsyncContextManager[Line]], settings: Settings) -> None:
+        self._open_line = line
         self._interval_s = settings.append_interval_s
+        self._loop = asyncio.get_running_loop()
+        self._line: Line | None = None
+        self._failures = 0
         self._dirty: dict[LogWriter, None] = {}
-        self._wake = asyncio.Event()
-        self._pause: asyncio.Future[None] | None = None
+        #: The next append, once it is planned.
+        self._next: asyncio.Handle | None = None
+        self._under_way: list[tuple[LogWriter, Batch]] = []
+        #: The loop time of the last append, and until when the pause after it lasts.
+        self._began = self._paused_until = 0.0
         #: Among the dirty is one with a first word or an end.
         self._hurried = False
         #: Appends to come that carry one writer each, to find the one that the broker refuses.
@@ -147,77 +164,85 @@ class Appender:
     def wake(self, writer: LogWriter) -> None:
         """*writer* has something to append."""
         self._dirty[writer] = None
-        self._wake.set()
+        if self._next is None:
+            self._plan()
 
     def hurry(self) -> None:
         """A first word or an end is waited for: no pause before the next append."""
         self._hurried = True
-        self._end_pause()
+        self._plan()
 
     async def run(self) -> None:
-        """Append for ever, one batch after another; every failure takes a new connection."""
-        failures = 0
+        """Append for ever; every failure takes a new connection."""
         while True:
             try:
-                async with self._log.held() as connection:
-                    while True:
-                        await self._append_next(connection)
-                        failures = 0
+                async with self._open_line() as self._line:
+                    self._plan()
+                    await self._line.lost()
             except BrokerUnavailable:
-                await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
-                failures += 1
+                pass
+            finally:
+                self._put_down()
+            await asyncio.sleep(_BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)])
+            self._failures += 1
 
-    async def _append_next(self, connection: ArqRedis) -> None:
-        await self._wake.wait()
-        began = asyncio.get_running_loop().time()
+    def _put_down(self) -> None:
+        """The line is gone: what was under way is to be appended again."""
+        self._line = None
+        self._dirty = dict.fromkeys(writer for writer, _ in self._under_way) | self._dirty
+        self._under_way = []
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
+    def _plan(self) -> None:
+        """Append next as soon as may be: once all who are awake by then have had the chance to join in."""
+        if self._line is None or self._under_way or not self._dirty:
+            return
+        if self._next is not None:
+            self._next.cancel()
+        if self._hurried or self._loop.time() >= self._paused_until:
+            self._next = self._loop.call_soon(self._append)
+        else:
+            self._next = self._loop.call_at(self._paused_until, self._append)
+
+    def _append(self) -> None:
+        self._next = None
         writers = self._take()
+        if self._line is None or not writers:
+            self._plan()
+            return
+        self._began = self._loop.time()
         batches = [writer.batch() for writer in writers]
-        if not batches:
+        self._under_way = list(zip(writers, batches, strict=True))
+        self._line.append(batches, self._answered)
+
+    def _answered(self, answers: list[Appended] | BrokerRefused) -> None:
+        under_way, self._under_way = self._under_way, []
+        self._failures = 0
+        if isinstance(answers, BrokerRefused):
+            self._refused([writer for writer, _ in under_way])
             return
-        try:
-            answers = await self._log.append(batches, connection)
-        except BrokerUnavailable:
-            for writer in writers:
-                self.wake(writer)
-            raise
-        except BrokerRefused:
-            self._refused(writers)
-            return
-        metrics.append_batch.observe(sum(len(batch.entries) for batch in batches))
+        # What is made meanwhile shares the next round trip; a full batch must not wait.
+        self._paused_until = self._began + (self._interval_s if len(under_way) < _MAX_BATCHES else 0)
+        metrics.append_batch.observe(sum(len(batch.entries) for _, batch in under_way))
         written = 0
-        for writer, batch, answer in zip(writers, batches, answers, strict=True):
+        for (writer, batch), answer in zip(under_way, answers, strict=True):
             writer.settle(batch, answer)
             written += len(batch.entries) if answer.status == "ok" else 0
         metrics.events_appended.inc(written)
-        # What is made meanwhile shares the next round trip; a full batch must not wait.
-        if len(batches) < _MAX_BATCHES:
-            await self._paused(began + self._interval_s)
-
-    async def _paused(self, until: float) -> None:
-        if self._hurried:
-            return
-        loop = asyncio.get_running_loop()
-        self._pause = loop.create_future()
-        timer = loop.call_at(until, self._end_pause)
-        try:
-            await self._pause
-        finally:
-            timer.cancel()
-            self._pause = None
-
-    def _end_pause(self) -> None:
-        if self._pause is not None and not self._pause.done():
-            self._pause.set_result(None)
+        self._plan()
 
     def _refused(self, writers: list[LogWriter]) -> None:
         """One of *writers* cannot be served: it gives up, the others must not suffer."""
         if len(writers) == 1:
             logger.error("a log cannot be written", generation=writers[0].generation_id)
             writers[0].fence()
-            return
-        self._alone = len(writers)
-        for writer in writers:
-            self.wake(writer)
+        else:
+            self._alone = len(writers)
+            for writer in writers:
+                self.wake(writer)
+        self._plan()
 
     def _take(self) -> list[LogWriter]:
         writers = list(islice(self._dirty, 1 if self._alone else _MAX_BATCHES))
@@ -225,6 +250,5 @@ class Appender:
         for writer in writers:
             del self._dirty[writer]
         if not self._dirty:
-            self._wake.clear()
             self._hurried = False
         return [writer for writer in writers if not writer.fenced]

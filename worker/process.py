@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ import uvloop
 from aiohttp import web
 
 from shared import metrics, models
+from shared.append_line import append_line
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.errors import Unavailable
@@ -36,7 +38,7 @@ async def run(settings: Settings) -> None:
     known = models.load(settings.models)
     broker = Broker(settings)
     queue, log = Queue(broker, lease_s=settings.lease_s), EventLog(broker)
-    cancels, appender = Cancels(broker), Appender(log, settings)
+    cancels, appender = Cancels(broker), Appender(partial(append_line, broker), settings)
     registry = Registry(broker, queue, cancels, settings)
     tools = Tools(
         settings=settings,

@@ -12,7 +12,7 @@ async def test_a_cancelled_command_is_a_cancelled_task(broker: EmbeddedBroker) -
     ours = Broker(Settings(redis_url=broker.url(0)))
 
     async def ask_for_ever() -> None:
-        async with ours.held() as connection:
+        async with ours.dedicated() as connection:
             while True:
                 async with ours.watch("ping"):
                     await connection.ping()

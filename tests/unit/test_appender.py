@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
 
+from shared.append_line import Answered
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.event_log import Appended, Batch
 from shared.events import Text
@@ -21,22 +21,32 @@ class Log:
         self.away = away
         self.refused: list[list[str]] = []
         self.written: dict[str, list[bytes]] = {}
+        self._lost: asyncio.Future[None] | None = None
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
+    async def line(self) -> AsyncIterator["Log"]:
         """Always the same."""
-        yield
+        self._lost = asyncio.get_running_loop().create_future()
+        yield self
 
-    async def append(self, batches: Sequence[Batch], on: Any) -> list[Appended]:
-        """As `EventLog.append`."""
+    async def lost(self) -> None:
+        """As `AppendLine.lost`."""
+        assert self._lost is not None
+        await self._lost
+
+    def append(self, batches: Sequence[Batch], answered: Answered) -> None:
+        """As `AppendLine.append`."""
+        assert self._lost is not None
         if self.away:
             self.away -= 1
-            raise BrokerUnavailable
+            self._lost.set_exception(BrokerUnavailable())
+            return
         ids = [batch.generation_id for batch in batches]
         if "bad" in ids:
             self.refused.append(ids)
-            raise BrokerRefused
-        return [self._append(batch) for batch in batches]
+            asyncio.get_running_loop().call_soon(answered, BrokerRefused())
+            return
+        asyncio.get_running_loop().call_soon(answered, [self._append(batch) for batch in batches])
 
     def _append(self, batch: Batch) -> Appended:
         log = self.written.setdefault(batch.generation_id, [])
@@ -57,7 +67,7 @@ def writer(appender: Appender, generation_id: str) -> LogWriter:
 
 async def written(log: Log, ids: Sequence[str]) -> dict[str, LogWriter]:
     """All of them have something to write in the same moment; returns once each is settled."""
-    appender = Appender(cast(Any, log), Settings())
+    appender = Appender(log.line, Settings())
     writers = {each: writer(appender, each) for each in ids}
     for each in writers.values():
         each.put(Text(1, "one"))
@@ -89,7 +99,7 @@ async def test_an_absent_broker_costs_nothing() -> None:
 async def test_a_tail_that_was_lost_is_written_again() -> None:
     """All that the writer holds from there on, each event once and in order."""
     log = Log()
-    appender = Appender(cast(Any, log), Settings())
+    appender = Appender(log.line, Settings())
     held = writer(appender, "a")
     running = asyncio.create_task(appender.run())
     async with asyncio.timeout(10):

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
+from shared.append_line import append_line
 from shared.broker import Broker
 from shared.settings import Settings
 from shared.sockets import SILENCE_S
@@ -44,15 +45,15 @@ async def test_an_upstreams() -> None:
 
 
 async def test_a_brokers(broker: EmbeddedBroker) -> None:
-    """Subscribed, pooled, or kept by one task; a unix socket has no network to lose."""
+    """Subscribed, pooled, or for appends; a unix socket has no network to lose."""
     with Link(broker.socket) as link:
         there = Broker(Settings(redis_url=f"redis://127.0.0.1:{link.port}/1"))
         subscriber: Any = there.connection()
         await subscriber.connect()
         pooled: Any = await there.at(*there.cells).connection_pool.get_connection()
-        async with there.held() as redis:
-            held: Any = redis.connection
-            for connection in (subscriber, pooled, held):
+        async with append_line(there) as line:
+            appending: Any = line._connection
+            for connection in (subscriber, pooled, appending):
                 opened = connection._writer.get_extra_info("socket")
                 assert notices_within_s(opened) == SILENCE_S
         await subscriber.disconnect()
