@@ -107,9 +107,9 @@ class Settings(BaseSettings):
     room_members: int = Field(200, ge=1)
     #: Seconds nobody may be watching before a generation with `on_disconnect=cancel` stops.
     abandon_grace_s: float = Field(5, ge=0)
-    #: Time between two appends of one worker; what gathers meanwhile shares a round trip. First words and
-    #: ends do not wait for it.
-    append_interval_s: float = Field(0.002, ge=0)
+    #: Time between two appends of one worker under load; what gathers meanwhile shares a round trip. The
+    #: less there is to share, the shorter; first words and ends do not wait for it.
+    append_interval_s: float = Field(0.005, ge=0)
     #: Events of one generation that may wait for the broker before its upstream is paused.
     max_unacknowledged_events: int = Field(2_000, gt=0)
     #: One generation's log may not grow beyond this.
