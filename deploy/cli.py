@@ -117,6 +117,36 @@ def build() -> None:
 
 
 @app.command
+def plan(
+    *,
+    streams: Annotated[int, Parameter(validator=Number(gte=1))],
+    rate: Annotated[float, Parameter(validator=Number(gt=0))] = 20,
+    length: Annotated[int, Parameter(validator=Number(gte=1))] = 500,
+) -> None:
+    """Tell how many gateways, workers and brokers so many streams need: see deploy/CAPACITY.md.
+
+    Parameters
+    ----------
+    streams
+        Streams at once, at the busiest time.
+    rate
+        Deltas, which are tokens mostly, that each gets in a second.
+    length
+        Deltas of an answer. How long its log and its record are kept is taken from HEADRACE_LOG_RETENTION_S
+        and HEADRACE_RECORD_RETENTION_S.
+    """
+    from deploy.plan import Load, lines
+    from shared.startup import SettingsWrong, read_settings
+
+    try:
+        settings = read_settings(models_needed=False)
+    except SettingsWrong as error:
+        sys.exit(str(error))
+    kept = settings.log_retention_s, settings.record_retention_s
+    print("\n".join(lines(Load(streams, rate, length, *kept))))
+
+
+@app.command
 def gateway(*, host: str | None = None, port: Port = None) -> None:
     """Run one gateway against the Redis of HEADRACE_REDIS_URL and the models of HEADRACE_MODELS.
 

@@ -1,0 +1,64 @@
+"""`headrace plan`: how much so many streams need."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy.plan import Load, first, needs, stored_bytes
+
+PAGE = Path(__file__).parents[2] / "deploy" / "CAPACITY.md"
+
+
+def test_one_of_each_is_enough_for_few() -> None:
+    """Whatever is asked, there is at least one process of each part."""
+    assert [need.count for need in needs(Load(1, 1)).values()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("load", [Load(10_000, 20), Load(100_000, 5, 50), Load(1_000_000, 30, 2000)])
+def test_what_is_planned_carries_the_load(load: Load) -> None:
+    """No core is busier than it may be; twice the streams need more, but not more than twice as much."""
+    twice = needs(replace(load, streams=2 * load.streams))
+    for part, need in needs(load).items():
+        assert need.cores / need.count <= 0.6
+        assert need.count <= twice[part].count <= 2 * need.count
+    assert stored_bytes(replace(load, log_retention_s=0, record_retention_s=0)) == 0
+
+
+def test_silent_streams_are_bound_by_their_number() -> None:
+    """Streams that say little need gateways all the same."""
+    need = needs(Load(100_000, 0.01))["gateway"]
+    assert (need.count, need.bound) == (10, "open streams")
+
+
+@pytest.mark.parametrize(
+    ("load", "breaks"),
+    [
+        (Load(100, 20), "cores: add processes"),
+        (Load(100_000, 20, 500, 60, 60), "one broker's core"),
+        (Load(100_000, 20, 500, 7 * 24 * 3600), "the brokers' memory"),
+    ],
+)
+def test_what_breaks_first(load: Load, breaks: str) -> None:
+    """It is named with what to do."""
+    assert breaks in first(load)
+
+
+@pytest.mark.parametrize("streams", [10_000, 100_000, 1_000_000])
+def test_the_page_shows_what_the_command_prints(streams: int) -> None:
+    """With the figures that are measured now."""
+    command = [sys.executable, "-m", "deploy", "plan", "--streams", str(streams), "--rate", "20"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[0].startswith(f"{streams:,} streams at once, 20 deltas a second each")
+    assert printed in PAGE.read_text()
+
+
+@pytest.mark.parametrize("wrong", [["--streams", "0"], ["--streams", "5", "--rate", "0"], []])
+def test_nonsense_is_refused(wrong: list[str]) -> None:
+    """By the option's name."""
+    command = [sys.executable, "-m", "deploy", "plan", *wrong]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "--" in refused.stdout + refused.stderr
