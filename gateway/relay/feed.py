@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from gateway.relay.dialect import Dialect, Encoder
 from gateway.relay.outbox import Outbox
+from gateway.relay.pages import Page, Pages
 from gateway.relay.replay_gate import Turns
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
@@ -20,8 +21,6 @@ from shared.failures import failure
 from shared.generation import Generation
 from shared.position import ORIGIN, Position
 
-#: Entries read from a log at a time.
-_PAGE = 500
 _BROKER_RETRY_S = 0.3
 
 
@@ -30,8 +29,8 @@ class Feed:
 
     def __init__(self, generation: Generation, log: EventLog, turns: Turns) -> None:
         self.generation = generation
-        self.log = log
         self.turns = turns
+        self.pages = Pages(generation, log, turns, lambda: self.position)
         self.subscribers: set[Subscriber] = set()
         self._live: dict[Dialect, tuple[Encoder, set[Subscriber]]] = {}
         #: The last position heard, or read by who joined; None before the first.
@@ -273,32 +272,32 @@ class Subscriber:
         if self._replay is None:
             self._replay = self._encoder(self._feed.generation)
             self.cursor = self._position if self.dialect.stateless else ORIGIN
-        replay, cursor, heard = self._replay, self.cursor, self._feed.position
-        async with self._feed.turns.pages:
-            try:
-                page = await self._feed.log.read(self._feed.generation.id, cursor, _PAGE)
-                async with self._feed.turns.encoding:
-                    if not page:
-                        self._feed.heard_too_far(heard, cursor)
-                    self._hand_over(page, replay)
-                return
-            except BrokerUnavailable:
-                pass
+        replay, cursor = self._replay, self.cursor
+        try:
+            async with self._feed.pages.after(cursor) as page, self._feed.turns.encoding:
+                if not page.entries:
+                    self._feed.heard_too_far(page.heard, cursor)
+                self._hand_over(page, replay)
+            return
+        except BrokerUnavailable:
+            pass
         # Its connection outlives the broker's absence; heartbeats go on meanwhile.
         await self._outbox.wait(_BROKER_RETRY_S)
 
-    def _hand_over(self, page: list[Entry], replay: Encoder) -> None:
+    def _hand_over(self, page: Page, replay: Encoder) -> None:
         if self._replay is not replay:
             return
-        for position, raw in page:
-            event = events.decode(raw)
+        shares = self.dialect.stateless and self._encoder is self.dialect.encoder
+        shared_frames = page.frames(self.dialect) if shares else None
+        for at, (position, _) in enumerate(page.entries):
+            event = page.events[at]
             self.cursor = position
             if event is None:
                 continue
-            frames = replay.encode(position, event)
+            frames = replay.encode(position, event) if shared_frames is None else shared_frames[at]
             if position > self._position:
                 self._take(frames, position, event)
             if self._ended is not None:
                 return
-        if len(page) < _PAGE and self._failure is None:
-            self._feed.join(self, replay, page)
+        if page.is_last and self._failure is None:
+            self._feed.join(self, replay, page.entries)

@@ -92,7 +92,7 @@ class Relay:
             if fresh:
                 feed.begin(subscriber)
             elif after != ORIGIN:
-                await self._bound(generation.id, after)
+                await self._bound(feed, after)
             yield subscriber
         finally:
             self.open_streams -= 1
@@ -106,14 +106,16 @@ class Relay:
                     generation.id, linger_s=_LINGER_LEASES * self._settings.lease_s if lingers else 0
                 )
 
-    async def _bound(self, generation_id: str, after: Position) -> None:
+    async def _bound(self, feed: Feed, after: Position) -> None:
         """
         Raises `InvalidRequest` for a position that the log has not reached. A broker that lost a log's tail
         gets it back from the worker, so one that is only just ahead is given that time.
         """
+        if feed.position is not None and after <= feed.position:
+            return
         wait_until = time.monotonic() + _AHEAD_WAIT_S
         while True:
-            top = await self._log.top(generation_id)
+            top = await self._log.top(feed.generation.id)
             if top is not None and after <= top:
                 return
             if time.monotonic() > wait_until:

@@ -1,12 +1,16 @@
 """Where replay and live meet, for several readers of one generation."""
 
+import asyncio
 from typing import Any, cast
+
+import pytest
 
 from gateway.dialects.native.frames import NATIVE
 from gateway.relay.feed import Feed, Subscriber
 from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
 from shared import events
+from shared.errors import BrokerRefused
 from shared.event_log import Entry
 from shared.events import Start, Text
 from shared.generation import Generation
@@ -79,3 +83,56 @@ async def test_who_has_not_read_all_is_not_live() -> None:
     late.cursor = Position(1, 3)
     feed.join(late, NATIVE.encoder(feed.generation), [entry(3)])
     assert late.live
+
+
+class Log:
+    """A log of three events, which counts how often it is read; each reading waits for its turn."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.turn = asyncio.Event()
+        self.refuses = False
+
+    async def read(self, generation_id: str, after: Position, count: int) -> list[Entry]:
+        """As `EventLog.read`."""
+        self.reads += 1
+        await self.turn.wait()
+        await asyncio.sleep(0)
+        if self.refuses:
+            raise BrokerRefused
+        return [entry(seq) for seq in range(after.seq + 1, 3)]
+
+
+def crowd_of(log: Log, size: int) -> list["asyncio.Task[bytes]"]:
+    """Readers of one generation that come back at once, after the first event."""
+    generation = Generation(
+        id="gen_1", owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
+    )
+    feed = Feed(generation, cast(Any, log), Turns())
+    readers = [Subscriber(feed, NATIVE, Position(1, 0), Outbox(10_000)) for _ in range(size)]
+    return [asyncio.create_task(reader.read()) for reader in readers]
+
+
+async def test_a_crowd_shares_a_page() -> None:
+    """The log is read once for all, and each gets all of it; also where the one who reads it leaves."""
+    log = Log()
+    leaves, *stay = crowd_of(log, 20)
+    await asyncio.sleep(0)
+    leaves.cancel()
+    log.turn.set()
+    read = await asyncio.gather(*stay)
+    assert {frames.count(b"id: ") for frames in read} == {2}
+    assert all(b"id: 1-1" in frames and b"id: 1-2" in frames for frames in read)
+    assert log.reads == 2
+
+
+async def test_a_crowd_shares_a_refusal() -> None:
+    """What the broker refuses one, it refuses all of them, and nobody waits for ever."""
+    log = Log()
+    log.refuses = True
+    crowd = crowd_of(log, 20)
+    log.turn.set()
+    for reader in crowd:
+        with pytest.raises(BrokerRefused):
+            await reader
+    assert log.reads == 1
