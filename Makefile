@@ -82,4 +82,5 @@ lock: setup
 	@$(LOCK) pyproject.toml --extra local --extra dev --group build -o requirements.lock
 	@$(LOCK) pyproject.toml --extra bench --constraint requirements.lock -o bench.lock
 	@$(LOCK) tests/python/requirements.in -o tests/python/requirements.lock
+	@$(LOCK) tests/bench/peers/litellm/requirements.in -o tests/bench/peers/litellm/requirements.lock
 	@$(LOCK) pyproject.toml --extra survey --constraint requirements.lock -o survey.lock

@@ -1,6 +1,6 @@
 """
-Run the bench: every system under the same streams, one after another; ours and a peer beside each other, in
-rounds; and then what only ours does.
+Run the bench: every system under the same streams, one after another; ours and peers beside each other, in
+rounds; how many streams each carries, and short answers; and then what only ours does.
 
 It wants the machine to itself. Everything it starts it ends, also when it is interrupted.
 """
@@ -20,15 +20,27 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import budgets, idle, plot, quiet, report, rounds, targets
+from tests.bench import budgets, capacity, idle, plot, quiet, report, rounds, short, targets
 from tests.bench.children import Failed, raise_file_limit
 from tests.bench.figures import Quiet, Results, Run
 from tests.bench.rounds import Round
-from tests.bench.targets import DIALECTS, DIRECT, FASTAPI, OTHER, OURS, PEERS, Target
+from tests.bench.targets import (
+    DIALECTS,
+    DIRECT,
+    FASTAPI,
+    LITELLM,
+    OTHER,
+    OURS,
+    PEERS,
+    RESUMABLE,
+    Target,
+)
 from tests.bench.workload import Workload, measure
 
 _RESULTS = Path(__file__).parents[2] / "bench-results"
 _REPLAYED_EVENTS = 10_000
+#: Deltas of a stream where it is looked for how many streams a system carries.
+_CAPACITY_DELTAS = 60
 _PEERS_PACKAGES = ("aiohttp", "fastapi", "httptools", "httpx", "openai", "sse-starlette", "uvicorn", "uvloop")
 
 
@@ -42,9 +54,14 @@ class Extent:
     replays: int = 10
     streams_at_failover: int = 40
     idle_streams: int = 1000
+    #: For each kind of short answer.
+    short_s: float = 3
 
 
-_QUICK = Extent(rounds=2, pick_ups=50, cancels=40, replays=3, streams_at_failover=20, idle_streams=200)
+_QUICK = Extent(
+    rounds=2, pick_ups=50, cancels=40, replays=3, streams_at_failover=20, idle_streams=200, short_s=0.5
+)
+_PARTS = ("runs", "rounds", "capacity", "short", "quiet")
 
 
 async def bench(
@@ -53,17 +70,29 @@ async def bench(
     extent: Extent,
     *,
     dialects: bool,
-    rounds_only: bool,
+    parts: Sequence[str],
     against: Path | None,
 ) -> Results:
-    """Measure everything, or only what rounds tell; in rounds, also the checkout *against*."""
+    """Measure these *parts* of everything; in rounds, also the checkout *against*."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with targets.upstream() as upstream:
-        runs = [] if rounds_only else [run async for run in _runs(upstream, load, sizes)]
-        played = await _rounds(upstream, load, sizes[0], extent.rounds, dialects=dialects, against=against)
-        found = None if rounds_only else await _quiet(upstream, extent)
+        runs = [run async for run in _runs(upstream, load, sizes)] if "runs" in parts else []
+        played: list[Round] = []
+        if "rounds" in parts:
+            async with _contenders(upstream, [FASTAPI, RESUMABLE], dialects, against) as contenders:
+                played = await rounds.play(contenders, upstream, load, sizes[0], extent.rounds, _say)
+        carried: dict[str, int] = {}
+        short_rates: dict[str, short.Rates] = {}
+        if {"capacity", "short"} & {*parts}:
+            async with _contenders(upstream, [FASTAPI, RESUMABLE, LITELLM], False, against) as contenders:
+                if "short" in parts:
+                    short_rates = await short.rates(contenders, extent.rounds, extent.short_s, _say)
+                if "capacity" in parts:
+                    briefly = replace(load, deltas=min(load.deltas, _CAPACITY_DELTAS))
+                    carried = await capacity.find(contenders, upstream, briefly, _say)
+        found = await _quiet(upstream, extent) if "quiet" in parts else None
     return Results(
         machine={
             "system": platform.platform(),
@@ -76,7 +105,9 @@ async def bench(
         runs=runs,
         rounds=played,
         quiet=found,
-        verdicts=budgets.verdicts(runs, played, found),
+        verdicts=budgets.verdicts(runs, played, found, carried, short_rates),
+        capacity=carried,
+        short=short_rates,
     )
 
 
@@ -93,19 +124,22 @@ async def _runs(upstream: Target, load: Workload, sizes: Sequence[int]) -> Async
                 yield await measure(name, target, upstream, load, streams)
 
 
-async def _rounds(
-    upstream: Target, load: Workload, streams: int, count: int, *, dialects: bool, against: Path | None
-) -> list[Round]:
+@contextlib.asynccontextmanager
+async def _contenders(
+    upstream: Target, peers: Sequence[str], dialects: bool, against: Path | None
+) -> AsyncIterator[dict[str, Target]]:
+    """Ours, *peers*, and what was asked for beside them, all up at once."""
     async with contextlib.AsyncExitStack() as up:
         ours = await up.enter_async_context(targets.headrace(upstream.port))
-        peer = await up.enter_async_context(targets.peer(PEERS[FASTAPI], upstream.port))
-        contenders = {OURS: ours, FASTAPI: peer}
+        contenders = {OURS: ours}
+        for name in peers:
+            contenders[name] = await up.enter_async_context(targets.peer(PEERS[name], upstream.port))
         if against is not None:
             other = targets.headrace(upstream.port, bin_folder=against / ".venv" / "bin")
             contenders[OTHER] = await up.enter_async_context(other)
         if dialects:
             contenders |= {name: replace(ours, ask=ask) for name, ask in DIALECTS.items()}
-        return await rounds.play(contenders, upstream, load, streams, count, _say)
+        yield contenders
 
 
 async def _quiet(upstream: Target, extent: Extent) -> Quiet:
@@ -163,7 +197,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20, help="deltas a second of a stream")
     parser.add_argument("--dialects", action="store_true", help="ours in all its dialects as well")
     parser.add_argument("--rounds", type=int, help="how often systems are compared")
-    parser.add_argument("--rounds-only", action="store_true", help="compare, and measure nothing else")
+    parser.add_argument("--only", choices=_PARTS, nargs="+", help="measure these parts and nothing else")
+    parser.add_argument("--rounds-only", action="store_true", help="the same as --only rounds")
     parser.add_argument("--against", type=Path, help="another checkout, set up, to compare in the rounds")
     parser.add_argument("--quick", action="store_true", help="small numbers: does it run?")
     chosen = parser.parse_args()
@@ -173,6 +208,7 @@ def main() -> None:
     if chosen.rounds:
         extent = replace(extent, rounds=chosen.rounds)
     raise_file_limit()
+    targets.install()
     try:
         results = uvloop.run(
             bench(
@@ -180,7 +216,7 @@ def main() -> None:
                 load,
                 extent,
                 dialects=chosen.dialects,
-                rounds_only=chosen.rounds_only,
+                parts=["rounds"] if chosen.rounds_only else chosen.only or _PARTS,
                 against=chosen.against,
             )
         )

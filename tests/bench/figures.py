@@ -97,6 +97,10 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     rounds: Sequence[Mapping[str, Run]]
     quiet: Quiet | None
     verdicts: Sequence[Verdict]
+    #: The most streams at once that each system carries; see `capacity`.
+    capacity: Mapping[str, int] = {}
+    #: Short answers, requests a second by system and what was asked for; see `short`.
+    short: Mapping[str, Mapping[str, float]] = {}
 
 
 def spread(values: Iterable[float]) -> Spread:

@@ -1,14 +1,15 @@
 """What the bench leaves behind: tables on the terminal, the same for a README, and all figures as JSON."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import rounds
+from tests.bench import rounds, short
+from tests.bench.capacity import MOST_DELAY_MS
 from tests.bench.figures import Quiet, Results, Run, Verdict
 from tests.bench.rounds import Range, Round
 from tests.bench.targets import DIRECT, FASTAPI, OURS
@@ -79,6 +80,17 @@ def _tables(results: Results) -> list[tuple[str, Sequence[str], Rows]]:
         tables.append((title, _ROUNDS, _rounds(played)))
     if results.quiet is not None:
         tables.append(("Ours on a quiet system", ["what", "p50", "p99", "worst"], _quiet(results.quiet)))
+    if results.capacity:
+        title = f"The most streams at once with delay p99 <= {MOST_DELAY_MS:.0f} ms and nothing lost"
+        tables.append((title, ["system", "N", f"of {FASTAPI}"], _capacity(results.capacity)))
+    if results.short:
+        asked = [short.name_of(n, whole=whole) for n in short.LENGTHS for whole in (False, True)]
+        rows = [
+            [name, *(f"{rates[what]:.0f}" if what in rates else "" for what in asked)]
+            for name, rates in results.short.items()
+        ]
+        title = "Short answers, ten at once: requests a second by tokens"
+        tables.append((title, ["system", *asked], rows))
     if results.verdicts:
         tables.append(("Budgets", ["what", "measured", "budget", "verdict"], _verdicts(results.verdicts)))
     return tables
@@ -107,6 +119,11 @@ def _systems(results: Results) -> Rows:
             ]
         )
     return rows
+
+
+def _capacity(found: Mapping[str, int]) -> Rows:
+    peer = found.get(FASTAPI)
+    return [[name, str(most), f"{most / peer:.2f}" if peer else ""] for name, most in found.items()]
 
 
 def _roles(runs: Sequence[Run]) -> Rows:

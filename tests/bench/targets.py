@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from deploy.page import node
 from tests.bench.children import Child, free_port, python, running
 from tests.bench.load import post
+from tests.bench.peers import litellm_proxy, resumable_stream
+from tests.kit import locked
 
 OURS = "headrace"
 #: Ours from another checkout, say of the last release.
 OTHER = "headrace, other checkout"
 DIRECT = "upstream alone"
 FASTAPI = "FastAPI + httpx"
+LITELLM = "LiteLLM proxy"
+RESUMABLE = "resumable-stream"
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Target:
     ports: Sequence[int]
     #: The request for a stream that answers a message.
     ask: Callable[[str], bytes]
+    #: The same for a whole answer, where there are such.
+    ask_whole: Callable[[str], bytes] | None = None
 
     @property
     def port(self) -> int:
@@ -57,7 +64,12 @@ async def headrace(
             *("--upstream", _base_url(upstream_port), "--model", "fake", "--data", data),
         ]
         async with running(command, ports, _role) as child:
-            yield Target(child, ports, lambda message: post("/api/chat/stream", {"message": message}))
+            yield Target(
+                child,
+                ports,
+                lambda message: post("/api/chat/stream", {"message": message}),
+                _whole_completion,
+            )
 
 
 @asynccontextmanager
@@ -67,8 +79,9 @@ async def peer(module: str, upstream_port: int) -> AsyncIterator[Target]:
     command = python(
         f"tests.bench.peers.{module}", "--port", str(port), "--upstream", _base_url(upstream_port)
     )
-    async with running(command, [port], lambda _: "proxy") as child:
-        yield Target(child, [port], lambda message: post("/chat", {"message": message}))
+    async with running(command, [port], _peers_role) as child:
+        ask, ask_whole = _ASKED_OTHERWISE.get(module, (_chat, None))
+        yield Target(child, [port], ask, ask_whole)
 
 
 #: How ours is asked in its other dialects, by the name each measurement goes by.
@@ -92,6 +105,8 @@ PEERS = {
     "bare aiohttp": "bare_aiohttp",
     FASTAPI: "fastapi_httpx",
     "OpenAI SDK + sse-starlette": "openai_sse_starlette",
+    LITELLM: "litellm_proxy",
+    RESUMABLE: "resumable_stream",
 }
 
 
@@ -99,9 +114,38 @@ def _base_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/v1"
 
 
-def _completion(message: str) -> bytes:
-    body = {"model": "fake", "stream": True, "messages": [{"role": "user", "content": message}]}
+def _completion(message: str, *, stream: bool = True) -> bytes:
+    body = {"model": "fake", "stream": stream, "messages": [{"role": "user", "content": message}]}
     return post("/v1/chat/completions", body)
+
+
+def _whole_completion(message: str) -> bytes:
+    return _completion(message, stream=False)
+
+
+def _chat(message: str) -> bytes:
+    return post("/chat", {"message": message})
+
+
+def _whole_chat(message: str) -> bytes:
+    return post("/chat", {"message": message, "stream": False})
+
+
+#: How peers are asked, where that is not by `_chat` for streams alone.
+_ASKED_OTHERWISE: dict[str, tuple[Callable[[str], bytes], Callable[[str], bytes]]] = {
+    "fastapi_httpx": (_chat, _whole_chat),
+    "litellm_proxy": (_completion, _whole_completion),
+}
+
+
+def install() -> None:
+    """Install the peers that need an environment of their own."""
+    locked.install(litellm_proxy.FOLDER)
+    node.install(resumable_stream.FOLDER)
+
+
+def _peers_role(command: Sequence[str]) -> str:
+    return "broker" if _role(command) == "broker" else "proxy"
 
 
 def _role(command: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from tests.bench.peers import options, question
@@ -17,6 +17,7 @@ class Chat(BaseModel):
     """The body of `POST /chat`."""
 
     message: str
+    stream: bool = True
 
 
 def make_app(upstream: str) -> FastAPI:
@@ -24,7 +25,12 @@ def make_app(upstream: str) -> FastAPI:
     # By default httpx opens no more than 100 connections, and gives up after 5 s.
     client = httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=None))
 
-    async def chat(body: Chat) -> StreamingResponse:
+    async def chat(body: Chat) -> Response:
+        if not body.stream:
+            asked = {**question(body.message), "stream": False}
+            whole = await client.post(f"{upstream}/chat/completions", json=asked)
+            return Response(whole.content, media_type="application/json")
+
         async def relay() -> AsyncIterator[bytes]:
             url = f"{upstream}/chat/completions"
             async with client.stream("POST", url, json=question(body.message)) as response:
