@@ -192,7 +192,7 @@ class Broker:
             pool = self._sentinels.pool(**options)
         else:
             pool = BlockingConnectionPool.from_url(self.settings.redis_url, **options)
-        pool.connection_class = redis_private.packing(pool.connection_class)
+        pool.connection_class = redis_private.light(pool.connection_class)
         return pool
 
     def _script(self, step: Step) -> AsyncScript:

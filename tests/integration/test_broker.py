@@ -1,10 +1,12 @@
 """What every part relies on in its way to the broker."""
 
 import asyncio
+from typing import Any
 
 from shared.broker import Broker
 from shared.settings import Settings
 from tests.kit.broker import EmbeddedBroker
+from tests.kit.eventually import eventually
 
 
 async def test_a_cancelled_command_is_a_cancelled_task(broker: EmbeddedBroker) -> None:
@@ -12,7 +14,7 @@ async def test_a_cancelled_command_is_a_cancelled_task(broker: EmbeddedBroker) -
     ours = Broker(Settings(redis_url=broker.url(0)))
 
     async def ask_for_ever() -> None:
-        async with ours.dedicated() as connection:
+        async with ours.dedicated(*ours.cells) as connection:
             while True:
                 async with ours.watch("ping"):
                     await connection.ping()
@@ -24,4 +26,22 @@ async def test_a_cancelled_command_is_a_cancelled_task(broker: EmbeddedBroker) -
         task.cancel()
         await asyncio.wait([task], timeout=5)
         assert task.cancelled(), f"it outlived its cancellation after {turns} turns of the loop"
+    await ours.close()
+
+
+async def test_a_pooled_connection_that_was_closed_meanwhile(broker: EmbeddedBroker) -> None:
+    """It is replaced before a command is sent over it, as is one with something unread."""
+    ours = Broker(Settings(redis_url=broker.url(0)))
+    redis = ours.at(*ours.cells)
+    assert await redis.ping()
+    before = await redis.client_id()
+    broker.client(0).client_kill_filter(_type="normal", skipme=True)
+    [pooled] = redis.connection_pool._available_connections
+    await eventually(lambda: pooled._reader.at_eof(), "it is closed")
+    assert await redis.client_id() != before
+    unread: Any = await redis.connection_pool.get_connection()
+    await unread.send_command("PING")
+    await eventually(lambda: bool(unread._reader._buffer), "it is answered")
+    await redis.connection_pool.release(unread)
+    assert await redis.echo("this") == b"this"
     await ours.close()
