@@ -139,7 +139,10 @@ def first(load: Load, measured: Measured = MEASURED) -> str:
     found = needs(load, measured)
     most: Part = max(get_args(Part), key=lambda part: found[part].cores)
     if found["broker"].bound == "memory":
-        return "the brokers' memory: keep logs for a shorter time (HEADRACE_LOG_RETENTION_S)"
+        return (
+            "the brokers' memory: keep answers for a shorter time "
+            "(HEADRACE_LOG_RETENTION_S, HEADRACE_RECORD_RETENTION_S)"
+        )
     if found["broker"].count > 1:
         return "one broker's core: it takes a cluster (gateways and workers are added as they are)"
     return f"the {most}s' cores: add processes"

@@ -40,7 +40,7 @@ from tests.bench.workload import Workload, measure
 _RESULTS = Path(__file__).parents[2] / "bench-results"
 _REPLAYED_EVENTS = 10_000
 #: Deltas of a stream where it is looked for how many streams a system carries.
-_CAPACITY_DELTAS = 60
+_CAPACITY_DELTAS = 40
 _PEERS_PACKAGES = ("aiohttp", "fastapi", "httptools", "httpx", "openai", "sse-starlette", "uvicorn", "uvloop")
 
 
