@@ -47,6 +47,10 @@ class BareConnection(web.RequestHandler):
         message, body = self._messages[-1]
         return isinstance(message, RawRequestMessage), body
 
+    def read_no_more(self) -> None:
+        """Read nothing from the socket until `read_on`."""
+        self._pause_transport_reading()
+
     def read_on(self) -> None:
         """Read from the socket again, although nobody took what was read before."""
         self._resume_transport_reading()

@@ -20,6 +20,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from gateway.edge.aiohttp_private import BareConnection, BareRunner, BareServer, is_routed
 from gateway.edge.answers import NATIVE_ERRORS, render, render_bytes
 from gateway.edge.body import LateBody
+from gateway.edge.door import Door
 from gateway.edge.room import Room
 from gateway.edge.state import REQUEST_ID, STATE, new_request_id
 from shared import metrics
@@ -42,11 +43,18 @@ _TOO_LONG = "The request's first line or its headers are too long."
 class Connection(BareConnection):
     """One client's connection."""
 
-    __slots__ = ("_alarm", "_broken", "_head_bytes", "_incoming", "_noticed", "_room", "_settings")
+    __slots__ = (
+        *("_alarm", "_at_the_door", "_broken", "_door", "_head_bytes", "_incoming", "_noticed", "_room"),
+        "_settings",
+    )
 
-    def __init__(self, manager: "Connections", room: Room, settings: Settings, **options: Any) -> None:
+    def __init__(
+        self, manager: "Connections", room: Room, door: Door, settings: Settings, **options: Any
+    ) -> None:
         super().__init__(manager, **options)
-        self._room, self._settings = room, settings
+        self._room, self._door, self._settings = room, door, settings
+        #: What has come of a request that may not begin yet; nothing more is read meanwhile.
+        self._at_the_door = b""
         #: Rings when what is expected next has not come.
         self._alarm: asyncio.TimerHandle | None = None
         #: The body of the request that arrived last.
@@ -76,6 +84,21 @@ class Connection(BareConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless it follows something that nobody could read."""
+        if self._at_the_door or (
+            data and self._incoming.is_eof() and not (self._broken or self._door.enter(self._enter))
+        ):
+            self._at_the_door += data
+            self.read_no_more()
+        else:
+            self._receive(data)
+
+    def _enter(self) -> None:
+        data, self._at_the_door = self._at_the_door, b""
+        if self.transport is not None:
+            self.read_on()
+            self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
         if self._broken:
             return
         between = self._incoming.is_eof()
@@ -117,7 +140,9 @@ class Connection(BareConnection):
         self._alarm = None
         if self._broken or self.is_ending:
             return
-        if not self._incoming.is_eof():
+        if self._at_the_door:
+            self._expect(self._settings.headers_timeout_s)
+        elif not self._incoming.is_eof():
             metrics.connections_refused.labels("body").inc()
             self._incoming.set_exception(LateBody())
         elif self.is_answering:
@@ -132,7 +157,7 @@ class Connection(BareConnection):
 
     def end_idle(self) -> None:
         """A connection that has begun to send is not idle; it has its own time."""
-        if not self._head_bytes:
+        if not (self._head_bytes or self._at_the_door):
             super().end_idle()
 
     def _refuse(self, error: HeadraceError) -> None:
@@ -212,10 +237,11 @@ class Connections(BareServer):
     def __init__(self, handler: Any, settings: Settings, **options: Any) -> None:
         super().__init__(handler, **options)
         self._settings, self._room = settings, Room(settings)
+        self._door = Door(asyncio.get_running_loop())
 
     def connection(self, **options: Any) -> Connection:
         """One more."""
-        return Connection(self, self._room, self._settings, **options)
+        return Connection(self, self._room, self._door, self._settings, **options)
 
 
 class Runner(BareRunner):

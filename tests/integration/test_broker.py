@@ -36,6 +36,7 @@ async def test_a_pooled_connection_that_was_closed_meanwhile(broker: EmbeddedBro
     assert await redis.ping()
     before = await redis.client_id()
     broker.client(0).client_kill_filter(_type="normal", skipme=True)
+    pooled: Any
     [pooled] = redis.connection_pool._available_connections
     await eventually(lambda: pooled._reader.at_eof(), "it is closed")
     assert await redis.client_id() != before
