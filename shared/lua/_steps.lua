@@ -2,16 +2,23 @@
 -- shared/keys.py and the limits of shared/broker.py. Keys are made up here, all of them in the cell of KEYS[1].
 -- Queues hold arq's job ids: a generation's with its cell's tag in front, so that arq's own key is in the cell too.
 
+-- A step is one moment: both are asked for once in it, although it may need them a dozen times.
+local wall_once, now_once
+
 -- The broker's clock, which may be set: for what people read, and for nothing that is counted.
 local function wall_ms()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+  if not wall_once then
+    local t = redis.call('TIME')
+    wall_once = t[1] * 1000 + math.floor(t[2] / 1000)
+  end
+  return wall_once
 end
 
 -- Time as leases, queues and limits count it, whatever happens to the broker's clock: a step back is made up
 -- for, and of time in which nobody looked only half a lease counts, for it may have been a step forward, a
 -- pause or a failover, and the leases of those alive must outlast that.
 local function now_ms()
+  if now_once then return now_once end
   local wall = wall_ms()
   local clock = redis.call('HMGET', CLOCK, 'seen', 'ahead')
   local seen, ahead = tonumber(clock[1]) or wall, tonumber(clock[2]) or 0
@@ -23,7 +30,8 @@ local function now_ms()
       redis.call('PEXPIRE', CLOCK, CONVERSATION_TTL_MS)
     end
   end
-  return wall + ahead
+  now_once = wall + ahead
+  return now_once
 end
 
 -- A script whose first write needs no memory may write on beyond the broker's limit: what runs already
