@@ -34,6 +34,8 @@ class _Call:
         self.name = ""
         self.told = False
         self.arguments = ""
+        #: Of the arguments, what is not given out yet.
+        self.held = ""
         self.joiner = Joiner()
 
     @property
@@ -44,6 +46,25 @@ class _Call:
         except (msgspec.DecodeError, RecursionError):
             return False
         return True
+
+    def add(self, piece: str) -> str:
+        """Take more of the arguments; gives what may be given out."""
+        piece = self.joiner.join(piece)
+        if self._is_empty and piece.lstrip().startswith("{"):
+            # An empty object that only stood for arguments to come, as proxies of Anthropic's send it.
+            self.arguments = self.held = ""
+        self.arguments += piece
+        self.held += piece
+        return "" if self._is_empty else self.out()
+
+    @property
+    def _is_empty(self) -> bool:
+        return self.held == self.arguments and self.held.strip() == "{}"
+
+    def out(self) -> str:
+        """What was held back."""
+        held, self.held = self.held, ""
+        return held
 
 
 class Calls:
@@ -69,29 +90,33 @@ class Calls:
         if call is None:
             call = _Call(len(self._calls), piece)
             self._calls.append(call)
+        elif piece.id and _needs_nothing(call, piece):
+            return  # said again as a whole
         call.given_id = call.given_id or piece.id
         call.name = call.name or piece.name or ""
-        arguments = call.joiner.join(piece.arguments or "")
-        call.arguments += arguments
+        arguments = call.add(piece.arguments or "")
         if call.told:
             if arguments:
                 yield ToolCall(ts, call.index, arguments=arguments)
         elif call.name:
-            yield self._first(call, ts)
+            yield self._first(call, arguments, ts)
+        else:
+            call.held = call.arguments
 
     def finish(self, ts: int) -> Iterator[ToolCall]:
         """What was held back."""
         for call in self._calls:
             rest = call.joiner.rest()
             call.arguments += rest
+            rest = call.out() + rest
             if not call.told:
-                yield self._first(call, ts)
+                yield self._first(call, rest, ts)
             elif rest:
                 yield ToolCall(ts, call.index, arguments=rest)
 
-    def _first(self, call: _Call, ts: int) -> ToolCall:
+    def _first(self, call: _Call, arguments: str, ts: int) -> ToolCall:
         call.told = True
-        return ToolCall(ts, call.index, self._unique(call.given_id), call.name, call.arguments)
+        return ToolCall(ts, call.index, self._unique(call.given_id), call.name, arguments)
 
     def _call_of(self, piece: Piece, *, further: bool) -> _Call | None:
         """The call that *piece* goes on with; None where it begins one."""
@@ -99,6 +124,8 @@ class Calls:
         if piece.id:
             among = same_index if piece.index is not None else self._calls
             named = [call for call in among if call.given_id == piece.id]
+            if named and _needs_nothing(named[-1], piece) and piece.arguments != named[-1].arguments:
+                return None
             if named or not same_index or same_index[-1].given_id:
                 return named[-1] if named else None
             return None if _begins(same_index[-1], piece) else same_index[-1]
@@ -122,4 +149,9 @@ def _begins(call: _Call, piece: Piece) -> bool:
         return False
     if piece.name != call.name and not piece.id:
         return True
-    return bool(piece.arguments and call.arguments) and call.whole
+    return _needs_nothing(call, piece)
+
+
+def _needs_nothing(call: _Call, piece: Piece) -> bool:
+    """Whether *piece* has a name and arguments, and those of *call* are all there."""
+    return bool(piece.name and piece.arguments and call.arguments) and call.whole

@@ -76,7 +76,7 @@ class UIMessageEncoder(Encoder):
     def _frames(self, position: Position, event: Event) -> list[str]:
         match event:
             case Text() | Reasoning():
-                return [*self._close(), *self._open(type(event), str(position), event.text)]
+                return [*self._end_part(), *self._open(type(event), str(position), event.text)]
             case ToolCall():
                 return self._tool_call(position, event)
             case Reset():
@@ -114,17 +114,23 @@ class UIMessageEncoder(Encoder):
         """End what is open; a tool's input is available only once it is *whole*."""
         frames = [_available(call) for call in self._calls.values() if whole]
         self._calls.clear()
-        if self._kind is not None:
-            frames.append(_frame({"type": f"{_NOUN[self._kind]}-end", "id": self._part_id}))
-            self._kind = None
-        return frames
+        return [*frames, *self._end_part()]
+
+    def _end_part(self) -> list[str]:
+        """End the open text or reasoning. Calls stay open: more of their input may follow."""
+        if self._kind is None:
+            return []
+        end = _frame({"type": f"{_NOUN[self._kind]}-end", "id": self._part_id})
+        self._kind = None
+        return [end]
 
     def _tool_call(self, position: Position, event: ToolCall) -> list[str]:
         frames, call = [], self._calls.get(event.index)
         # Some servers give every call the same index.
         if call is None or (event.id and event.id != call.id):
-            if call is not None or self._kind is not None:
-                frames = self._close()
+            frames = self._end_part()
+            if call is not None:
+                frames.append(_available(call))
             call = self._calls[event.index] = _Call(event.id or f"call_{position}", event.name or "")
             frames.append(_frame({"type": "tool-input-start", "toolCallId": call.id, "toolName": call.name}))
         if event.arguments:

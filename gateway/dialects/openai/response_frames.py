@@ -50,7 +50,7 @@ class ResponsesEncoder(Encoder):
         if isinstance(event, Text | Reasoning):
             before = b""
             if self._writing is None or self._writing[0] is not type(event):
-                before = self._begin() + self._close("completed") + self._begin_text(type(event))
+                before = self._begin() + self._end_text() + self._begin_text(type(event))
             self._writing[1].text.append(event.text)  # type: ignore[index]
             self._number += 1
             if self._number <= self._after:
@@ -103,8 +103,7 @@ class ResponsesEncoder(Encoder):
         frames = b""
         item = next((i for i in reversed(self._open) if i.call_index == event.index), None)
         if item is None or (event.id and event.id != item.call_id):
-            if self._writing is not None:
-                frames = self._close("completed")
+            frames = self._end_text()
             item = self._output.add_call(event)
             self._open.append(item)
             frames += self._added(item)
@@ -116,15 +115,25 @@ class ResponsesEncoder(Encoder):
 
     def _close(self, status: str) -> bytes:
         """End all open items."""
-        frames = b""
-        for item in self._open:
-            item.status = status
-            frames += self._whole(item)
-            done = {"output_index": item.index, "item": item.done()}
-            frames += self._frame("response.output_item.done", done)
+        frames = b"".join(self._done(item, status) for item in self._open)
         self._open.clear()
         self._writing = None
         return frames
+
+    def _end_text(self) -> bytes:
+        """End the item whose text is being written. Calls stay open: more of their arguments may follow."""
+        if self._writing is None:
+            return b""
+        item = self._writing[1]
+        self._open.remove(item)
+        self._writing = None
+        return self._done(item, "completed")
+
+    def _done(self, item: Item, status: str) -> bytes:
+        item.status = status
+        whole = self._whole(item)
+        done = {"output_index": item.index, "item": item.done()}
+        return whole + self._frame("response.output_item.done", done)
 
     def _whole(self, item: Item) -> bytes:
         if item.kind == "function_call":
