@@ -119,7 +119,7 @@ class Attempt:
             ts=now_ms(),
             finish_reason=finished.finish_reason,
             usage=producer.usage(),
-            upstream_reason=finished.upstream_reason,
+            upstream_reason=finished.upstream_reason and for_clients(finished.upstream_reason),
         )
 
     def _error(self, error: GenerationFailed) -> Error:
@@ -146,7 +146,7 @@ class Attempt:
             retryable=error.retryable,
             usage=self._producer.usage(),
             retry_after_s=error.retry_after_s,
-            upstream_reason=error.upstream_reason,
+            upstream_reason=error.upstream_reason and for_clients(error.upstream_reason),
         )
 
     async def _end(self, writer: LogWriter, terminal: Terminal) -> None:

@@ -1,5 +1,7 @@
 """What upstreams say, without what is nobody's business."""
 
+import re
+
 import pytest
 
 from worker.backends.errors import refusal
@@ -17,6 +19,8 @@ KEYS = [
     "k9Qz81LmWx72PbVt5RsY",
     "nvapi-Zz12_ab-34cd56ef",
     "sk-ab****************wxyz",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "eyJhbGciOi.eyJzdWIi",
 ]
 SENTENCES = ["Incorrect API key provided: {}.", "Authorization: Bearer {}", "key={} is unknown", "{} refused"]
 PLACES = [
@@ -36,6 +40,17 @@ PLACES = [
     r"C:\models\llama\weights.bin",
     "vllm/engine/async_llm_engine.py",
     "ops@example.com",
+    "https://[2001:db8::1]:8443/v1",
+    "[2001:db8::dead:beef%eth0]:443",
+    "file:///home/alice/.cache/huggingface/token",
+    r"\\fileserver\models\llama.gguf",
+    r"\\?\C:\models\llama.gguf",
+    "%2Fsrv%2Fmodels%2Fllama",
+    "arn:aws:bedrock:us-east-1:123456789012:inference-profile/llm-prod",
+    "//aiplatform.googleapis.com/projects/acme-prod/locations/us-central1",
+    "projects/acme-prod/locations/us-central1/endpoints/123",
+    "llm.corp.acme:8080",
+    "aa:bb:cc:dd:ee:ff",
 ]
 USEFUL = [
     "This model's maximum context length is 8192 tokens, however you requested 9000 tokens (8000 + 1000).",
@@ -48,6 +63,7 @@ USEFUL = [
     "tools.function.name is missing and/or empty",
     "temperature must be between 0 and 2, got 3.5 on 2024-08-06T10:20:30Z",
     "ChatCompletionRequestMessageContentPartText has no field image_url",
+    "accounts/fireworks/models/llama-v3p1-8b-instruct is not deployed; use application/json, and/or 24/7",
 ]
 
 
@@ -58,7 +74,7 @@ def test_no_key(sentence: str, key: str) -> None:
     for clean in (for_clients, for_log):
         said = clean(sentence.format(key))
         assert key not in said
-        assert not any(part in said for part in key.replace("*", "-").split("-") if len(part) > 5), said
+        assert not any(part in said for part in re.split("[-*/]", key) if len(part) > 5), said
         assert sentence.split("{}")[0].split(" ")[0] in said
 
 

@@ -12,7 +12,7 @@ _I = re.IGNORECASE
 _KEYS = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL),
     # JSON Web Tokens, whole or cut short.
-    re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*){0,4}"),
+    re.compile(r"\beyJ[\w-]{4,}(?:\.[\w-]*){0,4}"),
     re.compile(r"(?<=\bbearer\s)\S+|(?<=\bbasic\s)[\w+/=]{8,}", _I),
     # Prefixes that say by themselves what they are.
     re.compile(
@@ -35,15 +35,31 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 #: What may be a key by its length; `_random` says whether it is.
 _LONG = re.compile(r"[A-Za-z0-9][\w+-]{15,}={0,2}")
 
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'`<>)\]}]+", _I)
+#: The same in base64, whose slashes make it look like a path: with small and large letters and digits.
+_BASE64 = re.compile(
+    r"(?<![\w+/.-])(?=[A-Za-z+/]*\d)(?=[^a-z\s]*[a-z])(?=[^A-Z\s]*[A-Z])[A-Za-z0-9+][A-Za-z0-9+/]{31,}={0,2}(?![\w+/.-])"
+)
+
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://(?:[^\s/\"'`]*\[[\w:.%]+\])?[^\s\"'`<>)\]}]*", _I)
+#: Names of things in a cloud: `arn:aws:…`, `//aiplatform.googleapis.com/…`, `projects/…/locations/…`.
+_RESOURCE = re.compile(
+    r"\barn:[\w-]*:[^\s\"'`<>,;)\]}]+|(?<![\w:/])//[\w.-]+(?:/[^\s\"'`<>,;)\]}]*)?|"
+    r"\b(?:projects|subscriptions|resourceGroups|organizations|tenants)/[\w.:-]+(?:/[\w.:@-]+)+",
+    _I,
+)
+_MAC = re.compile(r"(?<![\w:])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![\w:])", _I)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*", _I)
-_IPV6 = re.compile(r"(?<![\w:.])\[?[0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*(?:%\w+)?\]?(?::\d{1,5})?(?![\w:])", _I)
+_IPV6 = re.compile(r"(?<![\w:.])\[?[0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*(?:%\w+)?\]?(?::\d{1,5})?(?!\w|:\w)", _I)
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\w.]\d)")
 _TOP = (
     "internal|local|localdomain|localhost|lan|corp|intra|intranet|home|private|svc|cluster|arpa|test|example|invalid|"
     "consul|com|net|org|io|ai|dev|cloud|app|co|cn|de|uk|eu|us|jp|fr|ru|in|kr|ch|nl|se|info|tech|xyz|gov|edu|run|sh"
 )
-_NAME = re.compile(rf"(?<![\w./@-])(?:[a-z0-9_-]+\.)+(?:{_TOP})\.?(?::\d{{1,5}})?(?![\w-]|\.\w)", _I)
+_NAME = re.compile(
+    rf"(?<![\w./@-])(?:[a-z0-9_-]+\.)+(?:(?:{_TOP})|(?:internal|intra|intranet|corp|lan|svc)(?:\.[a-z0-9-]+)+)\.?"
+    r"(?::\d{1,5})?(?![\w-]|\.\w)",
+    _I,
+)
 _HOST_PORT = re.compile(r"(?<![\w./@-])(?P<host>[a-z][a-z0-9.-]*):\d{2,5}(?![\w:.]\w|\w)", _I)
 _HOST = re.compile(
     r"(?P<what>\b(?:host(?:name)?|node|pod|container|machine|server)\s*[:=]?\s*[\"'`]?)"
@@ -59,7 +75,8 @@ _NO_HOST = re.compile(
     _I,
 )
 _PATHS = (
-    re.compile(r"(?<![\w\\])[A-Za-z]:\\[^\s\"'`<>|,;()]+|\\\\[\w.-]+\\[^\s\"'`<>|,;()]+"),
+    re.compile(r"(?<![\w\\])[A-Za-z]:\\[^\s\"'`<>|,;()]+|\\\\[\w.?-]+\\[^\s\"'`<>|,;()]+"),
+    re.compile(r"[\w.~-]*(?:%(?:2F|5C)[\w.~-]+){2,}", _I),
     re.compile(r"(?<![\w/.~<])(?:~\w*|\.{1,2})?/(?:[\w.@+%~=-]*[A-Za-z_][\w.@+%~=-]*/?)(?:[\w.@+%~=-]+/?)*"),
     re.compile(
         r"(?<![\w/])(?:[\w.@+-]+/)+[\w.@+-]+\."
@@ -73,10 +90,12 @@ def for_clients(text: str) -> str:
     """*text* without keys, addresses, paths and people."""
     # URLs first: keys in them go with them, and what is left of one would look like a path.
     text = _URL.sub(ADDRESS, text)
+    text = _RESOURCE.sub(ADDRESS, text)
     text = for_log(text)
     text = _EMAIL.sub(PERSON, text)
     for pattern in _PATHS:
         text = pattern.sub(PATH, text)
+    text = _MAC.sub(ADDRESS, text)
     text = _IPV6.sub(_address, text)
     text = _IPV4.sub(ADDRESS, text)
     text = _NAME.sub(ADDRESS, text)
@@ -92,6 +111,7 @@ def for_log(text: str) -> str:
     for pattern in _KEYS:
         text = pattern.sub(KEY, text)
     text = _NAMED.sub(_named, text)
+    text = _BASE64.sub(KEY, text)
     return _LONG.sub(lambda found: KEY if _random(found[0]) else found[0], text)
 
 
