@@ -71,8 +71,8 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         return granted
     state.origins.check(request)
     # Few bytes can be a great many once they are decompressed.
-    encoding = request.headers.get("Content-Encoding")
-    if encoding is not None and encoding.strip().lower() != "identity":
+    encodings = request.headers.getall("Content-Encoding", [])
+    if any(encoding.strip().lower() != "identity" for encoding in encodings):
         raise UnsupportedMediaType(
             "Send the body as it is: no `Content-Encoding` is understood.", field="Content-Encoding"
         )
