@@ -62,6 +62,9 @@ class Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
+#: Where a part has its reasoning.
+_THOUGHTS = ("thinking", "reasoning", "text", "content", "summary")
+
 decode = msgspec.json.Decoder(Chunk).decode
 #: What `decode` raises for a chunk that is to be read with care.
 RESISTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -123,12 +126,12 @@ def _content(content: Any) -> Iterator[Message]:
                 if isinstance(content, list):
                     yield Message(content=part)
             case {"type": "thinking" | "reasoning" | "reasoning_text" | "redacted_thinking"}:
-                inner = next((part[key] for key in ("thinking", "reasoning", "text") if key in part), "")
+                inner = next((part[key] for key in _THOUGHTS if key in part), "")
                 yield Message(reasoning=_joined(inner))
             case {"type": "refusal"}:
                 yield Message(refusal=_text(part.get("refusal")))
-            case {"text": text}:
-                yield Message(content=_joined(text))
+            case {}:
+                yield Message(content=_joined(part))
 
 
 def _joined(said: Any) -> str:

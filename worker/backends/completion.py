@@ -9,14 +9,15 @@ from worker.backends import Delta, Finished
 from worker.backends.calls import Calls, Piece
 from worker.backends.chunk import RESISTS, Choice, Chunk, Function, decode, read_with_care
 from worker.backends.errors import stated, words
+from worker.backends.payload import DONE, is_done, is_error, is_failure, is_success, parts, read
 from worker.backends.reasons import is_reason, reason_of
 from worker.backends.shortener import Shortened
 from worker.backends.sse import ErrorEvent
 from worker.backends.think_tags import ThinkTags
-from worker.backends.tolerant import Joiner, NotJson, load, whole_characters
+from worker.backends.tolerant import Joiner, whole_characters
 from worker.backends.usage import usage_of
 
-_DONE = b"[DONE]"
+_NO_CHOICE = object()
 #: Reasons that say by themselves why nothing was answered.
 _WHY_NOT = frozenset({"length", "content_filter"})
 
@@ -38,6 +39,8 @@ class Completion:
         self._said = continued
         self._reason: str | None = None
         self._usage: Any = None
+        #: Which of the choices is the answer: the first that came.
+        self._index: Any = _NO_CHOICE
         self._counted_last = False
         #: What it said that is no part of an answer.
         self._words: Any = None
@@ -85,10 +88,12 @@ class Completion:
             try:
                 chunk = decode(payload)
             except RESISTS:
-                if payload.startswith(_DONE):
+                if payload.startswith(DONE):
                     self.done = True
                     break
                 self._take_with_care(payload, ts, deltas)
+                if self.done:
+                    break
                 continue
             choices = chunk.choices
             if choices and self._plain and len(choices) == 1 and type(payload) is bytes:
@@ -98,6 +103,7 @@ class Completion:
                 if (
                     said is not None
                     and said.content
+                    and choice.index == self._index
                     and choice.finish_reason is None
                     and said.tool_calls is None
                     and said.reasoning_content is said.reasoning is None
@@ -145,41 +151,49 @@ class Completion:
 
     def _take_with_care(self, payload: bytes, ts: int, deltas: list[Delta]) -> None:
         if type(payload) is ErrorEvent:
-            raise stated(_read(payload))
+            raise stated(read(payload))
         payload = payload if type(payload) is Shortened else payload.strip()
-        if payload:
-            self._plain = False
-            self._take(payload, read_with_care(payload), ts, deltas)
+        if not payload:
+            return
+        self._plain = False
+        for part in parts(payload):
+            if is_done(part):
+                self.done = True
+                return
+            self._take(part, read_with_care(part), ts, deltas)
 
     def _take(self, payload: bytes, chunk: Chunk, ts: int, deltas: list[Delta]) -> None:
         if type(payload) is ErrorEvent:
-            raise stated(_read(payload))
+            raise stated(read(payload))
         if type(payload) is Shortened:
             self._plain = False
             chunk = read_with_care(payload)
-        if chunk.usage is not None:
+        if chunk.usage:
+            # Not an empty one, which some send after the one that counts.
             self._usage = chunk.usage
         if chunk.choices is None:
             if chunk.error is None:
-                self._take_other(_read(payload))
+                self._take_other(read(payload))
         else:
             self._counted_last = not chunk.choices and isinstance(chunk.usage, Mapping)
             # Some add the whole answer to its last chunk.
             fresh = not (self._said or deltas)
             for choice in chunk.choices:
-                # One is asked for. Where more come all the same, the first is the answer.
-                if choice.index == chunk.choices[0].index:
+                if self._index is _NO_CHOICE:
+                    self._index = choice.index
+                # One is asked for; others may come all the same.
+                if (choice.index or 0) == (self._index or 0):
                     self._add(choice, ts, deltas, fresh)
-        if chunk.error is not None and _is_error(chunk.error):
-            raise stated(_read(payload))
+        if chunk.error is not None and is_error(chunk.error):
+            raise stated(read(payload))
         if self._reason is not None and reason_of(self._reason) == "error":
             raise self._broken_off()
 
     def _take_other(self, said: Any) -> None:
         """Something without choices: usage alone, a sign of life, or an error in a form of its own."""
-        if words(said) is None or (isinstance(said, Mapping) and _is_success(said)):
+        if words(said) is None or (isinstance(said, Mapping) and is_success(said)):
             self._counted_last = isinstance(said, Mapping) and isinstance(said.get("usage"), Mapping)
-        elif _is_failure(said):
+        elif is_failure(said):
             raise stated(said)
         else:
             self._words = said
@@ -206,14 +220,21 @@ class Completion:
             if said.function_call is not None:
                 piece = _piece(0, None, said.function_call)
                 deltas.extend(self._calls.take(piece, ts, further=False))
-        if self._reason is not None and len(deltas) > before:
+        spoke = len(deltas) > before
+        if self._reason is not None and spoke:
             self.goes_on = True
-        if choice.usage is not None:
+        if choice.usage:
             self._usage = choice.usage
-        if choice.error is not None and _is_error(choice.error):
+        if choice.error is not None and is_error(choice.error):
             raise stated(choice.error)
-        if choice.finish_reason and is_reason(choice.finish_reason):
-            self._reason = choice.finish_reason
+        reason = choice.finish_reason
+        if reason and is_reason(reason) and (spoke or not self._hides_a_cut(reason)):
+            self._reason = reason
+
+    def _hides_a_cut(self, reason: str) -> bool:
+        """Proxies add a `stop` of their own to an answer that was cut."""
+        was_cut = self._reason is not None and reason_of(self._reason) in _WHY_NOT
+        return was_cut and reason_of(reason) == "stop"
 
     def _say(self, reasoning: str, text: str, ts: int, deltas: list[Delta]) -> None:
         """As what it is: it may end in half a character, or hold tags."""
@@ -234,44 +255,6 @@ class Completion:
         error = UpstreamFailed(f"The model server broke off its answer: {self._upstream_reason()}")
         error.upstream_reason = self._upstream_reason()
         return error
-
-
-def _read(payload: bytes) -> Any:
-    """JSON, or else plain words."""
-    try:
-        return load(payload)
-    except NotJson:
-        return payload.decode(errors="replace")
-
-
-def _is_error(error: Any) -> bool:
-    """Whether there is anything in an `error` field."""
-    if isinstance(error, Mapping):
-        return any(error.values())
-    return bool(error)
-
-
-def _is_failure(said: Any) -> bool:
-    """Whether words without an answer say by their form that there will be none."""
-    if not isinstance(said, Mapping):
-        return isinstance(said, list)
-    return (
-        said.get("object") == "error"
-        or said.get("type") == "error"
-        or said.get("success") is False
-        or any(isinstance(code, int) and code >= 400 for code in _codes(said))
-    )
-
-
-def _is_success(said: Mapping[str, Any]) -> bool:
-    """Whether words without an answer say that all is well."""
-    return said.get("success") is True or any(code in {0, "0", 200, "200"} for code in _codes(said))
-
-
-def _codes(said: Mapping[str, Any]) -> list[int | str]:
-    codes = [said.get(name) for name in ("code", "status", "status_code", "error_code")]
-    codes += [inner.get("status_code") for inner in (said.get("base_resp"),) if isinstance(inner, Mapping)]
-    return [code for code in codes if isinstance(code, int | str) and not isinstance(code, bool)]
 
 
 def _piece(index: int | None, call_id: str | None, function: Function | None) -> Piece:
