@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway import health, openapi
 from gateway.dialects.ai_sdk.routes import ROUTES as AI_SDK
+from gateway.dialects.anthropic.routes import ROUTES as ANTHROPIC
 from gateway.dialects.native.routes import ROUTES as NATIVE
 from gateway.dialects.openai.routes import ROUTES as OPENAI
 from gateway.rooms.routes import ROUTES as ROOMS
@@ -18,6 +19,7 @@ ROUTES: Sequence[Route] = (
     *AI_SDK,
     *OPENAI,
     *ROOMS,
+    *ANTHROPIC,
     Route("GET", "/api/heartbeat", health.beat, gives=health.Heartbeat, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),
     Route("GET", "/readyz", health.ready, gives=health.Health, errors=(503,), public=True),

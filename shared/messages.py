@@ -1,6 +1,6 @@
 """A conversation's messages as the broker keeps them and clients get them: the same JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -50,6 +50,9 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     error: Failure | None = None
 
 
+#: Our own rough count, for bounding a prompt; what an upstream reports always wins.
+_CHARS_PER_TOKEN = 4
+
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Message).decode
 
@@ -77,3 +80,17 @@ def _both(first: Any, second: Any) -> Any:
 
 def _parts(content: Any) -> list[Any]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
+
+
+def count_tokens(text: str) -> int:
+    """Roughly how many tokens *text* has."""
+    return len(text) // _CHARS_PER_TOKEN + 1
+
+
+def message_tokens(message: Mapping[str, Any]) -> int:
+    """Roughly how many tokens a message has, as OpenAI writes it."""
+    content = message.get("content") or ""
+    if not isinstance(content, str):
+        # Pictures and sounds have no length that could be counted here.
+        content = "".join(str(part.get("text") or "") for part in content)
+    return count_tokens(content + str(message.get("tool_calls") or ""))

@@ -1,21 +1,13 @@
 """What is sent upstream: the request's own messages, or the conversation, cut to what the model may read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from shared.conversations import Conversations
 from shared.generation import Generation, Request
-from shared.messages import joined
+from shared.messages import joined, message_tokens
 from shared.models import Model
 from worker.backends import Prompt
-
-#: Our own rough count, for bounding a prompt; what an upstream reports always wins.
-_CHARS_PER_TOKEN = 4
-
-
-def count_tokens(text: str) -> int:
-    """Roughly how many tokens *text* has."""
-    return len(text) // _CHARS_PER_TOKEN + 1
 
 
 async def prompt_of(
@@ -52,7 +44,7 @@ async def _history(
     async for page in conversations.pages(owner, conversation_id):
         said = [{"role": message.role, "content": message.content} for message in page if message.content]
         history = [*said, *history]
-        tokens += sum(_tokens(message) for message in said)
+        tokens += sum(message_tokens(message) for message in said)
         if tokens > model.max_context_tokens:
             break
     return history
@@ -60,7 +52,7 @@ async def _history(
 
 def prompt_tokens(prompt: Prompt) -> int:
     """Our own count of a prompt, for when the upstream gives none."""
-    return sum(_tokens(message) for message in prompt.messages)
+    return sum(message_tokens(message) for message in prompt.messages)
 
 
 def newest(messages: Sequence[dict[str, Any]], max_tokens: int) -> Sequence[dict[str, Any]]:
@@ -74,18 +66,10 @@ def newest(messages: Sequence[dict[str, Any]], max_tokens: int) -> Sequence[dict
     last = len(said) - 1
     while last > 0 and said[last]["role"] == "tool":
         last -= 1
-    budget = max_tokens - sum(_tokens(message) for message in (*instructions, *said[last:]))
+    budget = max_tokens - sum(message_tokens(message) for message in (*instructions, *said[last:]))
     first = last
-    while first > 0 and (budget := budget - _tokens(said[first - 1])) >= 0:
+    while first > 0 and (budget := budget - message_tokens(said[first - 1])) >= 0:
         first -= 1
     while first < last and said[first]["role"] == "tool":
         first += 1
     return [*instructions, *said[max(first, 0) :]]
-
-
-def _tokens(message: Mapping[str, Any]) -> int:
-    content = message.get("content") or ""
-    if not isinstance(content, str):
-        # Pictures and sounds have no length that could be counted here.
-        content = "".join(str(part.get("text") or "") for part in content)
-    return count_tokens(content + str(message.get("tool_calls") or ""))

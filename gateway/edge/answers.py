@@ -26,6 +26,14 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     error: ErrorBody
 
 
+def _own_status(error: HeadraceError) -> int:
+    return error.status
+
+
+def _no_headers(request_id: str) -> dict[str, str]:
+    return {}
+
+
 class ErrorShape(NamedTuple):
     """How a dialect says that something went wrong."""
 
@@ -33,6 +41,10 @@ class ErrorShape(NamedTuple):
     answer: type[msgspec.Struct]
     #: That body, of an error and the request's id.
     of: Callable[[HeadraceError, str], msgspec.Struct]
+    #: The status, where the dialect's clients know it by another number than ours.
+    status: Callable[[HeadraceError], int] = _own_status
+    #: What its clients read beside, of the request's id.
+    headers: Callable[[str], dict[str, str]] = _no_headers
 
 
 def _native(error: HeadraceError, request_id: str) -> ErrorAnswer:
@@ -79,7 +91,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 def render(error: HeadraceError, shape: ErrorShape, request_id: str) -> web.Response:
     """*error* as an answer in *shape*."""
-    response = answer_json(shape.of(error, request_id), error.status)
+    response = answer_json(shape.of(error, request_id), shape.status(error), shape.headers(request_id))
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if error.status == 401:

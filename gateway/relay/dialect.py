@@ -39,6 +39,11 @@ def after_position(last_id: str) -> Resumption:
     return Resumption(Position.parse(last_id))
 
 
+def comment(state: str) -> bytes:
+    """A sign of life that no client takes for an event."""
+    return f": hb {state}\n".encode()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dialect:
     """A wire format of event streams. There is one object a format: feeds keep their encoders by it."""
@@ -50,6 +55,8 @@ class Dialect:
     resumption: Callable[[str], Resumption] = after_position
     #: A frame without id that tells the place in the queue.
     queued: Callable[[Generation, int], bytes] = no_frame
+    #: What a silent stream says of *state*, such as `worker=1.2s`.
+    beat: Callable[[str], bytes] = comment
     #: Whether a frame depends on its event alone, so that reading may start anywhere.
     stateless: bool
     #: Whether clients connect again by themselves when a stream ends without a terminal frame. Others take

@@ -154,4 +154,4 @@ class Heartbeat:
             for subscriber in feed.subscribers:
                 if subscriber.waiting and now - subscriber.idle_since >= self._settings.heartbeat_s:
                     metrics.heartbeats.inc()
-                    subscriber.say(f": hb {state}\n".encode())
+                    subscriber.say(subscriber.dialect.beat(state))

@@ -7,6 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from gateway.dialects.ai_sdk import frames as ai_sdk
+from gateway.dialects.anthropic import message as anthropic
+from gateway.dialects.anthropic.frames import MESSAGES
 from gateway.dialects.native.frames import NATIVE
 from gateway.dialects.openai import chat_frames, response_frames
 from gateway.edge.sse import reconnect_ms
@@ -15,7 +17,10 @@ from shared.outcome import Outcome
 from tests.unit.test_voided import frames
 
 #: All of the code's own: a reason that joins one of these joins this test. And one of a newer version.
-TABLES = (chat_frames._FINISH_REASONS, ai_sdk._FINISH_REASONS, response_frames._INCOMPLETE)
+TABLES = (
+    *(chat_frames._FINISH_REASONS, ai_sdk._FINISH_REASONS, response_frames._INCOMPLETE),
+    anthropic._STOP_REASONS,
+)
 REASONS = sorted({*get_args(FinishReason), *(reason for table in TABLES for reason in table), "newer"})
 CHAT = dict.fromkeys(["cancelled", "error", "unknown", "newer"], "stop")
 AI_SDK = {
@@ -25,6 +30,13 @@ AI_SDK = {
     "error": "other",
     "unknown": "other",
     "newer": "other",
+}
+ANTHROPIC = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refusal",
 }
 RESPONSES = {"length": "incomplete", "content_filter": "incomplete", "cancelled": "cancelled"}
 
@@ -51,6 +63,10 @@ def test_every_reason(reason: str) -> None:
     assert response["status"] == RESPONSES.get(reason, "completed")
     why = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(reason)
     assert response["incomplete_details"] == ({"reason": why} if why else None)
+    [delta, stop] = ended(MESSAGES, reason)
+    assert delta["delta"]["stop_reason"] == ANTHROPIC.get(reason, "end_turn")
+    assert delta["delta"].get("finish_reason") == (None if reason in ANTHROPIC else reason)
+    assert stop["type"] == "message_stop"
     fields = json.loads(Outcome().closing("gen_x", End(ts=2, finish_reason=reason)))["fields"]
     assert fields["state"] == ("cancelled" if reason == "cancelled" else "done")
     assert fields["finish_reason"] == reason

@@ -4,9 +4,11 @@ import json
 from importlib import import_module
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.dialects.ai_sdk.frames import UI_MESSAGE
+from gateway.dialects.anthropic.frames import MESSAGES
 from gateway.dialects.native.frames import NATIVE
 from gateway.dialects.openai.chat_frames import CHAT
 from gateway.dialects.openai.response_frames import RESPONSES
@@ -33,12 +35,16 @@ LOG: list[Event] = [
     *KEPT,
     End(ts=6, finish_reason="tool_calls"),
 ]
+#: What an encoder must know of the request, where it cannot do without.
+OPTIONS: dict[str, Any] = {
+    RESPONSES.name: ResponseObject(id="resp_x", created_at=1, model="m"),
+    MESSAGES.name: {"thinking": True},
+}
 
 
 def generation(dialect: Dialect) -> Generation:
     """One whose encoder has all it needs."""
-    options: Any = ResponseObject(id="resp_x", created_at=1, model="m") if dialect is RESPONSES else {}
-    said = {name: getattr(options, name) for name in getattr(options, "__struct_fields__", ())}
+    said = msgspec.to_builtins(OPTIONS.get(dialect.name, {}))
     return Generation(
         id="gen_x",
         owner="o",
@@ -62,7 +68,7 @@ def frames(dialect: Dialect, log: list[Event]) -> list[list[dict[str, Any]]]:
     return made
 
 
-DIALECTS = (NATIVE, CHAT, RESPONSES, UI_MESSAGE)
+DIALECTS = (NATIVE, CHAT, RESPONSES, UI_MESSAGE, MESSAGES)
 RESET = LOG.index(Reset(ts=3))
 
 
@@ -109,6 +115,19 @@ def test_ui_message() -> None:
     assert not [frame for frame in said if frame["type"] == "tool-input-error"]
     text = frames(UI_MESSAGE, [*LOG[: RESET + 1], Text(4, "kept")])[-1]
     assert [frame["type"] for frame in text] == ["text-start", "text-delta"]
+
+
+def test_messages() -> None:
+    """An error ends the stream; after its id comes a whole new message, whose blocks count anew."""
+    raw = MESSAGES.encoder(generation(MESSAGES)).encode(Position(1, RESET), LOG[RESET])
+    assert raw.startswith(f"id: 1-{RESET}\nevent: error\n".encode())
+    assert not MESSAGES.says_reset
+    after = [frame for made in frames(MESSAGES, LOG)[RESET + 1 :] for frame in made]
+    assert after[0]["type"] == "message_start"
+    [start] = [frame for frame in after if frame["type"] == "content_block_start"]
+    assert (start["index"], start["content_block"]["id"]) == (0, "kept_call")
+    given = [frame["delta"]["partial_json"] for frame in after if frame["type"] == "content_block_delta"]
+    assert "".join(given) == '{"kept":1}'
 
 
 def test_the_record() -> None:

@@ -12,29 +12,37 @@ from shared.errors import ModelNotFound, UnknownModel
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
-    """One model. When it was made is not known here."""
+    """One model, as OpenAI's and Anthropic's clients know it. When it was made is not known here."""
 
     id: str
+    display_name: str
     object: Literal["model"] = "model"
+    type: Literal["model"] = "model"
     created: int = 0
+    created_at: str = "1970-01-01T00:00:00Z"
     owned_by: str = "headrace"
 
 
 class ModelList(msgspec.Struct, frozen=True):
-    """`GET /v1/models`"""
+    """`GET /v1/models`: all of them, on one page."""
 
     data: list[ModelEntry]
+    first_id: str
+    last_id: str
     object: Literal["list"] = "list"
+    has_more: bool = False
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
     """All models."""
-    return answer_json(ModelList([ModelEntry(name) for name in request.app[STATE].models.by_name]))
+    names = list(request.app[STATE].models.by_name)
+    return answer_json(ModelList([ModelEntry(name, name) for name in names], names[0], names[-1]))
 
 
 async def detail(request: web.Request) -> web.StreamResponse:
     """One model."""
-    return answer_json(ModelEntry(checked_model(request.app[STATE], request.match_info["model"])))
+    name = checked_model(request.app[STATE], request.match_info["model"])
+    return answer_json(ModelEntry(name, name))
 
 
 def checked_model(state: State, name: str | None) -> str:
