@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from aiohttp import web
 
+from gateway.edge import leavers
 from gateway.edge.addresses import forgive
 from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Keyring
@@ -59,6 +60,8 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
             app.router.add_route("HEAD", route.path, route.handler)
     forgive(app.router)
     app.on_response_prepare.append(complete_headers)
+    app[leavers.LEAVERS] = set()
+    app.on_shutdown.append(leavers.tell)
     app.cleanup_ctx.append(_relaying)
     app.cleanup_ctx.extend(RUNNING)
     return app

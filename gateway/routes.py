@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway import health, openapi
+from gateway.dialects.ag_ui.routes import ROUTES as AG_UI
 from gateway.dialects.ai_sdk.routes import ROUTES as AI_SDK
 from gateway.dialects.anthropic.routes import ROUTES as ANTHROPIC
 from gateway.dialects.native.routes import ROUTES as NATIVE
@@ -20,6 +21,7 @@ ROUTES: Sequence[Route] = (
     *OPENAI,
     *ROOMS,
     *ANTHROPIC,
+    *AG_UI,
     Route("GET", "/api/heartbeat", health.beat, gives=health.Heartbeat, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),
     Route("GET", "/readyz", health.ready, gives=health.Health, errors=(503,), public=True),

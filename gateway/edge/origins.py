@@ -82,10 +82,12 @@ class Origins:
         self._credentials = settings.cors_credentials
 
     def check(self, request: web.Request) -> None:
-        """Raises `Forbidden` where a page that may not call wants to change something."""
-        # A WebSocket lets its page write, and browsers open one across origins without asking.
-        changes = request.method not in _SAFE or "Upgrade" in request.headers
-        if changes and not self._is_ours(request.headers):
+        """
+        Raises `Forbidden` where a page that may not call wants to change something, or to open a WebSocket,
+        of which no browser asks whether it may.
+        """
+        opens = request.headers.get("Upgrade", "").lower() == "websocket"
+        if (opens or request.method not in _SAFE) and not self._is_ours(request.headers):
             raise Forbidden(_FOREIGN, field="Origin")
 
     def _is_ours(self, headers: CIMultiDictProxy[str]) -> bool:

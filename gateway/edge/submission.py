@@ -33,13 +33,15 @@ def submission(
     messages_in: str = "messages",
     on_busy: OnBusy = "reject",
     on_disconnect: OnDisconnect = "continue",
+    key: str | None = None,
 ) -> Submission:
     """
     The generation that *body* asks for, with *request*'s owner and idempotency key.
 
     *options* is what the dialect's encoder must know of the request, *suffix* what a dialect's own id
-    shares with the generation's, *messages_in* the field its messages come from. Raises `InvalidRequest` for
-    a key that is none, and for what the model cannot do.
+    shares with the generation's, *messages_in* the field its messages come from, *key* what makes a request
+    the same where no header does. Raises `InvalidRequest` for a key that is none, and for what the model
+    cannot do.
     """
     models = request.app[STATE].models
     said: dict[str, Any] = {} if options is None else msgspec.to_builtins(options)
@@ -56,6 +58,6 @@ def submission(
         replaces=replaces,
         on_busy=on_busy,
         on_disconnect=on_disconnect,
-        idempotency_key=idempotency_key(request),
+        idempotency_key=idempotency_key(request) or key,
         digest=digest(body),
     )

@@ -98,6 +98,23 @@ DIALECTS: dict[str, Callable[[str], bytes]] = {
             "trigger": "submit-message",
         },
     ),
+    f"{OURS}, anthropic_messages": lambda message: post(
+        "/v1/messages",
+        {
+            "model": "fake",
+            "max_tokens": 100_000,
+            "stream": True,
+            "messages": [{"role": "user", "content": message}],
+        },
+    ),
+    f"{OURS}, ag_ui": lambda message: post(
+        "/api/ag-ui",
+        {
+            "threadId": uuid.uuid4().hex,
+            "runId": uuid.uuid4().hex,
+            "messages": [{"id": "m1", "role": "user", "content": message}],
+        },
+    ),
 }
 
 #: Modules of `tests.bench.peers` by the name they go by.

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from aiohttp import ClientSession
+from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 
 from tests.conftest import OpenClient
@@ -45,3 +46,10 @@ def chat(url: str, session: ClientSession) -> ChatClient:
 def openai(url: str, open_client: OpenClient) -> AsyncOpenAI:
     """OpenAI's client, at the first gateway."""
     return open_client(url)
+
+
+@pytest.fixture
+async def anthropic(url: str) -> AsyncIterator[AsyncAnthropic]:
+    """Anthropic's client, at the first gateway, as published but for not trying again by itself."""
+    async with AsyncAnthropic(base_url=url, api_key="none", max_retries=0) as client:
+        yield client

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.e2e.system import System
-from tests.kit import codex, node_clients, python_clients
+from tests.kit import claude_code, codex, node_clients, python_clients
 from tests.kit.chat_client import script
 from worker.backends.script import expected_text
 
@@ -39,16 +39,19 @@ async def check(system: System, session: ClientSession, seen: dict[str, Any], re
         ("ai_sdk_openai", {"version": 7}, 6),
         ("agents", {}, 4),
         ("langchain", {}, 4),
+        ("anthropic", {}, 2),
     ],
-    ids=["ai-sdk-6", "ai-sdk-7", "openai-agents", "langchain"],
+    ids=["ai-sdk-6", "ai-sdk-7", "openai-agents", "langchain", "anthropic"],
 )
 async def test_in_node(
     system: System, session: ClientSession, client: str, options: dict[str, Any], ways: int
 ) -> None:
-    """The client calls its tool, and reads the answer that follows, over all of OpenAI's APIs it speaks."""
+    """The client calls its tool, and reads the answer that follows, over all of the APIs it speaks."""
     node_clients.install()
     said = calling(gate="upper")
-    seen = await node_clients.play(client, url=f"{system.url}/v1", model="upstream", said=said, **options)
+    # Anthropic's clients put the version into the path themselves.
+    url = system.url if client == "anthropic" else f"{system.url}/v1"
+    seen = await node_clients.play(client, url=url, model="upstream", said=said, **options)
     assert len(seen) == ways
     await check(system, session, seen, "The upper gate is at 1.2.")
 
@@ -91,3 +94,17 @@ async def test_codex(system: System, session: ClientSession, tmp_path: Path) -> 
     names = {tool["function"]["name"] for tool in sent["tools"]}
     assert "exec_command" in names
     assert "web_search" not in names
+
+
+@pytest.mark.timeout(400)  # likewise
+async def test_claude_code(system: System, session: ClientSession, tmp_path: Path) -> None:
+    """Claude Code runs the command that the model asks for, and reads what follows."""
+    claude_code.install()
+    said = calling("Bash", command="printf 'The level is %s.' 1.2", description="Reads the level")
+    events = await claude_code.execute(tmp_path, system.url, "upstream", f"Do as told: {said}")
+    assert (events[-1]["type"], events[-1]["subtype"], events[-1]["result"]) == ("result", "success", TEXT)
+    told = [event["message"]["content"] for event in events if event["type"] in {"assistant", "user"}]
+    results = [part for parts in told for part in parts if part["type"] == "tool_result"]
+    assert ["The level is 1.2." in str(result["content"]) for result in results] == [True]
+    sent = (await system.asked(session))[-1]["body"]["messages"]
+    assert any(m["role"] == "tool" and "The level is 1.2." in str(m["content"]) for m in sent)

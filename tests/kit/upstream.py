@@ -12,6 +12,7 @@ made beforehand.
 
 import argparse
 import asyncio
+import json
 import socket
 import struct
 import time
@@ -35,6 +36,7 @@ from tests.kit.upstream_pace import Answer, Pace, Seen
 
 _REMEMBERED_REQUESTS = 100_000
 _OVERRIDE = "/script "
+_JSON = json.JSONDecoder()
 
 
 class FakeUpstream:
@@ -108,8 +110,10 @@ class FakeUpstream:
 
     def _behaviour_for(self, seen: Seen) -> Behaviour:
         behaviour = self.behaviour
-        if seen.message.startswith(_OVERRIDE):
-            overrides = msgspec.json.decode(seen.message[len(_OVERRIDE) :])
+        # Some clients put words of their own before what their user says.
+        _, told, said = seen.message.rpartition(_OVERRIDE)
+        if told:
+            overrides, _ = _JSON.raw_decode(said)
             behaviour = msgspec.convert({**msgspec.structs.asdict(behaviour), **overrides}, Behaviour)
         if seen.called:
             behaviour = msgspec.structs.replace(behaviour, tool_call=False)

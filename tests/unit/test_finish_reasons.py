@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
+from gateway.dialects.ag_ui.frames import AG_UI
 from gateway.dialects.ai_sdk import frames as ai_sdk
 from gateway.dialects.anthropic import message as anthropic
 from gateway.dialects.anthropic.frames import MESSAGES
@@ -67,6 +68,9 @@ def test_every_reason(reason: str) -> None:
     assert delta["delta"]["stop_reason"] == ANTHROPIC.get(reason, "end_turn")
     assert delta["delta"].get("finish_reason") == (None if reason in ANTHROPIC else reason)
     assert stop["type"] == "message_stop"
+    finished = ended(AG_UI, reason)[-1]
+    assert finished["outcome"]["type"] == ("cancelled" if reason == "cancelled" else "success")
+    assert finished["result"]["finishReason"] == reason
     fields = json.loads(Outcome().closing("gen_x", End(ts=2, finish_reason=reason)))["fields"]
     assert fields["state"] == ("cancelled" if reason == "cancelled" else "done")
     assert fields["finish_reason"] == reason

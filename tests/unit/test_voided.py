@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.dialects.ag_ui.frames import AG_UI
 from gateway.dialects.ai_sdk.frames import UI_MESSAGE
 from gateway.dialects.anthropic.frames import MESSAGES
 from gateway.dialects.native.frames import NATIVE
@@ -39,6 +40,7 @@ LOG: list[Event] = [
 OPTIONS: dict[str, Any] = {
     RESPONSES.name: ResponseObject(id="resp_x", created_at=1, model="m"),
     MESSAGES.name: {"thinking": True},
+    AG_UI.name: {"run_id": "r", "messages": [{"id": "u", "role": "user", "content": "kept question"}]},
 }
 
 
@@ -68,7 +70,7 @@ def frames(dialect: Dialect, log: list[Event]) -> list[list[dict[str, Any]]]:
     return made
 
 
-DIALECTS = (NATIVE, CHAT, RESPONSES, UI_MESSAGE, MESSAGES)
+DIALECTS = (NATIVE, CHAT, RESPONSES, UI_MESSAGE, MESSAGES, AG_UI)
 RESET = LOG.index(Reset(ts=3))
 
 
@@ -128,6 +130,15 @@ def test_messages() -> None:
     assert (start["index"], start["content_block"]["id"]) == (0, "kept_call")
     given = [frame["delta"]["partial_json"] for frame in after if frame["type"] == "content_block_delta"]
     assert "".join(given) == '{"kept":1}'
+
+
+def test_ag_ui() -> None:
+    """What is open is closed, and the thread told anew without what is void."""
+    call, reset, snapshot = frames(AG_UI, LOG)[RESET]
+    assert (call["type"], call["toolCallId"]) == ("TOOL_CALL_END", "void_call")
+    assert (reset["type"], reset["name"]) == ("CUSTOM", "headrace.reset")
+    assert [message["content"] for message in snapshot["messages"]] == ["kept question", ""]
+    assert frames(AG_UI, LOG)[-1][-1]["outcome"]["pendingToolCallIds"] == ["kept_call"]
 
 
 def test_the_record() -> None:

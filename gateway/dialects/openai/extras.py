@@ -25,7 +25,11 @@ async def read_with_extras(request: web.Request, kind: type[_T]) -> _T:
 
     Raises `InvalidRequest` naming the field, or what the body is not.
     """
-    raw = await read_bytes(request)
+    return decode_with_extras(await read_bytes(request), kind)
+
+
+def decode_with_extras(raw: bytes, kind: type[_T]) -> _T:
+    """*raw* as *kind*, likewise."""
     with suppress(InvalidRequest):
         body = decode_body(raw, kind)
         if getattr(body, _FIELD) is None:

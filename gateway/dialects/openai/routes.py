@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.dialects.openai import chat, models, responses
+from gateway.dialects.openai import chat, compaction, models, response_socket, responses
 from gateway.dialects.openai.errors import OPENAI_ERRORS
 from gateway.dialects.openai.response_object import ResponseObject
 from gateway.dialects.openai.response_request import ResponseRequest
@@ -75,11 +75,19 @@ _CALLS: Sequence[Route] = (
         gives=responses.ItemList,
         parameters=_PAGE,
     ),
-    # These would else be taken for ids of responses.
-    *(
-        Route("POST", f"/v1/responses/{name}", responses.absent, statuses=(), errors=(401, 404, 503))
-        for name in ("compact", "input_tokens")
+    # A WebSocket's: other requests are told so.
+    Route("GET", "/v1/responses", response_socket.converse, statuses=(), errors=(400, 401, 503)),
+    Route(
+        "POST",
+        "/v1/responses/compact",
+        compaction.compact,
+        body=compaction.CompactRequest,
+        gives=compaction.CompactedResponse,
+        errors=(400, 401, 404, 410, 413, 415, 422, 429, 500, 502, 503, 504),
+        parameters=IDEMPOTENT,
     ),
+    # This would else be taken for a response's id.
+    Route("POST", "/v1/responses/input_tokens", responses.absent, statuses=(), errors=(401, 404, 503)),
     Route("GET", "/v1/models", models.listing, gives=models.ModelList, errors=(401, 503)),
     Route("GET", "/v1/models/{model}", models.detail, gives=models.ModelEntry, errors=(401, 404, 503)),
 )

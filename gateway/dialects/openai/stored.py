@@ -19,6 +19,9 @@ from shared.position import ORIGIN
 
 _Object = dict[str, Any]
 
+#: Of a connection: the responses that it may go on from although they are not stored.
+KEPT: web.RequestKey[set[str]] = web.RequestKey("kept", set)
+
 #: An item's id ends with that of the response it belongs to, and its place in it.
 _ITEM_ID = re.compile(r"[a-z]+_(\w+)_\d+", re.ASCII)
 
@@ -33,7 +36,7 @@ async def stored(request: web.Request, response_id: str, field: str) -> tuple[Ge
         if generation.dialect != RESPONSES.name:
             raise NotFound
         response = generation.options(ResponseObject)
-        if not response.store:
+        if not response.store and response_id not in request.get(KEPT, ()):
             raise NotFound
     except NotFound:
         raise NotFound(f"There is no response {response_id[:100]!r}.", field=field) from None

@@ -1,0 +1,16 @@
+"""Connections that no answer ends by itself, such as WebSockets: told to leave when their gateway stops."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+#: Brings one connection to its end; returns before that where it still has something to say.
+Leave = Callable[[], Awaitable[None]]
+
+LEAVERS = web.AppKey("leavers", set[Leave])
+
+
+async def tell(app: web.Application) -> None:
+    """All of them, once nobody new is let in; who takes too long is cut off like any other request."""
+    for leave in list(app[LEAVERS]):
+        await leave()
