@@ -7,13 +7,14 @@ from gateway.dialects.ag_ui.routes import ROUTES as AG_UI
 from gateway.dialects.ai_sdk.routes import ROUTES as AI_SDK
 from gateway.dialects.anthropic.routes import ROUTES as ANTHROPIC
 from gateway.dialects.native.routes import ROUTES as NATIVE
+from gateway.dialects.openai import webhooks
 from gateway.dialects.openai.routes import ROUTES as OPENAI
 from gateway.rooms.routes import ROUTES as ROOMS
 from gateway.rooms.routes import running as rooms_running
 from gateway.route import Route, Running
 
 #: What runs beside the handlers as long as the application does.
-RUNNING: Sequence[Running] = (rooms_running,)
+RUNNING: Sequence[Running] = (webhooks.delivering, rooms_running)
 
 ROUTES: Sequence[Route] = (
     *NATIVE,

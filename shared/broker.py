@@ -50,6 +50,7 @@ Step = Literal[
     "room_say",
     "room_begin",
     "room_meet",
+    "told",
 ]
 
 _LUA = Path(__file__).parent / "lua"

@@ -53,6 +53,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     #: Equal for equal requests.
     digest: str = ""
+    #: Whether its end is to be told to the webhook's receiver.
+    hook: bool = False
     #: What the dialect's encoder must know of the request, to write the same frames on any gateway.
     dialect_options: dict[str, Any] = {}
 

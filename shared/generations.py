@@ -207,6 +207,8 @@ def _creation(submission: Submission, limits: Any) -> bytes:
         "on_disconnect": submission.on_disconnect,
         "request": msgspec.json.encode(submission.request).decode(),
     }
+    if submission.hook:
+        record["hook"] = "1"
     if submission.dialect_options:
         record["dialect_options"] = msgspec.json.encode(submission.dialect_options).decode()
     new: dict[str, Any] = {

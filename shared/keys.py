@@ -20,6 +20,7 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:roomlog:{room}                 stream  what was said and streamed there, in one order for all; bounded
     hr:roommembers:{room}             zset    who is there, by when that ends unless it is renewed
     hr:roomonce:{room}:{message id}   string  that message has been said
+    hr:hooks                          zset    ended generations that are to be told of, by their next try
     hr:clock                          hash    what the broker's clock last said, and how far our time is ahead
     arq:job:{id}                      string  arq's own: a job's payload
 
@@ -44,6 +45,7 @@ ROOM = "hr:room:"
 ROOM_LOG = "hr:roomlog:"
 ROOM_MEMBERS = "hr:roommembers:"
 ROOM_ONCE = "hr:roomonce:"
+HOOKS = "hr:hooks"
 JOB = "arq:job:"
 
 #: Wake tokens kept when nobody takes them; a worker that finds none looks at the queue itself.

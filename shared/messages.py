@@ -87,6 +87,12 @@ def count_tokens(text: str) -> int:
     return len(text) // _CHARS_PER_TOKEN + 1
 
 
+def prompt_tokens(said: Sequence[Mapping[str, Any]], tools: object = None) -> int:
+    """Roughly how many tokens a model reads: messages as OpenAI writes them, and its *tools*."""
+    counted = count_tokens(msgspec.json.encode(tools).decode()) if tools else 0
+    return counted + sum(message_tokens(message) for message in said)
+
+
 def message_tokens(message: Mapping[str, Any]) -> int:
     """Roughly how many tokens a message has, as OpenAI writes it."""
     content = message.get("content") or ""

@@ -5,6 +5,7 @@ Units are in the names. A value that cannot be is refused at start-up, by name. 
 its description in deploy/SETTINGS.md, which `make settings` writes.
 """
 
+import base64
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -84,6 +85,13 @@ class Settings(BaseSettings):
     retry_ms: int = Field(1000, ge=0)
     #: How long a cancel request waits for the worker's word before it answers `cancelling`.
     cancel_wait_s: float = Field(5, gt=0)
+    #: Where the end of each response in the background is told, by POST; nowhere if empty.
+    webhook_url: str = ""
+    #: The secret that signs it, as `whsec_` and base64; its receiver has the same.
+    webhook_secret: SecretStr = Field(SecretStr(""), validate_default=True)
+    #: How long to wait before it is told a second time; then twice that, up to an hour, until its record
+    #: has expired.
+    webhook_retry_s: float = Field(15, gt=0)
     #: A generation whose lease ended this long ago, with no worker to take it, has failed.
     worker_silence_limit_s: float = Field(60, gt=0)
     #: A generation that has waited this long for a worker has failed.
@@ -152,6 +160,25 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin: it should look like https://app.example.org")
         return origins
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("a webhook's address begins with https://")
+        return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, secret: SecretStr, others: ValidationInfo) -> SecretStr:
+        key = secret.get_secret_value().removeprefix("whsec_")
+        try:
+            decoded = base64.b64decode(key, validate=True)
+        except ValueError:
+            raise ValueError("a webhook's secret is `whsec_` and base64") from None
+        if others.data.get("webhook_url") and len(decoded) < 16:
+            raise ValueError("HEADRACE_WEBHOOK_URL needs a HEADRACE_WEBHOOK_SECRET of 16 bytes or more")
+        return secret
+
     @field_validator("cors_credentials")
     @classmethod
     def _are_some(cls, credentials: bool, others: ValidationInfo) -> bool:
@@ -167,6 +194,11 @@ class Settings(BaseSettings):
                 f"will not listen on {self.host} without API keys: set HEADRACE_API_KEYS, "
                 "or HEADRACE_ALLOW_ANONYMOUS=1 to let anyone in"
             )
+
+    @property
+    def webhook_key(self) -> str:
+        """What signs webhooks."""
+        return self.webhook_secret.get_secret_value()
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

@@ -7,10 +7,11 @@ from aiohttp import web
 #: Brings one connection to its end; returns before that where it still has something to say.
 Leave = Callable[[], Awaitable[None]]
 
-LEAVERS = web.AppKey("leavers", set[Leave])
+LEAVERS: web.AppKey[set[Leave]] = web.AppKey("leavers", set)
 
 
 async def tell(app: web.Application) -> None:
     """All of them, once nobody new is let in; who takes too long is cut off like any other request."""
-    for leave in list(app[LEAVERS]):
+    leaving = app[LEAVERS].copy()
+    for leave in leaving:
         await leave()

@@ -170,7 +170,7 @@ end
 -- Terminal is final: the outcome is recorded, the reply joins its conversation, the keys get their
 -- last TTL, and whoever waits for the conversation has its turn.
 local function finish(id, closing)
-  local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation')
+  local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation', 'hook')
   local fields = {'ended_ms', wall_ms()}
   for name, value in pairs(closing.fields) do
     fields[#fields + 1] = name
@@ -181,6 +181,10 @@ local function finish(id, closing)
   redis.call('PEXPIRE', LOG .. id, LOG_TTL_MS)
   redis.call('ZREM', QUEUE .. r[1], TAG .. id)
   redis.call('DEL', JOB .. id)
+  if r[4] then
+    redis.call('ZADD', HOOKS, now_ms(), id)
+    redis.call('PEXPIRE', HOOKS, RECORD_TTL_MS)
+  end
   if not r[3] then return end
   local scope = r[2] .. ':' .. r[3]
   if redis.call('HGET', CONVERSATION .. scope, 'active') ~= id then

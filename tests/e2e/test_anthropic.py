@@ -94,7 +94,8 @@ async def test_what_is_said_to_the_model(
         "content": [{"type": "text", "text": "1.2"}, picture],
     }
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
-    await anthropic.messages.create(
+    create: Any = anthropic.messages.create
+    await create(
         model="upstream",
         max_tokens=50,
         system=[{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
@@ -106,7 +107,7 @@ async def test_what_is_said_to_the_model(
         tools=[TOOL],
         tool_choice={"type": "tool", "name": "read_level", "disable_parallel_tool_use": True},
         thinking=THINKING,
-        temperature=0.5,
+        extra_body={"temperature": 0.5},
         stop_sequences=["a"],
         metadata={"user_id": "u"},
     )

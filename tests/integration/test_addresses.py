@@ -53,8 +53,6 @@ async def test_a_chat_is_answered_there(local: Local, session: ClientSession, pa
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/v1/responses/input_tokens"),
-        ("POST", "/v1/responses/input_tokens/"),
         ("POST", "/v1/embeddings"),
         ("POST", "/v1//embeddings"),
         ("GET", "/v1"),

@@ -63,7 +63,6 @@ async def test_the_events_of_http(local: Local, openai: AsyncOpenAI, session: Cl
 
 async def test_the_published_client(openai: AsyncOpenAI) -> None:
     """OpenAI's own client connects, asks and reads."""
-    pytest.importorskip("websockets")
     async with openai.responses.connect() as connection:
         await connection.response.create(model="scripted", input="Hello")
         async for event in connection:
@@ -91,7 +90,7 @@ async def test_going_on_from_what_is_not_stored(
 
 async def test_a_failed_turn_lets_go(local: Local, openai: AsyncOpenAI, session: ClientSession) -> None:
     """After a turn that was refused or failed, what is not stored is gone; what is stored is not."""
-    failing = script(length=5, fail_after=2, fail_code="upstream_broke")
+    failing = script(length=5, fail_after=2, fail_code="upstream_rejected")
     async with session.ws_connect(local.url + RESPONSES) as socket:
         first = (await turn(socket, store=False))[-1]["response"]["id"]
         assert (await turn(socket, failing, previous_response_id=first))[-1]["type"] == "response.failed"
@@ -179,3 +178,14 @@ async def test_compacting(openai: AsyncOpenAI) -> None:
     assert again.status == "completed"
     listed = (await openai.responses.input_items.list(again.id, order="asc")).data
     assert [item.type for item in listed] == ["message", "compaction", "message"]
+
+
+async def test_counting(openai: AsyncOpenAI) -> None:
+    """A request's tokens, those of the response before it included, without asking a model server."""
+    few = await openai.responses.input_tokens.count(model="scripted", input="Hello")
+    first = await openai.responses.create(model="scripted", input="x" * 400)
+    more = await openai.responses.input_tokens.count(
+        model="scripted", input="Hello", previous_response_id=first.id
+    )
+    assert 0 < few.input_tokens < 10
+    assert more.input_tokens > few.input_tokens + 100

@@ -11,7 +11,7 @@ const tools = [
 ];
 
 await scenario(async ({ url, model, said }) => {
-  const client = new Anthropic({ baseURL: url, apiKey: "none", authToken: "none", maxRetries: 0 });
+  const client = new Anthropic({ baseURL: url, apiKey: "none", maxRetries: 0 });
   const ways = {
     whole: (request) => client.messages.create(request),
     streamed: (request) => client.messages.stream(request).finalMessage(),

@@ -12,12 +12,12 @@ from gateway.dialects.anthropic.request import (
     asked_of,
     read,
     submission_of,
-    tokens_of,
 )
 from gateway.edge import streams
 from gateway.edge.answers import answer_json
 from gateway.edge.state import REQUEST_ID
 from shared.generation import Generation
+from shared.messages import prompt_tokens
 
 
 class TokenCount(msgspec.Struct, frozen=True):
@@ -52,7 +52,8 @@ async def resume(request: web.Request) -> web.StreamResponse:
 async def count(request: web.Request) -> web.StreamResponse:
     """How many tokens a conversation has, by our own rough count."""
     _, messages, said = asked_of(request, await read(request, CountRequest))
-    return answer_json(TokenCount(tokens_of(messages, said)), headers=request_header(request[REQUEST_ID]))
+    counted = TokenCount(prompt_tokens(messages, said.get("tools")))
+    return answer_json(counted, headers=request_header(request[REQUEST_ID]))
 
 
 def _headers(request: web.Request, generation: Generation) -> dict[str, str]:

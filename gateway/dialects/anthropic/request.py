@@ -16,12 +16,12 @@ from gateway.edge.state import STATE
 from gateway.edge.submission import submission
 from shared.errors import InvalidRequest, ModelNotFound, UnknownModel
 from shared.generation import OnDisconnect, Request, Submission
-from shared.messages import count_tokens, joined, message_tokens
+from shared.messages import joined, prompt_tokens
 
 _Object = dict[str, Any]
 
 #: What the API has been called so far that we speak.
-_VERSIONS = frozenset({"2023-06-01", "2023-01-01"})
+_VERSIONS = frozenset({"2026-10-21", "2023-06-01", "2023-01-01"})
 #: From so many tokens of thinking on, how much effort that is in OpenAI's words.
 _EFFORTS = ((16_000, "high"), (4_000, "medium"), (0, "low"))
 _MOST_EFFORT = {"xhigh": "high", "max": "high"}
@@ -101,7 +101,7 @@ async def read(request: web.Request, kind: type[msgspec.Struct]) -> Any:
     version = request.headers.get("anthropic-version")
     if version is not None and version not in _VERSIONS:
         raise InvalidRequest(
-            f"{version[:40]!r} is no version of this API; there is 2023-06-01.", field="anthropic-version"
+            f"{version[:40]!r} is no version of this API; there is 2026-10-21.", field="anthropic-version"
         )
     return await read_body(request, kind)
 
@@ -126,13 +126,6 @@ def asked_of(request: web.Request, body: _Conversation) -> tuple[str, list[_Obje
     return model, messages, said
 
 
-def tokens_of(messages: list[_Object], said: _Object) -> int:
-    """Roughly how many tokens a model reads."""
-    tools = said.get("tools")
-    counted = count_tokens(msgspec.json.encode(tools).decode()) if tools else 0
-    return counted + sum(message_tokens(message) for message in messages)
-
-
 def submission_of(request: web.Request, body: MessagesRequest) -> Submission:
     """The generation that *body* asks for."""
     model, messages, said = asked_of(request, body)
@@ -155,7 +148,7 @@ def submission_of(request: web.Request, body: MessagesRequest) -> Submission:
             parameters=said | {name: value for name, value in passed_on.items() if value is not None},
         ),
         options=Options(
-            input_tokens=tokens_of(messages, said),
+            input_tokens=prompt_tokens(messages, said.get("tools")),
             thinking=body.thinking is not None and body.thinking.is_told,
             stop_sequences=body.stop_sequences or [],
         ),

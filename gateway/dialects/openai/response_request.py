@@ -135,7 +135,7 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
         # Servers refuse a choice among no tools.
         passed_on["tool_choice"] = tools.choice
     suffix = new_suffix()
-    return submission(
+    wanted = submission(
         request,
         body,
         RESPONSES,
@@ -153,6 +153,8 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
         ),
         on_disconnect="continue" if body.background else "cancel",
     )
+    hook = bool(body.background and state.settings.webhook_url)
+    return msgspec.structs.replace(wanted, hook=hook)
 
 
 def _refuse(body: ResponseRequest) -> None:

@@ -16,8 +16,9 @@ from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.cancellation import stop
 from gateway.edge.state import STATE
-from shared.errors import InvalidRequest, NotFound, Unavailable
+from shared.errors import InvalidRequest, Unavailable
 from shared.generation import Generation
+from shared.messages import prompt_tokens
 from shared.position import ORIGIN
 
 _MOST_ITEMS = 100
@@ -29,6 +30,14 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["response"] = "response"
     deleted: bool = True
+
+
+class InputTokens(msgspec.Struct, frozen=True):
+    """`POST /v1/responses/input_tokens`"""
+
+    input_tokens: int
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    estimated: bool = True
 
 
 class ItemList(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,9 +133,11 @@ async def input_items(request: web.Request) -> web.StreamResponse:
     return answer_json(listing)
 
 
-async def absent(request: web.Request) -> web.StreamResponse:
-    """Not to be had here."""
-    raise NotFound(f"This server has no {request.method} {request.path[:100]}.")
+async def input_tokens(request: web.Request) -> web.StreamResponse:
+    """How many tokens a request has, by our own rough count: no model server is asked."""
+    wanted = await submission_of(request, await read_with_extras(request, ResponseRequest))
+    asked = wanted.request
+    return answer_json(InputTokens(prompt_tokens(asked.messages, asked.parameters.get("tools"))))
 
 
 def _stream_query(query: Mapping[str, str]) -> tuple[bool, int | None]:

@@ -86,8 +86,14 @@ _CALLS: Sequence[Route] = (
         errors=(400, 401, 404, 410, 413, 415, 422, 429, 500, 502, 503, 504),
         parameters=IDEMPOTENT,
     ),
-    # This would else be taken for a response's id.
-    Route("POST", "/v1/responses/input_tokens", responses.absent, statuses=(), errors=(401, 404, 503)),
+    Route(
+        "POST",
+        "/v1/responses/input_tokens",
+        responses.input_tokens,
+        body=ResponseRequest,
+        gives=responses.InputTokens,
+        errors=(400, 401, 404, 413, 415, 503),
+    ),
     Route("GET", "/v1/models", models.listing, gives=models.ModelList, errors=(401, 503)),
     Route("GET", "/v1/models/{model}", models.detail, gives=models.ModelEntry, errors=(401, 404, 503)),
 )

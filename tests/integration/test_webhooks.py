@@ -1,0 +1,135 @@
+"""Webhooks on the end of responses in the background: signed, told again until heard, never lost."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from openai import AsyncOpenAI, InvalidWebhookSignatureError
+
+from gateway.dialects.openai.webhooks import signed
+from tests.conftest import OpenClient
+from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+
+SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
+
+
+class Receiver:
+    """A server that hears webhooks, and answers with `statuses` in turn, then with 200."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.statuses: list[int] = []
+        self.url = ""
+
+    async def hear(self, request: web.Request) -> web.Response:
+        """One call."""
+        self.heard.append((dict(request.headers), await request.read()))
+        return web.Response(status=self.statuses.pop(0) if self.statuses else 200)
+
+    def events(self) -> list[dict[str, Any]]:
+        """What was told."""
+        return [json.loads(body) for _, body in self.heard]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """It listens."""
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_post("/hook", receiver.hear)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    yield receiver
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def openai(local: Local, open_client: OpenClient, receiver: Receiver) -> AsyncOpenAI:
+    """OpenAI's client of a gateway that tells it."""
+    url = await local.start(webhook_url=receiver.url, webhook_secret=SECRET, webhook_retry_s=0.05)
+    return open_client(url)
+
+
+def waiting(local: Local) -> int:
+    """Ends that are still to be told."""
+    return int(local.redis.zcard("hr:hooks"))
+
+
+async def test_every_end(local: Local, openai: AsyncOpenAI, receiver: Receiver) -> None:
+    """Each way to end has its event, which the published client verifies; other responses are not told."""
+    await openai.responses.create(model="scripted", input="Hello")
+    ids: dict[str, str] = {}
+    ways: dict[str, dict[str, Any]] = {
+        "completed": {},
+        "incomplete": {"max_output_tokens": 2},
+        "failed": {"input": script(fail_after=0, fail_code="upstream_rejected")},
+        "cancelled": {"input": script(stall_after=1)},
+    }
+    for kind, fields in ways.items():
+        asked: dict[str, Any] = {"model": "scripted", "input": "Hello", "background": True, **fields}
+        ids[kind] = (await openai.responses.create(**asked)).id
+    await openai.responses.cancel(ids["cancelled"])
+    await eventually(lambda: len(receiver.heard) == len(ids), "all are told")
+    told = {event["type"]: event["data"]["id"] for event in receiver.events()}
+    assert told == {f"response.{kind}": response_id for kind, response_id in ids.items()}
+    for headers, body in receiver.heard:
+        openai.webhooks.unwrap(body.decode(), headers, secret=SECRET)
+        with pytest.raises(InvalidWebhookSignatureError):
+            openai.webhooks.unwrap(body.decode() + " ", headers, secret=SECRET)
+    await eventually(lambda: not waiting(local), "nothing is left to tell")
+
+
+async def test_told_again_until_it_is_heard(local: Local, openai: AsyncOpenAI, receiver: Receiver) -> None:
+    """A receiver that refuses is told again, by the same id, by any gateway; redirects are no answer."""
+    receiver.statuses = [500, 302, 404]
+    await openai.responses.create(model="scripted", input="Hello", background=True)
+    await eventually(lambda: len(receiver.heard) == 4, "it is told until it is heard")
+    assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
+    await eventually(lambda: not waiting(local), "nothing is left to tell")
+
+
+async def test_nobody_is_there(local: Local, open_client: OpenClient, receiver: Receiver) -> None:
+    """What no gateway could tell is written down, and told by the next that can."""
+    nowhere = "http://127.0.0.1:9/hook"
+    url = await local.start(webhook_url=nowhere, webhook_secret=SECRET, webhook_retry_s=0.05)
+    made = await open_client(url).responses.create(model="scripted", input="Hello", background=True)
+    await eventually(lambda: waiting(local) == 1, "it is written down")
+    await local.add_gateway(webhook_url=receiver.url, webhook_secret=SECRET, webhook_retry_s=0.05)
+    await eventually(lambda: bool(receiver.heard), "the other tells it")
+    assert receiver.events()[0]["data"] == {"id": made.id}
+
+
+async def test_what_is_forgotten_is_not_told(local: Local, open_client: OpenClient) -> None:
+    """A response that was deleted before it could be told is let go."""
+    nowhere = "http://127.0.0.1:9/hook"
+    url = await local.start(webhook_url=nowhere, webhook_secret=SECRET, webhook_retry_s=0.05)
+    client = open_client(url)
+    made = await client.responses.create(model="scripted", input="Hello", background=True)
+    await eventually(lambda: waiting(local) == 1, "it is written down")
+    await client.responses.delete(made.id)
+    await eventually(lambda: waiting(local) == 0, "it is let go")
+
+
+def test_a_known_signature() -> None:
+    """The example of the Standard Webhooks specification."""
+    headers = signed(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        1614265330,
+        b'{"test": 2432232314}',
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    )
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_an_address_needs_a_secret(local: Local) -> None:
+    """Nothing is ever told unsigned."""
+    for wrong in ({"webhook_url": "https://x.org"}, {"webhook_url": "x.org"}, {"webhook_secret": "whsec_%"}):
+        with pytest.raises(ValueError, match="webhook"):
+            local.settings(**wrong)
