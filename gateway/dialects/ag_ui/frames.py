@@ -58,7 +58,8 @@ class AGUIEncoder(Encoder):
         self._model = generation.model
         self._run = {"threadId": generation.conversation or "", "runId": self._options.run_id}
         self._started = False
-        self._step: str | None = None
+        #: The attempt that writes, which is a step of the run.
+        self._attempt = 0
         #: Of the open message: its kind, its id, and what its deltas begin with.
         self._kind: type[Text | Reasoning] | None = None
         self._message_id = ""
@@ -74,9 +75,15 @@ class AGUIEncoder(Encoder):
     def encode(self, position: Position, event: Event) -> bytes:
         """All frames of one event; the last has its id."""
         at = b"id: %d-%d\n" % position
-        if type(event) is self._kind:
+        if type(event) is self._kind and position[0] == self._attempt:
             return at + self._delta + _json(event.text) + b"}\n\n"
-        frames = [*self._begin(event.ts), *self._frames(position, event)]
+        frames = self._begin(event.ts)
+        if not isinstance(event, End | Error):
+            frames += self._step(position[0])
+        if type(event) is self._kind:
+            frames.append(self._delta + _json(event.text) + b"}\n\n")
+        else:
+            frames += self._frames(position, event)
         if not frames:
             return b""
         frames[-1] = at + frames[-1]
@@ -85,9 +92,7 @@ class AGUIEncoder(Encoder):
     def _frames(self, position: Position, event: Event) -> list[bytes]:
         match event:
             case Start():
-                step = f"attempt {position[0]}"
-                frames, self._step = self._end_step(), step
-                return [*frames, _frame("STEP_STARTED", stepName=step)]
+                return []
             case Text() | Reasoning():
                 return [*self._close(), *self._open(type(event), position, event.text)]
             case ToolCall():
@@ -174,9 +179,16 @@ class AGUIEncoder(Encoder):
         self._open_calls.clear()
         return frames
 
+    def _step(self, attempt: int) -> list[bytes]:
+        """From one attempt to the next."""
+        if attempt == self._attempt:
+            return []
+        ended, self._attempt = self._end_step(), attempt
+        return [*ended, _frame("STEP_STARTED", stepName=f"attempt {attempt}")]
+
     def _end_step(self) -> list[bytes]:
-        step, self._step = self._step, None
-        return [] if step is None else [_frame("STEP_FINISHED", stepName=step)]
+        ended, self._attempt = self._attempt, 0
+        return [_frame("STEP_FINISHED", stepName=f"attempt {ended}")] if ended else []
 
     def _finished(self, event: End) -> bytes:
         """How a run ended; why, beyond what the protocol can say, is its result."""
