@@ -30,9 +30,14 @@ class Hooks:
         One that is due, or None. If nobody says that it was told it is due again: after *wait_s*, then twice
         that, …, until its record has expired.
         """
-        answer = await self._broker.run("told", ["take", int(wait_s * 1000), _LONGEST_WAIT_MS])
-        return None if answer is None else Due(answer[0].decode(), answer[1])
+        for cell in self._broker.cells:
+            answer = await self._broker.run("told", cell, ["take", int(wait_s * 1000), _LONGEST_WAIT_MS])
+            if answer is not None:
+                return Due(answer[0].decode(), answer[1])
+        return None
 
     async def told(self, generation_id: str) -> None:
         """Its receiver has heard of it."""
-        await self._broker.run("told", ["told", generation_id])
+        await self._broker.run(
+            "told", self._broker.cells.of_generation(generation_id), ["told", generation_id]
+        )

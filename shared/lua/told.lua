@@ -1,5 +1,6 @@
 -- Take one generation whose end is to be told now, or say that one has been told.
 --
+-- KEYS  1 the clock of the cell
 -- ARGV  1 'take' | 'told'  2 the id, of 'told'; of 'take' the wait before the second try in ms  3 the longest in ms
 -- gives of 'take' {id, tries so far, this one among them} | nil where none is due; its next try is written in the
 -- same step, so that whoever dies in this one loses nothing. One whose record has expired is let go.

@@ -265,7 +265,7 @@ async def test_a_model_that_starts_over(
 async def test_a_failed_generation(
     anthropic: AsyncAnthropic, code: str, kind: Any, status: int, name: str
 ) -> None:
-    """A failure has a status where the answer is awaited, or has no word yet; in mid-stream it is an `error`."""
+    """It has a status where the answer is awaited, or has no word yet; in mid-stream it is an `error`."""
     for streams in (False, True):
         # Before the first word some are worth another try, and take longer than a status waits.
         after = 0 if streams and code != "upstream_rate_limited" else 3

@@ -19,7 +19,7 @@ from gateway.edge.access import known_model, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked, checked_id, read_body
 from gateway.edge.cancellation import Receipt, stop
-from gateway.edge.state import OWNER, STATE, State
+from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.submission import submission
 from shared import metrics
 from shared.errors import InvalidRequest, NotFound
@@ -84,13 +84,13 @@ async def resume(request: web.Request) -> web.StreamResponse:
     if generation is None:
         metrics.resumes.labels("finished").inc()
         return web.Response(status=204)
-    return await streams.resume(request, generation.id, AG_UI, _headers)
+    return await streams.resume(request, generation.id, lambda _: AG_UI, _headers)
 
 
 async def halt(request: web.Request) -> web.StreamResponse:
     """Stop the run under way, and say what became of it; 204 when there is none."""
     state = request.app[STATE]
-    if await state.conversations.load(request[OWNER], request.match_info["thread_id"]) is None:
+    if await state.conversations.load(request[ASKER].owner, request.match_info["thread_id"]) is None:
         raise NotFound("There is no thread of that id.", field="thread_id")
     receipts: list[Receipt] = []
     # Those that wait go first, or the end of the active one would start them.
@@ -107,7 +107,7 @@ async def _named_run(state: State, request: web.Request) -> Generation | None:
     if named is None:
         return None
     generation = await state.generations.load(named)
-    if generation is None or generation.owner != request[OWNER]:
+    if generation is None or generation.owner != request[ASKER].owner:
         raise NotFound("There is no run of that id.", field="run_id")
     if generation.dialect != AG_UI.name or generation.conversation != request.match_info["thread_id"]:
         raise NotFound("There is no run of that id.", field="run_id")
@@ -116,7 +116,7 @@ async def _named_run(state: State, request: web.Request) -> Generation | None:
 
 async def _running(state: State, request: web.Request) -> list[Generation]:
     """What answers this thread or waits to, oldest first."""
-    ids = await state.conversations.answering(request[OWNER], request.match_info["thread_id"])
+    ids = await state.conversations.answering(request[ASKER].owner, request.match_info["thread_id"])
     loaded = [await state.generations.load(generation_id) for generation_id in ids]
     running = [generation for generation in loaded if generation is not None and not generation.ended]
     return [generation for generation in running if generation.dialect == AG_UI.name]

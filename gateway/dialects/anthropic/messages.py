@@ -46,7 +46,9 @@ async def resume(request: web.Request) -> web.StreamResponse:
     """Not Anthropic's: resume a stream after `Last-Event-ID` or `?after=`; a message's id will do."""
     named = request.match_info["message_id"]
     generation_id = f"gen_{named.removeprefix(ID_PREFIX)}" if named.startswith(ID_PREFIX) else named
-    return await streams.resume(request, generation_id, MESSAGES, lambda found: _headers(request, found))
+    return await streams.resume(
+        request, generation_id, lambda _: MESSAGES, lambda found: _headers(request, found)
+    )
 
 
 async def count(request: web.Request) -> web.StreamResponse:
