@@ -116,7 +116,7 @@ async def test_what_cannot_be_retrieved_is_refused_by_name(openai: AsyncOpenAI) 
     """Query fields that we cannot honour, or that make no sense, are BadRequestErrors too."""
     whole = await openai.responses.create(model="scripted", input="Hello")
     queries: list[dict[str, Any]] = [
-        {"include": ["reasoning.encrypted_content"]},
+        {"include": ["reasoning.encrypted_content"], "extra_query": {"stream": "true"}},
         {"include_obfuscation": True},
         {"extra_query": {"starting_after": "3"}},
         {"extra_query": {"stream": "true", "starting_after": "-1"}},

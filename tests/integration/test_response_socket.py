@@ -189,3 +189,18 @@ async def test_counting(openai: AsyncOpenAI) -> None:
     )
     assert 0 < few.input_tokens < 10
     assert more.input_tokens > few.input_tokens + 100
+
+
+async def test_reasoning_that_its_client_keeps(openai: AsyncOpenAI) -> None:
+    """With `include`, of the request or of a retrieval, reasoning is told sealed too; it is taken back."""
+    said, sealed = script(reasoning=2, length=2), "reasoning.encrypted_content"
+    plain = await openai.responses.create(model="scripted", input=said)
+    asked = await openai.responses.create(model="scripted", input=said, include=[sealed])
+    later = await openai.responses.retrieve(plain.id, include=[sealed])
+    contents = [getattr(each.output[0], "encrypted_content", None) for each in (plain, asked, later)]
+    assert contents[0] is None
+    assert contents[1] == contents[2]
+    assert contents[1] is not None
+    again: list[Any] = [item.model_dump(exclude_none=True) for item in asked.output]
+    again.append({"role": "user", "content": "?"})
+    assert (await openai.responses.create(model="scripted", input=again, store=False)).status == "completed"

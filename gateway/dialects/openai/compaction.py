@@ -16,6 +16,7 @@ from gateway.dialects.openai import response_items
 from gateway.dialects.openai.models import checked_model
 from gateway.dialects.openai.response_frames import RESPONSES
 from gateway.dialects.openai.response_object import ResponseObject, usage_of
+from gateway.dialects.openai.sealed import seal
 from gateway.dialects.openai.stored import resolved, stored, turns
 from gateway.edge import streams
 from gateway.edge.answers import answer_json
@@ -101,7 +102,8 @@ async def compact(request: web.Request) -> web.StreamResponse:
         # Half a summary would lose the other half without a word.
         raise UpstreamInvalid(f"The model gave no whole summary: it ended with {generation.finish_reason!r}.")
     response, own = generation.options(ResponseObject), generation.id.removeprefix("gen_")
-    summary = response_items.compaction_of(generation.text or "", f"cmp_{own}")
+    sealed = seal(generation.text or "")
+    summary = {"type": "compaction", "id": f"cmp_{own}", "encrypted_content": sealed}
     answer = CompactedResponse(
         id=response.id,
         created_at=response.created_at,

@@ -7,12 +7,20 @@ it. There is no word for `reset`: a reader gets an `error` event, the end of its
 for what comes after that event's number gets the new answer from its `response.created` on.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from gateway.dialects.openai.errors import STATUS_WAITS_S
-from gateway.dialects.openai.response_object import Item, Output, ResponseObject, failed_with, usage_of
+from gateway.dialects.openai.response_object import (
+    Item,
+    Output,
+    ResponseObject,
+    Wanted,
+    failed_with,
+    usage_of,
+)
 from gateway.relay.dialect import Dialect, Encoder
 from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall
 from shared.generation import Generation
@@ -33,13 +41,15 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 class ResponsesEncoder(Encoder):
     """Event -> the semantic events it stands for; adds up the response as it goes."""
 
-    def __init__(self, generation: Generation, after: int = -1) -> None:
+    def __init__(self, generation: Generation, after: int = -1, also: Sequence[str] = ()) -> None:
+        """Leaves out events up to the number *after*; *also* is of `include`, beside the request's own."""
         #: The response as it stands after the last event.
         self.response = generation.options(ResponseObject)
         self._after = after
         self._number = -1
         self._begun = False
-        self._output = Output(generation.id.removeprefix("gen_"), self.response)
+        wanted = {*generation.options(Wanted).include, *also}
+        self._output = Output(generation.id.removeprefix("gen_"), self.response, wanted)
         self._open: list[Item] = []
         #: The open item whose deltas are being written, and what follows their numbers.
         self._writing: tuple[type[Text | Reasoning], Item] | None = None

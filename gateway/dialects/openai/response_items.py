@@ -5,13 +5,13 @@ Reasoning items are for their client to keep: model servers do not read earlier 
 they could not be given is refused by name.
 """
 
-import base64
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from gateway.dialects.openai.response_tools import joined
+from gateway.dialects.openai.sealed import unseal
 from gateway.edge.body import checked
 from shared.errors import InvalidRequest
 
@@ -21,8 +21,6 @@ _Object = dict[str, Any]
 _SEE_BELOW = "See what follows."
 #: Before a summary, as a model reads it.
 SUMMED_UP = "The conversation before this was summed up as follows:\n\n"
-#: Tells a summary of ours from one of another service.
-_MARK = "hr1."
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,24 +52,6 @@ class Compaction(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["compaction"] = "compaction"
     id: str | None = None
     encrypted_content: str
-
-
-def compaction_of(text: str, item_id: str) -> _Object:
-    """*text*, a summary, as an item that a client keeps."""
-    content = _MARK + base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode()
-    return {"type": "compaction", "id": item_id, "encrypted_content": content}
-
-
-def summary_of(content: str, field: str) -> str:
-    """What `compaction_of` was given. Raises `InvalidRequest` for what another service has made."""
-    try:
-        if not content.startswith(_MARK):
-            raise ValueError
-        return base64.b64decode(content.removeprefix(_MARK), b"-_", validate=True).decode(
-            "utf-8", "surrogatepass"
-        )
-    except ValueError as error:
-        raise InvalidRequest("This compaction was not made here.", field=field) from error
 
 
 def kind_of(item: _Object) -> object:
@@ -135,7 +115,7 @@ def _add(messages: list[_Object], shown: list[_Object], kind: object, item: _Obj
             messages.append({"role": message.role, "content": _content(message.content, message.role, field)})
         case "compaction":
             summed = checked(item, Compaction, field)
-            text = summary_of(summed.encrypted_content, f"{field}.encrypted_content")
+            text = unseal(summed.encrypted_content, f"{field}.encrypted_content")
             messages.append({"role": "user", "content": f"{SUMMED_UP}{text}"})
         case "function_call":
             made = checked(item, _Call, field)

@@ -1,10 +1,12 @@
 """The response object of OpenAI's Responses, and the output items it is made of."""
 
+from collections.abc import Container
 from typing import Any, Literal
 
 import msgspec
 
 from gateway.dialects.openai.response_tools import parted
+from gateway.dialects.openai.sealed import seal
 from shared.events import Error, ToolCall, Usage
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -56,6 +58,16 @@ class ResponseObject(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
+class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What its client asks to read beside; kept with the response, and no part of it."""
+
+    include: list[str] = []
+
+
+#: Of `include`: reasoning as its client may keep it, where nothing is stored.
+SEALED_REASONING = "reasoning.encrypted_content"
+
+
 class Item(msgspec.Struct):
     """One output item under way."""
 
@@ -70,6 +82,8 @@ class Item(msgspec.Struct):
     function: _Object = {}
     #: Of reasoning: it is told as a summary, to those who asked for one.
     summary: bool = False
+    #: Of reasoning: it is told sealed as well.
+    sealed: bool = False
 
     @property
     def whole(self) -> str:
@@ -106,16 +120,18 @@ class Item(msgspec.Struct):
             return {**head, "call_id": self.call_id, **self.function, "arguments": arguments}
         if self.kind == "reasoning":
             summary, content = (parts, []) if self.summary else ([], parts)
-            return {**head, "summary": summary, "content": content}
+            sealed = {"encrypted_content": seal(arguments)} if self.sealed and parts else {}
+            return {**head, "summary": summary, "content": content, **sealed}
         return {**head, "role": "assistant", "content": parts}
 
 
 class Output:
     """All items of a response, in order; their ids follow from its own."""
 
-    def __init__(self, suffix: str, asked: ResponseObject) -> None:
-        """*asked* tells what its client wants to read."""
+    def __init__(self, suffix: str, asked: ResponseObject, wanted: Container[str]) -> None:
+        """*asked* and *wanted*, of `include`, tell what its client wants to read."""
         self._suffix = suffix
+        self._sealed = SEALED_REASONING in wanted
         self._asked = asked
         self._items: list[Item] = []
 
@@ -124,6 +140,7 @@ class Output:
         index = len(self._items)
         item = Item(f"{_PREFIXES[kind]}{self._suffix}_{index}", index, kind)
         item.summary = kind == "reasoning" and bool(self._asked.reasoning.get("summary"))
+        item.sealed = self._sealed
         self._items.append(item)
         return item
 

@@ -95,6 +95,12 @@ class ResponseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     extra_body: _Object | None = None
 
 
+class _Options(ResponseObject, frozen=True, kw_only=True):
+    """What is kept with a response, and what of it is told."""
+
+    include: list[str] = msgspec.field(default_factory=list)
+
+
 #: Passed on as they are.
 _PASSED_ON = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "parallel_tool_calls"),
@@ -148,8 +154,12 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
         ),
         suffix=suffix,
         messages_in="input",
-        options=ResponseObject(
-            id=f"resp_{suffix}", created_at=int(time.time()), model=model, **_repeated(body, tools)
+        options=_Options(
+            include=body.include or [],
+            id=f"resp_{suffix}",
+            created_at=int(time.time()),
+            model=model,
+            **_repeated(body, tools),
         ),
         on_disconnect="continue" if body.background else "cancel",
     )

@@ -74,8 +74,13 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     streaming, number = _stream_query(request.query)
     generation, response = await stored(request, request.match_info["response_id"], "response_id")
+    also = [*request.query.getall("include", []), *request.query.getall("include[]", [])]
     if not streaming:
-        return answer_json(await as_it_stands(request, generation))
+        return answer_json(await as_it_stands(request, generation, also))
+    if also:
+        raise InvalidRequest(
+            "`include` needs a whole response, or to be asked for with the request.", field="include"
+        )
     room_for_stream(state)
     if generation.ended and await state.log.top(generation.id) is None:
         raise streams.expired(f"/v1/responses/{response.id}")
@@ -142,9 +147,10 @@ async def input_tokens(request: web.Request) -> web.StreamResponse:
 
 def _stream_query(query: Mapping[str, str]) -> tuple[bool, int | None]:
     """Whether events are wanted, and after which number."""
-    for name in ("include", "include[]", "include_obfuscation"):
-        if query.get(name, "false") != "false":
-            raise InvalidRequest(f"`{name}` is not supported by this server.", field=name)
+    if query.get("include_obfuscation", "false") != "false":
+        raise InvalidRequest(
+            "`include_obfuscation` is not supported by this server.", field="include_obfuscation"
+        )
     streaming = query.get("stream", "false")
     if streaming not in {"true", "false"}:
         raise InvalidRequest("`stream` must be true or false.", field="stream")

@@ -98,9 +98,11 @@ def _no_item(item_id: str, field: str) -> NotFound:
     )
 
 
-async def as_it_stands(request: web.Request, generation: Generation) -> ResponseObject:
-    """A response by its log; by its record once the log has expired."""
-    encoder = ResponsesEncoder(generation)
+async def as_it_stands(
+    request: web.Request, generation: Generation, also: Sequence[str] = ()
+) -> ResponseObject:
+    """A response by its log; by its record once the log has expired. *also* is of `include`."""
+    encoder = ResponsesEncoder(generation, also=also)
     if generation.state == "queued":
         return encoder.response
     logged = False
