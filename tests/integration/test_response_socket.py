@@ -2,7 +2,7 @@
 
 import json
 import signal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
@@ -193,7 +193,7 @@ async def test_counting(openai: AsyncOpenAI) -> None:
 
 async def test_reasoning_that_its_client_keeps(openai: AsyncOpenAI) -> None:
     """With `include`, of the request or of a retrieval, reasoning is told sealed too; it is taken back."""
-    said, sealed = script(reasoning=2, length=2), "reasoning.encrypted_content"
+    said, sealed = script(reasoning=2, length=2), cast(Any, "reasoning.encrypted_content")
     plain = await openai.responses.create(model="scripted", input=said)
     asked = await openai.responses.create(model="scripted", input=said, include=[sealed])
     later = await openai.responses.retrieve(plain.id, include=[sealed])
