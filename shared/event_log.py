@@ -47,7 +47,7 @@ UNANSWERED = Appended("short", 0)
 
 
 class EventLog:
-    """All logs behind one broker."""
+    """All logs of one broker."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -68,7 +68,7 @@ class EventLog:
         return answers
 
     async def read(self, generation_id: str, after: Position = ORIGIN, count: int = 500) -> list[Entry]:
-        """At most *count* entries behind *after*, oldest first; none when the log is gone."""
+        """At most *count* entries after *after*, oldest first; none when the log is gone."""
         start = "-" if after == ORIGIN else f"({after}"
         cell = self._broker.cells.of_generation(generation_id)
         entries = await self._broker.call(

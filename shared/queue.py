@@ -54,7 +54,7 @@ class Renewed(NamedTuple):
 
 
 class Queue:
-    """All queues behind one broker, for one worker."""
+    """All queues of one broker, for one worker."""
 
     def __init__(self, broker: Broker, *, lease_s: float) -> None:
         self._broker = broker

@@ -91,7 +91,7 @@ def chat_template() -> str:
     """
     The Jinja template that turns a conversation into text to go on with.
 
-    Role and content stand on lines of their own: behind `Assistant: ` on one line the first token
+    Role and content stand on lines of their own: after `Assistant: ` on one line the first token
     would carry a space, which would then begin every answer.
     """
     shown = "".join(f"User:\n{question}\nAssistant:\n{answer}\n\n" for question, answer in _EXAMPLES)

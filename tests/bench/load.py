@@ -107,7 +107,7 @@ class Stream(asyncio.Protocol):
             self._tell()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The answer is over: every request asks for its connection to be closed behind it."""
+        """The answer is over: every request asks for its connection to be closed after it."""
         if not self.over.done():
             self.over.set_result(None)
         if self._notice is not None:

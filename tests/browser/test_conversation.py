@@ -78,7 +78,7 @@ async def test_regenerate(chat: ChatPage, api: ChatClient) -> None:
 
 
 async def test_edit(chat: ChatPage, api: ChatClient) -> None:
-    """A message sent again with another text takes the place of all that came behind it."""
+    """A message sent again with another text takes the place of all that came after it."""
     await chat.ask(script(length=5, seed=1))
     await chat.ask(script(length=5, seed=2))
     await chat.questions.first.hover()

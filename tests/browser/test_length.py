@@ -113,7 +113,7 @@ async def test_top(long_chat: ChatPage) -> None:
 
 
 async def test_goes_on(long_chat: ChatPage) -> None:
-    """A turn behind two thousand messages is as any other."""
+    """A turn after two thousand messages is as any other."""
     await long_chat.send(script(length=5))
     await expect(long_chat.text.get_by_text("Water weir carry")).to_be_in_viewport()
     await long_chat.whole()

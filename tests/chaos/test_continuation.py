@@ -45,12 +45,12 @@ async def test_worker_killed_in_mid_story(up: Up, session: ClientSession) -> Non
         await reader.all(60)
     said = [frame for frame in reader.frames if frame.type == "chunk"]
     before = text_of([frame for frame in said if attempt(frame.id) == 1])
-    behind = text_of([frame for frame in said if attempt(frame.id) == 2])
+    after = text_of([frame for frame in said if attempt(frame.id) == 2])
     assert reader.end.type == "end"
     assert [frame.type for frame in reader.frames] == ["start", *["chunk"] * len(said), "end"], "no reset"
     assert {attempt(frame.id) for frame in said} == {1, 2}
-    assert reader.text == before + behind
-    assert not behind.strip().startswith(before.strip()[:20]), "it does not begin anew"
+    assert reader.text == before + after
+    assert not after.strip().startswith(before.strip()[:20]), "it does not begin anew"
     status = await chat.status(reader.generation_id)
     assert (status["state"], status["text"]) == ("done", reader.text)
     messages = (await chat.conversation("story"))["messages"]

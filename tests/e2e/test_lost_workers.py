@@ -93,7 +93,7 @@ async def test_a_completion_that_starts_over(system: System, openai: AsyncOpenAI
 async def test_a_response_that_starts_over(
     system: System, session: ClientSession, openai: AsyncOpenAI
 ) -> None:
-    """Where a model cannot continue, an error ends the stream; behind it there is a whole new answer."""
+    """Where a model cannot continue, an error ends the stream; after it there is a whole new answer."""
     stream = await openai.responses.create(model="plain", input=MESSAGE, stream=True, background=True)
     events: list[Any] = []
     with pytest.raises(sdk.APIError) as broken:

@@ -94,13 +94,13 @@ async def test_a_full_queue_is_a_rate_limit_with_retry_after(
     """Too much work is a RateLimitError that says when to come back; the client tries again by itself."""
     node_clients.install()
 
-    async def wait_behind_it() -> str:
+    async def wait_after_it() -> str:
         silent = script(stall_after=0)
         return (await openai.responses.create(model="single", input=silent, background=True)).id
 
-    first = await wait_behind_it()
+    first = await wait_after_it()
     await eventually(lambda: runs(openai, first), "the first runs")
-    waiting = [await wait_behind_it() for _ in range(MAX_QUEUED)]
+    waiting = [await wait_after_it() for _ in range(MAX_QUEUED)]
     with pytest.raises(sdk.RateLimitError) as refused:
         await openai.chat.completions.create(model="single", messages=said())
     assert refused.value.response.headers["retry-after"] == "2"

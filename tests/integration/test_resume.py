@@ -58,7 +58,7 @@ async def test_after_in_the_query(chat: ChatClient) -> None:
         assert await reader.all() == whole.frames[5:]
 
 
-async def test_behind_the_end_there_is_nothing(chat: ChatClient) -> None:
+async def test_after_the_end_there_is_nothing(chat: ChatClient) -> None:
     """Resuming after the terminal event is 204, which tells an `EventSource` to stop connecting."""
     whole = await chat.ask()
     async with await chat.resume(whole.generation_id, whole.last_id) as reader:

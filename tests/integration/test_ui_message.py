@@ -127,7 +127,7 @@ async def test_frames(stack: Stack, url: str, session: ClientSession) -> None:
     assert seen[0]["messageId"] == generation_id
 
 
-async def test_resuming_behind_an_event(url: str, session: ClientSession) -> None:
+async def test_resuming_after_an_event(url: str, session: ClientSession) -> None:
     """`Last-Event-ID` gives the frames after that event, for clients that keep what they have."""
     async with session.post(url + "/api/ui/chat", json=body("c1", SAID)) as response:
         generation_id = response.headers["X-Generation-Id"]

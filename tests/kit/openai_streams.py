@@ -72,8 +72,8 @@ async def raw_response(
 
 
 async def tail(session: ClientSession, url: str, response_id: str, after: int | None = None) -> list[bytes]:
-    """A response's frames behind a number."""
-    behind = "" if after is None else f"&starting_after={after}"
-    async with session.get(f"{url}{RESPONSES}/{response_id}?stream=true{behind}") as response:
+    """A response's frames after a number."""
+    following = "" if after is None else f"&starting_after={after}"
+    async with session.get(f"{url}{RESPONSES}/{response_id}?stream=true{following}") as response:
         assert response.status == 200
         return frames_of(await response.read())

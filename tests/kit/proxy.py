@@ -64,7 +64,7 @@ class CuttingProxy:
                     self.cuts.popleft()
                     self.done += 1
                     return
-                # A read may begin right behind the line break of an `id:`, and end inside one.
+                # A read may begin right after the line break of an `id:`, and end inside one.
                 known, data = len(last), last + data
                 at = data.find(_ID)
                 while at >= 0:

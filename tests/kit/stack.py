@@ -8,7 +8,7 @@ from tests.kit import invariants
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.program import Program, environment, free_port
 
-#: Said behind a model's own entries. `plain` cannot go on from a prefix, `single` runs one at a time.
+#: `plain` cannot go on from a prefix, `single` runs one at a time.
 MODELS = """
 default = "scripted"
 

@@ -37,7 +37,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     #: Every delta is the moment it was written, by the monotonic clock in ns, and a space.
     stamp: bool = False
     finish_reason: str | None = "stop"
-    #: `finish_reason` comes by itself, usage in a chunk without choices behind it.
+    #: `finish_reason` comes by itself, usage in a chunk without choices after it.
     usage: bool = True
     done: bool = True
 
@@ -113,7 +113,7 @@ def chunked(data: bytes) -> bytes:
 
 
 def text_deltas(behaviour: Behaviour, message: str, prefix: str) -> Sequence[str]:
-    """What is left to say behind *prefix*."""
+    """What is left to say after *prefix*."""
     b = behaviour
     if b.stamp:
         return ["0" * _STAMP_DIGITS + " "] * b.length
@@ -142,7 +142,7 @@ def event(data: bytes, behaviour: Behaviour) -> bytes:
 
 
 def stamp_frame() -> tuple[bytes, bytes]:
-    """What stands before and behind the stamp in its frame."""
+    """What stands before and after the stamp in its frame."""
     marker = "#" * _STAMP_DIGITS
     before, after = chunked(frame({"content": marker + " "}, Behaviour())).split(marker.encode())
     return before, after

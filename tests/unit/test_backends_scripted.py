@@ -86,7 +86,7 @@ async def test_it_fails_after_so_many_deltas_with_the_code_asked_for() -> None:
     assert isinstance(error, BetweenTokensTimeout)
 
 
-async def test_a_continuation_is_spared_the_failure_behind_it() -> None:
+async def test_a_continuation_is_spared_the_failure_after_it() -> None:
     """A generation that goes on from its log gets past the break it met."""
     backend = _scripted(text="a b c d", fail_after=2)
     assert _text(await _read(backend, _prompt(prefix="a b"))) == " c d"

@@ -76,7 +76,7 @@ async def test_a_total_that_has_passed_already() -> None:
 
 
 @pytest.mark.parametrize("touched", [False, True])
-async def test_nothing_expires_behind_the_block(touched: bool) -> None:
+async def test_nothing_expires_after_the_block(touched: bool) -> None:
     """The timer lives no longer than the block."""
     loop = asyncio.get_running_loop()
     with deadline(expired := Expired(), first=0.01, between=0.01) as limits:

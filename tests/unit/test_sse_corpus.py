@@ -21,7 +21,7 @@ CASES: list[dict[str, Any]] = [
     case for file in sorted(CORPUS.glob("*.json")) for case in json.loads(file.read_bytes())
 ]
 NATIVE = [case for case in CASES if "events" in case]
-#: The upstream's bytes reach its parser behind any byte order mark.
+#: The upstream's bytes reach its parser after any byte order mark.
 UPSTREAM = [case for case in CASES if "byte order mark" not in case["name"]]
 
 #: What the Python client calls the parts of an event.

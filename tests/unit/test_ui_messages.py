@@ -54,7 +54,7 @@ def test_text_alone_is_a_string() -> None:
     ],
 )
 def test_files_beside_text(file: dict[str, Any], part: dict[str, Any]) -> None:
-    """Images, and audio and PDF as data, are content parts behind the text."""
+    """Images, and audio and PDF as data, are content parts after the text."""
     (message,) = converted("user", TEXT, {"type": "file", **file})
     assert message["content"] == [TEXT, part]
 
@@ -87,7 +87,7 @@ def test_what_no_model_could_be_given(part: dict[str, Any]) -> None:
     ],
 )
 def test_a_tool_call_and_its_result(end: dict[str, Any], content: str) -> None:
-    """A finished call is an assistant message with the call, and a tool message behind it."""
+    """A finished call is an assistant message with the call, and a tool message after it."""
     function = {"name": "read", "arguments": '{"gate":1}'}
     assert converted("assistant", {"type": "step-start"}, TEXT, end) == [
         {

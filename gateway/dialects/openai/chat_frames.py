@@ -19,7 +19,7 @@ from shared.failures import failure
 from shared.generation import Generation
 from shared.position import Position
 
-#: Before what a generation's own id has behind `gen_`.
+#: Before what a generation's own id has after `gen_`.
 ID_PREFIX = "chatcmpl-"
 
 _json = msgspec.json.Encoder().encode

@@ -78,7 +78,7 @@ export class Pending {
     return { ...ids, text, createdAt: Date.now(), ...more, replaces, mayWait: onBusy === 'queue' };
   }
 
-  /** *entry* waits behind the reply on its way. */
+  /** *entry* waits until after the reply on its way. */
   async add(entry: OutboxEntry): Promise<void> {
     if (this.#asked?.id === entry.id) this.#asked = null;
     const waiting: OutboxEntry = { ...entry, onBusy: 'queue' };

@@ -11,11 +11,11 @@ export interface Fault {
   lose?: boolean;
   status?: number;
   retryAfter?: string;
-  /** Cut behind so many bytes of frames. */
+  /** Cut after so many bytes of frames. */
   cutAtByte?: number;
-  /** End in order behind so many frames, as a gateway does that drains. */
+  /** End in order after so many frames, as a gateway does that drains. */
   endAfter?: number;
-  /** Say nothing more behind so many frames. */
+  /** Say nothing more after so many frames. */
   stallAfter?: number;
   /** Leave out that frame. */
   skip?: number;

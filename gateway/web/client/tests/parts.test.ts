@@ -190,7 +190,7 @@ describe('messages', () => {
     expect(merge([user, reply], [])).toEqual([]);
   });
 
-  test('have a reply behind what it answers', () => {
+  test('have a reply after what it answers', () => {
     expect(inPlace([user, unsent], reply)).toEqual([user, reply, unsent]);
     expect(inPlace([unsent], reply)).toEqual([unsent, reply]);
   });

@@ -46,13 +46,13 @@ describe('a recorded stream', () => {
     expect(whole.at(-1)?.type).toBe('end');
   });
 
-  test('resumed behind every event is the tail', async () => {
+  test('resumed after every event is the tail', async () => {
     const id = recorded('tails');
     const tails = whole.map((event, index) => [index, client.attach(id, { after: event.position ?? '' })] as const);
     for (const [index, reply] of tails) expect(await read(reply)).toEqual(whole.slice(index + 1));
   });
 
-  test('ended behind every event is read once, in order', async () => {
+  test('ended after every event is read once, in order', async () => {
     const replies = whole.map((_, index) => client.attach(recorded(`end ${index}`, { endAfter: index })));
     for (const events of await Promise.all(replies.map(read))) expect(events).toEqual(whole);
   });
@@ -155,7 +155,7 @@ describe('sending', () => {
     ['is refused', { refuse: true }],
     ['is accepted and its answer lost', { lose: true }],
     ['meets 503', { status: 503, retryAfter: '0' }],
-    ['is cut behind its head', { cutAtByte: 0 }],
+    ['is cut after its head', { cutAtByte: 0 }],
     ['is cut in its first frame', { cutAtByte: 30 }],
   ] satisfies [string, Fault][])('counts once when it %s', async (_, fault) => {
     server.answer = answer;

@@ -38,7 +38,7 @@ export function useDraft(key: string, fallback = ''): [string, (text: string) =>
   return [text, write];
 }
 
-/** Put *text* behind what is written in *key*. */
+/** Put *text* after what is written in *key*. */
 export function putBack(key: string, text: string): void {
   const joined = (before: string) => (before.trim() ? `${before.trimEnd()}\n\n${text}` : text);
   const field = fields.get(key);

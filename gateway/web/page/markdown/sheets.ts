@@ -7,7 +7,7 @@ const HEADING = /^ {0,3}#{1,6}\s/;
 
 /**
  * *blocks* in order, a few thousand characters each. None begins with a heading, whose room above it would be
- * lost. Where a sheet ends depends on nothing behind it, so only the last ones change while a reply grows.
+ * lost. Where a sheet ends depends on nothing after it, so only the last ones change while a reply grows.
  */
 export function sheetsOf(blocks: readonly Block[]): readonly (readonly Block[])[] {
   const sheets: Block[][] = [[]];
