@@ -44,19 +44,25 @@ Step = Literal[
     "restore",
     "cancel",
     "close",
-    "rename",
+    "change",
     "remove",
     "room_open",
     "room_say",
     "room_begin",
     "room_meet",
     "told",
+    "undo",
+    "branch",
 ]
 
 _LUA = Path(__file__).parent / "lua"
 
 #: Generations that may wait for their turn in one conversation.
 _MAX_WAITING = 20
+#: Branches of one conversation that are kept beside the one that is shown.
+_MAX_BRANCHES = 50
+#: What was deleted can be brought back for this long: the page offers it for ten seconds.
+_UNDO_MS = 15_000
 #: Commands under way at once in one process; more wait for a connection.
 _MAX_CONNECTIONS = 64
 _CONNECT_TIMEOUT_S = 2.0
@@ -207,6 +213,8 @@ class Broker:
         limits = {
             "WAKE_CAP": keys.WAKE_CAP,
             "MAX_WAITING": _MAX_WAITING,
+            "MAX_BRANCHES": _MAX_BRANCHES,
+            "UNDO_MS": _UNDO_MS,
             "MAX_ATTEMPTS": s.max_attempts,
             "GENERATION_TTL_MS": s.generation_ttl_s * 1000,
             "RECORD_TTL_MS": s.record_retention_s * 1000,

@@ -8,10 +8,14 @@ from typing import NamedTuple, Self
 import msgspec
 
 from shared import keys, messages
+from shared.branches import Branch, Branching, branches, branchings
 from shared.broker import Broker
 from shared.cells import Cell
+from shared.errors import Busy, NotFound, Taken
+from shared.generation import ChatSettings
 from shared.messages import Message
 from shared.outcome import stopped_unbegun
+from shared.skipped import skipped
 
 #: Messages read at once where it is not known how many are needed.
 _PAGE = 64
@@ -28,6 +32,8 @@ class Conversation(msgspec.Struct, frozen=True):
     updated_ms: int
     #: The generation that answers right now.
     active: str | None = None
+    #: How it is answered; absent where nothing in particular is said.
+    settings: ChatSettings | msgspec.UnsetType = msgspec.UNSET
 
 
 class Place(NamedTuple):
@@ -55,8 +61,17 @@ class Version(msgspec.Struct, frozen=True):
     tag: str
 
 
+class Whole(NamedTuple):
+    """A conversation and its messages, oldest first, still encoded; where it branches, and into what."""
+
+    version: Version
+    messages: list[msgspec.Raw]
+    branchings: list[Branching]
+    branches: list[Branch]
+
+
 class Conversations:
-    """All conversations behind one broker; an owner sees its own alone."""
+    """All conversations of one broker; an owner sees its own alone."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -66,19 +81,31 @@ class Conversations:
         """So many of an owner are kept."""
         return self._broker.settings.max_conversations
 
-    async def read(self, owner: str, conversation_id: str) -> tuple[Version | None, list[msgspec.Raw]]:
-        """A conversation and its messages in one moment, oldest first, still encoded."""
+    async def read(self, owner: str, conversation_id: str, *, aside: bool = False) -> Whole | None:
+        """A conversation in one moment; *aside*: also the branches that are not shown."""
         cell, scope = self._place(owner, conversation_id)
-        fields, said = await self._broker.pipe(
-            "messages",
-            cell,
-            [
-                ("HGETALL", cell.key(keys.CONVERSATION, scope)),
-                ("LRANGE", cell.key(keys.MESSAGES, scope), 0, -1),
-            ],
-            transaction=True,
+        commands: list[tuple[str | int, ...]] = [
+            ("HGETALL", cell.key(keys.CONVERSATION, scope)),
+            ("LRANGE", cell.key(keys.MESSAGES, scope), 0, -1),
+        ]
+        if aside:
+            commands.append(("HGETALL", cell.key(keys.ASIDE, scope)))
+        fields, said, *kept = await self._broker.pipe("messages", cell, commands, transaction=True)
+        version = _version(conversation_id, fields)
+        if version is None:
+            return None
+        return Whole(
+            version,
+            [msgspec.Raw(item) for item in said],
+            branchings(fields, said),
+            branches(fields, kept[0]) if kept else [],
         )
-        return _version(conversation_id, fields), [msgspec.Raw(item) for item in said]
+
+    async def last(self, owner: str, conversation_id: str) -> Message | None:
+        """The newest message."""
+        cell, scope = self._place(owner, conversation_id)
+        said = await self._broker.call("messages", cell, "LINDEX", cell.key(keys.MESSAGES, scope), -1)
+        return None if said is None else messages.decode(said)
 
     async def pages(self, owner: str, conversation_id: str) -> AsyncIterator[list[Message]]:
         """The newest messages, then those before them, …, each page oldest first."""
@@ -105,10 +132,29 @@ class Conversations:
         version = await self.version(owner, conversation_id)
         return None if version is None else version.headline
 
-    async def rename(self, owner: str, conversation_id: str, title: str) -> bool:
-        """Give it another title; False where there is no such conversation."""
+    async def change(
+        self,
+        owner: str,
+        conversation_id: str,
+        *,
+        title: str | None = None,
+        settings: ChatSettings | None = None,
+    ) -> bool:
+        """Give it another title, other settings; False where there is no such conversation."""
         cell, _ = self._place(owner, conversation_id)
-        return bool(await self._broker.run("rename", cell, [owner, conversation_id, title]))
+        changes: list[str | bytes] = []
+        if title is not None:
+            changes += ("title", title)
+        if settings is not None:
+            changes += ("settings", msgspec.json.encode(settings))
+        return bool(await self._broker.run("change", cell, [owner, conversation_id, *changes]))
+
+    async def settings(self, owner: str, conversation_id: str) -> ChatSettings:
+        """How it is answered; nothing in particular where there is no such conversation."""
+        cell, scope = self._place(owner, conversation_id)
+        key = cell.key(keys.CONVERSATION, scope)
+        raw = await self._broker.call("conversation", cell, "HGET", key, "settings")
+        return _settings(raw) or ChatSettings()
 
     async def remove(self, owner: str, conversation_id: str) -> list[bytes] | None:
         """
@@ -121,6 +167,33 @@ class Conversations:
             "remove", cell, [owner, conversation_id, *ending]
         )
         return stopped
+
+    async def undo_remove(self, owner: str, conversation_id: str) -> bool:
+        """
+        Bring back what was deleted a moment ago; False where there is nothing to bring back.
+
+        Raises `Taken` where there is a conversation of that id.
+        """
+        cell, _ = self._place(owner, conversation_id)
+        outcome = await self._broker.run("undo", cell, [owner, conversation_id])
+        if outcome == b"taken":
+            raise Taken(field="conversation_id")
+        return bool(outcome == b"ok")
+
+    async def show_branch(self, owner: str, conversation_id: str, generation_id: str) -> bool:
+        """
+        Show the branch that begins with a generation's turn; False where there is no such conversation.
+
+        Raises `Busy` while it is answered, `NotFound` where it has no such branch.
+        """
+        cell, _ = self._place(owner, conversation_id)
+        args = [owner, conversation_id, generation_id]
+        outcome, *active = await self._broker.run("branch", cell, args)
+        if outcome == b"busy":
+            raise Busy(field="conversation_id", detail={"generation_id": active[0].decode()})
+        if outcome == b"no_branch":
+            raise NotFound("The conversation has no branch of that generation.", field="generation_id")
+        return bool(outcome == b"ok")
 
     async def answering(self, owner: str, conversation_id: str) -> list[str]:
         """The active generation's id, then those that wait for it, oldest first."""
@@ -214,4 +287,16 @@ def _headline(conversation_id: str, fields: dict[bytes, bytes]) -> Conversation:
         created_ms=int(fields.get(b"created_ms", 0)),
         updated_ms=int(fields.get(b"updated_ms", 0)),
         active=fields[b"active"].decode() if b"active" in fields else None,
+        settings=_settings(fields.get(b"settings")) or msgspec.UNSET,
     )
+
+
+def _settings(raw: bytes | None) -> ChatSettings | None:
+    """None for none, and for what another version has written that cannot be read."""
+    if raw is None or raw == b"{}":
+        return None
+    try:
+        return msgspec.json.decode(raw, type=ChatSettings)
+    except msgspec.DecodeError:
+        skipped("settings", "unreadable")
+        return None

@@ -5,7 +5,8 @@ A class's docstring is the message a client reads when nothing more precise was 
 
 HeadraceError
 ├── InvalidRequest            400
-│   └── UnknownModel          400
+│   ├── UnknownModel          400
+│   └── ModelCannotContinue   400
 ├── Unauthorized              401
 ├── Forbidden                 403
 ├── NotFound                  404
@@ -15,6 +16,8 @@ HeadraceError
 ├── RequestTimeout            408
 ├── Busy                      409
 ├── Resumable                 409
+├── NotContinuable            409
+├── Taken                     409
 ├── Gone                      410
 ├── TooLarge                  413
 ├── UnsupportedMediaType      415
@@ -65,6 +68,12 @@ class UnknownModel(InvalidRequest):
     """No model of that name is configured."""
 
     code = "unknown_model"
+
+
+class ModelCannotContinue(InvalidRequest):
+    """This model cannot go on from a text that breaks off: ask it to with a message."""
+
+    code = "model_cannot_continue"
 
 
 class Unauthorized(HeadraceError):
@@ -129,6 +138,20 @@ class Resumable(HeadraceError):
     """
 
     code = "resumable"
+    status = 409
+
+
+class NotContinuable(HeadraceError):
+    """Only the last reply of a conversation can be continued, and only if its length has cut it."""
+
+    code = "not_continuable"
+    status = 409
+
+
+class Taken(HeadraceError):
+    """There is another of that name by now."""
+
+    code = "taken"
     status = 409
 
 

@@ -36,29 +36,53 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
 
+    def plus(self, other: "Usage") -> "Usage":
+        """What both have cost."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.total_tokens + other.total_tokens,
+            self.estimated or other.estimated,
+            _plus(self.cached_tokens, other.cached_tokens),
+            _plus(self.reasoning_tokens, other.reasoning_tokens),
+        )
+
+
+def _plus(count: int | None, other: int | None) -> int | None:
+    return other if count is None else count + (other or 0)
+
 
 class _Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"):
     ts: int
 
 
 class Start(_Event, frozen=True, omit_defaults=True, tag="start", kw_only=True):
-    """A worker took the generation; `model` is the name the client asked for."""
+    """
+    A worker took the generation; `model` is the name the client asked for.
+
+    One that `continues` the reply of another generation gives that reply's text first; `before` is what
+    that text has cost.
+    """
 
     model: str
+    continues: str | None = None
+    before: Usage | None = None
 
 
 class Text(_Event, frozen=True, omit_defaults=True, tag="text"):
-    """A piece of the answer. `tokens` counts the deltas it joins."""
+    """A piece of the answer. `tokens` counts the deltas it joins; `given` is what a continued reply had."""
 
     text: str
     tokens: int = 1
+    given: bool = False
 
 
 class Reasoning(_Event, frozen=True, omit_defaults=True, tag="reasoning"):
-    """A piece of the model's reasoning, kept apart from the answer."""
+    """A piece of the model's reasoning, kept apart from the answer; `given` as of `Text`."""
 
     text: str
     tokens: int = 1
+    given: bool = False
 
 
 class ToolCall(_Event, frozen=True, omit_defaults=True, tag="tool_call"):

@@ -5,14 +5,15 @@ A generation: what is asked for, and its record as it stands.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from shared import events
 from shared.events import CancelReason, Usage, cancel_reason
 from shared.failures import GenerationFailed, failure
-from shared.messages import Failure, MadeCall
+from shared.messages import CutReply, Failure, MadeCall
 
 _T = TypeVar("_T")
 
@@ -32,6 +33,20 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     parameters: dict[str, Any] = {}
     #: What the messages were made of, where a dialect has to show it again.
     input: list[dict[str, Any]] = []
+    #: Put before the messages, after the model's own.
+    system_prompt: str | None = None
+    #: The reply to continue, instead of answering the conversation's last message anew.
+    continued: CutReply | None = None
+
+
+class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a conversation is answered, where its messages do not say otherwise."""
+
+    model: str | None = None
+    #: Put before the conversation, after the model's own.
+    system_prompt: Annotated[str, Meta(max_length=20_000)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +58,13 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     queue: str
     dialect: str
     request: Request
-    #: With a conversation: its id and the user's message.
+    #: With a conversation: its id and the user's message, which is empty where a reply is continued.
     conversation_id: str | None = None
     message: str = ""
     #: The generation whose turn, with all that followed, gives way to this one.
     replaces: str | None = None
+    #: What its conversation is answered with from now on.
+    settings: ChatSettings | None = None
     on_busy: OnBusy = "reject"
     on_disconnect: OnDisconnect = "continue"
     idempotency_key: str | None = None

@@ -13,7 +13,15 @@ import msgspec
 from shared import events, keys, messages, metrics
 from shared.broker import Broker
 from shared.cells import Cell
-from shared.errors import BrokerRefused, BrokerUnavailable, Busy, IdempotencyMismatch, NotFound, TooBusy
+from shared.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    Busy,
+    IdempotencyMismatch,
+    NotContinuable,
+    NotFound,
+    TooBusy,
+)
 from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal, Usage
 from shared.generation import Generation, Submission, parse
@@ -29,7 +37,7 @@ Stopping = Literal["missing", "ended", "pushed", "closed"]
 
 
 class Generations:
-    """All records behind one broker."""
+    """All records of one broker."""
 
     def __init__(self, broker: Broker, *, max_queued: int, idempotency_ttl_s: int) -> None:
         self._broker = broker
@@ -44,7 +52,8 @@ class Generations:
 
         A known idempotency key gives the first submission's id. Raises `Busy` when the conversation
         is being answered, `TooBusy` when the queue is full, `IdempotencyMismatch` when the key came
-        with another request, `NotFound` when the turn to be replaced is not in the conversation.
+        with another request, `NotFound` when the turn to be replaced is not in the conversation,
+        `NotContinuable` when the reply to be continued is not its last message.
         """
         return await self.surely(self._create(submission))
 
@@ -59,6 +68,8 @@ class Generations:
             raise Busy(field="conversation_id", detail={"generation_id": answer[1].decode()})
         if outcome == "no_turn":
             raise NotFound("The conversation has no turn of that generation.", field="replaces")
+        if outcome == "not_last":
+            raise NotContinuable(field="continues")
         if outcome == "too_busy":
             raise TooBusy(retry_after_s=2)
         if self._broker.settings.min_replicas and not await replicated(
@@ -222,17 +233,22 @@ def _creation(submission: Submission, limits: Any) -> bytes:
         "record": record,
     }
     if submission.conversation_id is not None:
-        turn = Message(
-            role="user",
-            generation_id=submission.generation_id,
-            content=submission.message,
-            ts=events.now_ms(),
-        )
         record["conversation"] = submission.conversation_id
-        record["turn"] = messages.encode(turn).decode()
+        if submission.request.continued is not None:
+            record["continues"] = submission.request.continued.generation_id
+        else:
+            turn = Message(
+                role="user",
+                generation_id=submission.generation_id,
+                content=submission.message,
+                ts=events.now_ms(),
+            )
+            record["turn"] = messages.encode(turn).decode()
         if submission.replaces is not None:
             record["replaces"] = submission.replaces
         new["conversation"] = submission.conversation_id
+        if submission.settings is not None:
+            new["settings"] = msgspec.json.encode(submission.settings).decode()
         new["title"] = submission.message[:80]
     if submission.idempotency_key is not None:
         new["idempotency"] = submission.idempotency_key

@@ -13,6 +13,8 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:wake:{queue}                   list    capped; one token a job wakes one idle worker
     hr:conv:{owner}:{conversation}    hash    title, times, `active` generation
     hr:msgs:{owner}:{conversation}    list    its messages as JSON, bounded
+    hr:aside:{owner}:{conversation}   hash    messages of branches not shown, by their first generation
+    hr:gone:{kind}:{owner}:{conv…}            conv, msgs and aside (kind c, m, a) of what was deleted just now
     hr:next:{owner}:{conversation}    list    generations that wait for the active one (`on_busy: queue`)
     hr:convs:{owner}                  zset    an owner's conversations by last use; what falls out is deleted
     hr:idem:{owner}:{key}             string  `<generation id> <request digest>` of a submission
@@ -38,6 +40,8 @@ QUEUE = "hr:queue:"
 WAKE = "hr:wake:"
 CONVERSATION = "hr:conv:"
 MESSAGES = "hr:msgs:"
+ASIDE = "hr:aside:"
+GONE = "hr:gone:"
 NEXT = "hr:next:"
 CONVERSATIONS = "hr:convs:"
 IDEMPOTENCY = "hr:idem:"

@@ -57,6 +57,16 @@ encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Message).decode
 
 
+class CutReply(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A reply that another generation continues: whose it was, and what the two have in common."""
+
+    generation_id: str
+    text: str
+    reasoning: str | None = None
+    reasoning_ms: int | None = None
+    usage: Usage | None = None
+
+
 def joined(said: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     *said*, as OpenAI writes messages, where what a user says in a row is one message.

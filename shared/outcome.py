@@ -24,6 +24,9 @@ class Outcome:
         self.tokens = 0
         self.first_token_ms: int | None = None
         self.model: str | None = None
+        #: Whether the text of the reply that this one continues is there, and what that has cost.
+        self.given = False
+        self._before: Usage | None = None
         #: Whether anything of the answer was written that a new start would repeat.
         self.begun = False
 
@@ -31,6 +34,11 @@ class Outcome:
     def text(self) -> str:
         """The answer so far."""
         return "".join(self._text)
+
+    @property
+    def reasoned(self) -> bool:
+        """Whether there is any reasoning."""
+        return bool(self._reasoning)
 
     @property
     def tool_calls(self) -> list[MadeCall]:
@@ -46,20 +54,27 @@ class Outcome:
         match event:
             case events.Start():
                 self.model = event.model
+                self._before = event.before
             case events.Text():
                 self._text.append(event.text)
                 self._chars += len(event.text)
                 self.tokens += event.tokens
-                self._answered(event.ts)
+                self._until(event.ts)
+                if event.given:
+                    self.given = True
+                else:
+                    self._spoke(event.ts)
             case events.Reasoning():
                 self._reasoning.append(event.text)
                 self.tokens += event.tokens
                 if self._reasoned_from is None:
                     self._reasoned_from = event.ts
-                self._spoke(event.ts)
+                if not event.given:
+                    self._spoke(event.ts)
             case events.ToolCall():
                 self._add_call(event)
-                self._answered(event.ts)
+                self._until(event.ts)
+                self._spoke(event.ts)
             case events.Reset():
                 self._text.clear()
                 self._chars = 0
@@ -69,15 +84,14 @@ class Outcome:
                 self._pieces.clear()
                 self._reasoned_from = self._reasoned_until = None
                 self.tokens = 0
-                self.begun = False
+                self.given = self.begun = False
 
     def _spoke(self, ts: int) -> None:
         self.begun = True
         if self.first_token_ms is None:
             self.first_token_ms = ts
 
-    def _answered(self, ts: int) -> None:
-        self._spoke(ts)
+    def _until(self, ts: int) -> None:
         if self._reasoned_from is not None and self._reasoned_until is None:
             self._reasoned_until = ts
 
@@ -128,13 +142,15 @@ class Outcome:
             finish_reason=fields["finish_reason"],
             upstream_reason=terminal.upstream_reason,
             model=self.model,
-            usage=terminal.usage,
+            usage=terminal.usage if self._before is None else terminal.usage.plus(self._before),
             reasoning=fields.get("reasoning"),
             reasoning_ms=self._reasoning_ms(terminal.ts),
             tool_calls=self.tool_calls or None,
             error=failure,
         )
-        return msgspec.json.encode({"fields": fields, "reply": messages.encode(reply).decode()})
+        # A continuation without a word of its own leaves the reply as it was: cut, and still to be continued.
+        said = self.begun or fields["state"] == "done"
+        return msgspec.json.encode({"fields": fields, "reply": messages.encode(reply).decode(), "said": said})
 
     def _reasoning_ms(self, ended: int) -> int | None:
         if self._reasoned_from is None:

@@ -70,7 +70,13 @@ class Attempt:
             on_missing=partial(self._tools.registry.look_at_once, self._generation.id),
         )
         if not log:
-            start = Start(ts=now_ms(), model=self._generation.model)
+            given = self._generation.asked.continued
+            start = Start(
+                ts=now_ms(),
+                model=self._generation.model,
+                continues=given.generation_id if given else None,
+                before=given.usage if given else None,
+            )
             self._producer.outcome.add(start)
             writer.put(start)
         return writer

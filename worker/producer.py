@@ -14,7 +14,7 @@ import structlog
 
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
-from shared.events import Reset, now_ms
+from shared.events import Reasoning, Reset, Text, now_ms
 from shared.failures import (
     BetweenTokensTimeout,
     FirstTokenTimeout,
@@ -29,7 +29,7 @@ from shared.outcome import Outcome
 from worker.appender import LogWriter
 from worker.backends import Delta, Finished, Prompt
 from worker.deadline import Deadline
-from worker.prompt import prompt_of, prompt_tokens
+from worker.prompt import count_tokens, prompt_of, prompt_tokens
 from worker.running import Running
 from worker.state import Tools
 
@@ -53,6 +53,7 @@ class Producer:
         self._model = tools.models.by_name[self._generation.model]
         #: All that is in the log, earlier attempts' events included.
         self.outcome = Outcome()
+        self._request = msgspec.json.decode(self._generation.request, type=Request)
         self._prompt_tokens = 0
         self._finished: Finished | None = None
         #: Tokens of the text that the last upstream request went on from.
@@ -65,7 +66,7 @@ class Producer:
         Raises `GenerationFailed` with the cause, or whatever interrupts the generation.
         """
         self._start_over_unless_continued(writer, "first" if first else None, WorkerLost.code)
-        request = msgspec.json.decode(self._generation.request, type=Request)
+        request = self._request
         tries = 0
         while True:
             tries += 1
@@ -139,6 +140,18 @@ class Producer:
             if kind == "reset":
                 self._put(writer, Reset(ts=now_ms(), reason=why))
         metrics.attempts.labels(self._generation.model, kind or "first").inc()
+        self._give(writer)
+
+    def _give(self, writer: LogWriter) -> None:
+        """What the reply has that this one continues stands first in the log, and again after a reset."""
+        given = self._request.continued
+        if given is None or self.outcome.given:
+            return
+        now = now_ms()
+        if given.reasoning and not self.outcome.reasoned:
+            # As long before the text as it took: so it takes that long for whoever reads the log.
+            self._put(writer, Reasoning(now - (given.reasoning_ms or 0), given.reasoning, 0, given=True))
+        self._put(writer, Text(now, given.text, 0, given=True))
 
     def _prefix(self) -> str:
         return self.outcome.text if self._model.can_continue and not self.outcome.tool_calls else ""
@@ -152,7 +165,8 @@ class Producer:
             except BrokerUnavailable:
                 await self._running.interruptible(asyncio.create_task(asyncio.sleep(_BACKOFF_S)))
             else:
-                self._prompt_tokens = prompt_tokens(prompt)
+                given = request.continued
+                self._prompt_tokens = prompt_tokens(prompt) + (count_tokens(given.text) if given else 0)
                 self._continued_tokens = self.outcome.tokens if prompt.prefix else 0
                 return prompt
 

@@ -23,10 +23,15 @@ async def prompt_of(
     if generation.conversation is not None:
         # A client that sends its history knows better than our record of it: it may have edited turns.
         if not messages:
-            messages = await _history(generation.owner, generation.conversation, model, conversations)
-        messages = joined(newest(messages, model.max_context_tokens))
-    if model.system_prompt:
-        messages = [{"role": "system", "content": model.system_prompt}, *messages]
+            continued = request.continued.generation_id if request.continued else None
+            messages = await _history(
+                generation.owner, generation.conversation, model, conversations, continued
+            )
+        room = model.max_context_tokens - (count_tokens(prefix) if prefix else 0)
+        messages = joined(newest(messages, room))
+    instructions = [said for said in (model.system_prompt, request.system_prompt) if said]
+    if instructions:
+        messages = [{"role": "system", "content": "\n\n".join(instructions)}, *messages]
     return Prompt(
         messages=messages,
         max_tokens=request.max_tokens or model.max_tokens,
@@ -36,13 +41,20 @@ async def prompt_of(
 
 
 async def _history(
-    owner: str, conversation_id: str, model: Model, conversations: Conversations
+    owner: str, conversation_id: str, model: Model, conversations: Conversations, continued: str | None
 ) -> Sequence[dict[str, Any]]:
-    """The newest messages, no more pages of them than the model can read."""
+    """
+    The newest messages, no more pages of them than the model can read; but for the reply of *continued*,
+    which goes on.
+    """
     history: list[dict[str, Any]] = []
     tokens = 0
     async for page in conversations.pages(owner, conversation_id):
-        said = [{"role": message.role, "content": message.content} for message in page if message.content]
+        said = [
+            {"role": message.role, "content": message.content}
+            for message in page
+            if message.content and not (message.role == "assistant" and message.generation_id == continued)
+        ]
         history = [*said, *history]
         tokens += sum(message_tokens(message) for message in said)
         if tokens > model.max_context_tokens:

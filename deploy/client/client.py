@@ -40,17 +40,45 @@ class HeadraceClient:
         With an *idempotency_key* of your own that holds beyond this process: the same key and message
         give the same reply again.
         """
-        given = {
-            "message": message,
-            "conversation_id": conversation_id,
-            "model": model,
-            "max_tokens": max_tokens,
-            "multimodal": multimodal,
-            "on_busy": on_busy,
-            "on_disconnect": on_disconnect,
-        }
-        body = {name: value for name, value in given.items() if value is not None}
-        return Reply(self._server, body, key=idempotency_key)
+        return self._asked(
+            idempotency_key,
+            message=message,
+            conversation_id=conversation_id,
+            model=model,
+            max_tokens=max_tokens,
+            multimodal=multimodal,
+            on_busy=on_busy,
+            on_disconnect=on_disconnect,
+        )
+
+    def continue_reply(
+        self,
+        generation_id: str,
+        *,
+        conversation_id: str,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        on_disconnect: Literal["continue", "cancel"] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Reply:
+        """
+        The reply of *generation_id*, which its length has cut, going on from its own text.
+
+        It begins with that text, so its `text()` is the whole. Iterating raises `HeadraceError`:
+        `model_cannot_continue` where a message must ask the model to.
+        """
+        return self._asked(
+            idempotency_key,
+            continues=generation_id,
+            conversation_id=conversation_id,
+            model=model,
+            max_tokens=max_tokens,
+            on_disconnect=on_disconnect,
+        )
+
+    def _asked(self, key: str | None, **fields: object) -> Reply:
+        body = {name: value for name, value in fields.items() if value is not None}
+        return Reply(self._server, body, key=key)
 
     def resume(self, generation_id: str, after: str = "") -> Reply:
         """A reply that somebody else started: what follows *after*, else all of it."""

@@ -22,20 +22,27 @@ class Started(_Said, frozen=True):
     generation_id: str
     conversation_id: str | None
     model: str
+    #: The generation whose reply it goes on with.
+    continues: str | None = None
 
 
 class Chunk(_Said, frozen=True):
-    """A piece of the answer. Asked for with `multimodal`, also what it is a piece of, and what that says."""
+    """
+    A piece of the answer; `given` is what a continued reply had already. Asked for with `multimodal`, also
+    what it is a piece of, and what that says.
+    """
 
     text: str
     content_type: str | None = None
     data: dict[str, Any] | None = None
+    given: bool = False
 
 
 class Reasoning(_Said, frozen=True):
-    """A piece of the reasoning before the answer."""
+    """A piece of the reasoning before the answer; `given` as of `Chunk`."""
 
     text: str
+    given: bool = False
 
 
 class ToolCall(_Said, frozen=True):
@@ -96,17 +103,19 @@ def parse(data: bytes, position: str | None) -> Event | None:
         case "chunk":
             content, kind = _needed(frame, "content", str), _text(frame, "contentType") or None
             said = frame.get("data") if kind else None
-            return Chunk(content, kind, said if isinstance(said, dict) else None, position=position)
+            data, given = said if isinstance(said, dict) else None, facts.get("given") is True
+            return Chunk(content, kind, data, given, position=position)
         case "reasoning":
-            return Reasoning(_needed(frame, "content", str), position=position)
+            return Reasoning(_needed(frame, "content", str), facts.get("given") is True, position=position)
         case "tool_call":
             return ToolCall(_needed(facts, "tool_call", dict), position=position)
         case "queued":
             return Queued(_needed(facts, "position", int))
         case "start":
             conversation_id = _text(frame, "conversation_id") or None
-            model = _text(facts, "model")
-            return Started(_text(frame, "generation_id"), conversation_id, model, position=position)
+            model, continues = _text(facts, "model"), _text(facts, "continues") or None
+            generation_id = _text(frame, "generation_id")
+            return Started(generation_id, conversation_id, model, continues, position=position)
         case "reset":
             return Reset(_text(facts, "reason"), position=position)
         case "end":

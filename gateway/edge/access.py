@@ -4,7 +4,7 @@ from aiohttp import web
 
 from gateway.edge.state import ASKER, State
 from shared.errors import BrokerUnavailable, NotFound, TooBusy, UnknownModel
-from shared.generation import Generation
+from shared.generation import ChatSettings, Generation
 
 
 async def owned(state: State, request: web.Request, generation_id: str) -> Generation:
@@ -25,6 +25,13 @@ def known_model(state: State, name: str | None) -> str:
         known = ", ".join(state.models.by_name)
         raise UnknownModel(f"No model is named {name[:100]!r}; there is: {known}.", field="model")
     return name
+
+
+def checked_settings(state: State, settings: ChatSettings) -> ChatSettings:
+    """*settings*, whose model there is. Raises `UnknownModel`."""
+    if settings.model is not None:
+        known_model(state, settings.model)
+    return settings
 
 
 def room_for_stream(state: State) -> None:

@@ -10,7 +10,7 @@ from gateway.edge.abilities import within
 from gateway.edge.body import digest, idempotency_key
 from gateway.edge.state import ASKER, STATE
 from gateway.relay.dialect import Dialect
-from shared.generation import OnBusy, OnDisconnect, Request, Submission
+from shared.generation import ChatSettings, OnBusy, OnDisconnect, Request, Submission
 
 
 def new_suffix() -> str:
@@ -31,6 +31,7 @@ def submission(
     message: str = "",
     replaces: str | None = None,
     messages_in: str = "messages",
+    settings: ChatSettings | None = None,
     on_busy: OnBusy = "reject",
     on_disconnect: OnDisconnect = "continue",
     key: str | None = None,
@@ -56,6 +57,7 @@ def submission(
         conversation_id=conversation_id,
         message=message,
         replaces=replaces,
+        settings=settings,
         on_busy=on_busy,
         on_disconnect=on_disconnect,
         idempotency_key=idempotency_key(request) or key,

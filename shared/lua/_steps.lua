@@ -1,4 +1,4 @@
--- What several scripts do in the same way. Loaded in front of each of them, behind the names of
+-- What several scripts do in the same way. Loaded in front of each of them, after the names of
 -- shared/keys.py and the limits of shared/broker.py. Keys are made up here, all of them in the cell of KEYS[1].
 -- Queues hold arq's job ids: a generation's with its cell's tag in front, so that arq's own key is in the cell too.
 
@@ -80,7 +80,10 @@ local function say(scope, message)
     freed = freed + #redis.call('LPOP', MESSAGES .. scope)
     length = length - 1
   end
-  if freed > 0 then redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', -freed) end
+  if freed > 0 then
+    redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', -freed)
+    redis.call('HSET', CONVERSATION .. scope, 'beheaded', 1)
+  end
   revise(scope)
   redis.call('PEXPIRE', MESSAGES .. scope, CONVERSATION_TTL_MS)
   redis.call('PEXPIRE', CONVERSATION .. scope, CONVERSATION_TTL_MS)
@@ -100,15 +103,82 @@ local function turn_of(scope, id)
   end
 end
 
--- Take back a generation's turn and all that followed. What is gone by then, nobody has to take back.
+-- The generation that a message belongs to, '' for none.
+local function generation_of(message)
+  return message and string.match(message, '^{"role":"%a+","generation_id":"([^"]*)"') or ''
+end
+
+-- The branches of a conversation that are not shown, oldest first: the turn each comes after ('' at the beginning),
+-- the generation that it begins with, when it was said, its bytes.
+local function forks_of(scope)
+  local forks = redis.call('HGET', CONVERSATION .. scope, 'forks')
+  return forks and cjson.decode(forks) or {}
+end
+
+local function keep_forks(scope, forks)
+  if #forks == 0 then
+    redis.call('HDEL', CONVERSATION .. scope, 'forks')
+  else
+    redis.call('HSET', CONVERSATION .. scope, 'forks', cjson.encode(forks))
+  end
+end
+
+-- Keep a conversation's messages from number *first* on as a branch that is not shown. Of so many, or so many bytes
+-- of them, the oldest are let go.
+local function set_aside(scope, first)
+  local tail = redis.call('LRANGE', MESSAGES .. scope, first, -1)
+  if #tail == 0 then return end
+  local fork = {after = '', first = generation_of(tail[1]), ts = cjson.decode(tail[1]).ts, bytes = 0}
+  for _, message in ipairs(tail) do fork.bytes = fork.bytes + #message end
+  if first > 0 then fork.after = generation_of(redis.call('LINDEX', MESSAGES .. scope, first - 1)) end
+  redis.call('LTRIM', MESSAGES .. scope, 0, first - 1)
+  if first == 0 then redis.call('DEL', MESSAGES .. scope) end
+  redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', -fork.bytes)
+  local forks, total = forks_of(scope), 0
+  forks[#forks + 1] = fork
+  for _, each in ipairs(forks) do total = total + each.bytes end
+  redis.call('HSET', ASIDE .. scope, fork.first, cjson.encode(tail))
+  while #forks > MAX_BRANCHES or total > MAX_CONVERSATION_BYTES do
+    local oldest = table.remove(forks, 1)
+    total = total - oldest.bytes
+    redis.call('HDEL', ASIDE .. scope, oldest.first)
+  end
+  keep_forks(scope, forks)
+  redis.call('PEXPIRE', ASIDE .. scope, CONVERSATION_TTL_MS)
+end
+
+-- A generation's turn, and all that followed, gives way. What is gone by then, nobody has to take back.
 local function cut(scope, id)
   local first = turn_of(scope, id)
-  if not first then return end
-  local freed = 0
-  for _ = first, redis.call('LLEN', MESSAGES .. scope) - 1 do
-    freed = freed + #redis.call('RPOP', MESSAGES .. scope)
+  if first then set_aside(scope, first) end
+end
+
+-- Whether a conversation's last message is the reply of generation *id*.
+local function is_last(scope, id)
+  local head = '{"role":"assistant","generation_id":"' .. id .. '"'
+  local last = redis.call('LINDEX', MESSAGES .. scope, -1)
+  return last and string.sub(last, 1, #head) == head
+end
+
+-- The reply of generation *id*, which continued that of *before*, in the place of it: the turn is *id*'s now.
+local function rejoin(scope, id, before, reply)
+  if is_last(scope, before) then
+    local freed = #redis.call('RPOP', MESSAGES .. scope)
+    local first = turn_of(scope, before)
+    if first then
+      local head = '{"role":"user","generation_id":"'
+      local said = redis.call('LINDEX', MESSAGES .. scope, first)
+      redis.call('LSET', MESSAGES .. scope, first, head .. id .. string.sub(said, #head + #before + 1))
+      freed = freed + #before - #id
+    end
+    redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', -freed)
   end
-  redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', -freed)
+  local forks = forks_of(scope)
+  for _, fork in ipairs(forks) do
+    if fork.after == before then fork.after = id end
+  end
+  keep_forks(scope, forks)
+  say(scope, reply)
 end
 
 -- The generation that answers a conversation right now, or nil.
@@ -129,7 +199,7 @@ local function let_go(owner, asked, excess)
     if name == asked or active_in(scope) then
       at = at + 1
     else
-      redis.call('DEL', CONVERSATION .. scope, MESSAGES .. scope, NEXT .. scope)
+      redis.call('DEL', CONVERSATION .. scope, MESSAGES .. scope, ASIDE .. scope, NEXT .. scope)
       redis.call('ZREM', all, name)
       excess = excess - 1
     end
@@ -157,7 +227,7 @@ local function activate(id)
     local scope = r[2] .. ':' .. r[3]
     redis.call('HSET', CONVERSATION .. scope, 'active', id, 'updated_ms', wall_ms())
     if r[5] then cut(scope, r[5]) end
-    say(scope, r[4])
+    if r[4] then say(scope, r[4]) end
   end
   redis.call('HSET', RECORD .. id, 'queued_ms', now_ms())
   enqueue(r[1], id)
@@ -170,7 +240,7 @@ end
 -- Terminal is final: the outcome is recorded, the reply joins its conversation, the keys get their
 -- last TTL, and whoever waits for the conversation has its turn.
 local function finish(id, closing)
-  local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation', 'hook')
+  local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation', 'continues', 'hook')
   local fields = {'ended_ms', wall_ms()}
   for name, value in pairs(closing.fields) do
     fields[#fields + 1] = name
@@ -181,7 +251,7 @@ local function finish(id, closing)
   redis.call('PEXPIRE', LOG .. id, LOG_TTL_MS)
   redis.call('ZREM', QUEUE .. r[1], TAG .. id)
   redis.call('DEL', JOB .. id)
-  if r[4] then
+  if r[5] then
     redis.call('ZADD', HOOKS, now_ms(), id)
     redis.call('PEXPIRE', HOOKS, RECORD_TTL_MS)
   end
@@ -189,12 +259,23 @@ local function finish(id, closing)
   local scope = r[2] .. ':' .. r[3]
   if redis.call('HGET', CONVERSATION .. scope, 'active') ~= id then
     redis.call('LREM', NEXT .. scope, 0, id)
+    local gone = GONE .. 'c:' .. scope
+    if redis.call('HGET', gone, 'active') ~= id then return end
+    -- Its conversation may still come back.
+    redis.call('HDEL', gone, 'active')
+    if closing.reply and not r[4] and redis.call('RPUSHX', GONE .. 'm:' .. scope, closing.reply) > 0 then
+      redis.call('HINCRBY', gone, 'bytes', #closing.reply)
+    end
     return
   end
   redis.call('HDEL', CONVERSATION .. scope, 'active')
   redis.call('HSET', CONVERSATION .. scope, 'updated_ms', wall_ms())
   revise(scope)
-  if closing.reply then say(scope, closing.reply) end
+  if closing.reply and not r[4] then
+    say(scope, closing.reply)
+  elseif closing.reply and closing.said then
+    rejoin(scope, id, r[4], closing.reply)
+  end
   -- A conversation must not outlive the list that names it.
   redis.call('PEXPIRE', CONVERSATIONS .. r[2], CONVERSATION_TTL_MS)
   while true do

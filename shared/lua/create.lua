@@ -2,10 +2,10 @@
 --
 -- KEYS  1 the clock of the cell
 -- ARGV  1 what to create as JSON: id, owner, conversation, on_busy, idempotency, digest, queue,
---         max_queued, title, idempotency_ttl_ms, record (a map of fields; its `replaces` names a turn
---         of this conversation)
+--         max_queued, title, idempotency_ttl_ms, settings (of the conversation, as JSON), record (a map of fields; its `replaces` names a turn
+--         of this conversation, its `continues` the reply that is to be its last message)
 --       2 the arq job payload  3 terminal event and  4 closing as JSON of what is interrupted before it has begun
--- gives {'created'} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'}
+-- gives {'created'} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'} | {'not_last'}
 local new, payload, event, closing = cjson.decode(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
 
@@ -21,6 +21,7 @@ if new.conversation then
   active = active_in(scope)
   if active and new.on_busy == 'reject' then return {'busy', active} end
   if new.record.replaces and not turn_of(scope, new.record.replaces) then return {'no_turn'} end
+  if new.record.continues and not is_last(scope, new.record.continues) then return {'not_last'} end
   if active and redis.call('LLEN', NEXT .. scope) >= MAX_WAITING then return {'too_busy'} end
 end
 
@@ -37,6 +38,7 @@ if idempotency then
 end
 if scope then
   converse(new.owner, new.conversation, new.title)
+  if new.settings then redis.call('HSET', CONVERSATION .. scope, 'settings', new.settings) end
 end
 if active then
   local ahead = redis.call('LRANGE', NEXT .. scope, 0, -1)

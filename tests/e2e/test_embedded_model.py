@@ -74,3 +74,17 @@ async def test_continues(up: Up, session: ClientSession) -> None:
         frames = SSEParser().feed(await response.read())
     deltas = [json.loads(frame.data)["choices"][0]["delta"] for frame in frames if frame.data != b"[DONE]"]
     assert "".join(delta.get("content") or "" for delta in deltas).startswith(" France is Paris")
+
+
+async def test_a_cut_reply_goes_on(up: Up, session: ClientSession) -> None:
+    """`continues` has it go on from its own text: one message, whose beginning is what was cut."""
+    [url] = await up.ready()
+    async with HeadraceClient(url) as client:
+        cut = client.start("Tell me a story about a ship.", conversation_id="cut", max_tokens=8)
+        begun = await cut.text()
+        assert cut.generation_id is not None
+        whole = await client.continue_reply(cut.generation_id, conversation_id="cut", max_tokens=24).text()
+    assert whole.startswith(begun) and len(whole) > len(begun)
+    async with session.get(f"{url}/api/conversations/cut") as answer:
+        messages = (await answer.json())["messages"]
+    assert [message["content"] for message in messages][1:] == [whole]

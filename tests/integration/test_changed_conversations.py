@@ -137,16 +137,17 @@ async def test_a_hit_shows_its_line(chat: ChatClient) -> None:
     """The newest message with the text gives its line, cut around it; a title that has it gives none."""
     said = "One line\\nthen " + "word " * 30 + "Straße " + "more " * 40 + "\\nand another"
     await chat.ask("An older strasse", conversation_id="c1")
-    await chat.ask(script(text="x\ny").replace("x\\ny", said), conversation_id="c1")
+    newest = await chat.ask(script(text="x\ny").replace("x\\ny", said), conversation_id="c1")
     await rename(chat, "c1", "Ways")
     [found] = await search(chat, "STRASSE m")
     assert found["snippet"].startswith("…") and found["snippet"].endswith("…")
     assert "word Straße more" in found["snippet"] and "line" not in found["snippet"]
     assert len(found["snippet"]) < 170
+    assert found["hit"] == {"generation_id": newest.generation_id, "role": "user"}
     [found] = await search(chat, "one LINE")
     assert found["snippet"] == "One line"
     [found] = await search(chat, "ways")
-    assert "snippet" not in found
+    assert "snippet" not in found and "hit" not in found
     [listed] = (await chat.call("GET", "/api/conversations")).body["conversations"]
     assert "snippet" not in listed
 
@@ -165,7 +166,7 @@ async def test_every_hit_is_reached(chat: ChatClient) -> None:
 
 
 async def test_search_in_a_long_conversation(chat: ChatClient) -> None:
-    """The first message is found behind more than one page of others."""
+    """The first message is found after more than one page of others."""
     await chat.ask("needle", conversation_id="c1")
     await rename(chat, "c1", "Hay")
     for _ in range(40):

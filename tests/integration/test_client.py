@@ -196,3 +196,17 @@ async def test_typed_content(client: HeadraceClient, proxy: CuttingProxy) -> Non
     assert kinds == ["text", "code", "text", "table"]
     rows = [row for chunk in chunks for row in (chunk.data or {}).get("tableData", [])]
     assert rows == [["a"], ["1"]]
+
+
+async def test_a_cut_reply_goes_on(client: HeadraceClient) -> None:
+    """`continue_reply` gives the whole text: what was there, marked as given, and the rest."""
+    cut = client.start(SAID, conversation_id="c1", max_tokens=3)
+    begun = await cut.text()
+    assert cut.generation_id is not None
+    events = [event async for event in client.continue_reply(cut.generation_id, conversation_id="c1")]
+    assert [event.continues for event in events if isinstance(event, Started)] == [cut.generation_id]
+    assert [event.text for event in events if isinstance(event, Chunk) and event.given] == [begun]
+    assert text_of(events) == TEXT
+    with pytest.raises(HeadraceError) as refused:
+        await client.continue_reply(cut.generation_id, conversation_id="c1").text()
+    assert (refused.value.code, refused.value.status) == ("not_found", 404)

@@ -6,20 +6,21 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from gateway.dialects.native.continuation import continuation
 from gateway.dialects.native.frames import NATIVE
 from gateway.dialects.native.typed import TYPED, Options, typed
 from gateway.edge import streams
-from gateway.edge.access import known_model, owned
+from gateway.edge.access import checked_settings, known_model, owned
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, clean_text, read_body
 from gateway.edge.cancellation import stop
-from gateway.edge.state import STATE
+from gateway.edge.state import ASKER, STATE
 from gateway.edge.submission import new_suffix, submission
 from gateway.relay.dialect import Dialect
 from shared import events
 from shared.errors import InvalidRequest
 from shared.events import Usage
-from shared.generation import Generation, OnBusy, OnDisconnect, Request, Submission
+from shared.generation import ChatSettings, Generation, OnBusy, OnDisconnect, Request, Submission
 from shared.messages import Failure
 from shared.outcome import Outcome
 
@@ -27,7 +28,8 @@ from shared.outcome import Outcome
 class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`POST /api/chat/stream`"""
 
-    message: str
+    #: Without one, `continues` says what is asked for.
+    message: str | None = None
     conversation_id: str | None = None
     model: str | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
@@ -36,6 +38,10 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     on_busy: OnBusy = "reject"
     #: A generation of this conversation: its turn, with all that followed, gives way to this message.
     replaces: str | None = None
+    #: A generation of this conversation whose reply was cut for its length: it goes on from its text.
+    continues: str | None = None
+    #: How this conversation is answered from now on.
+    settings: ChatSettings | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +66,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a message and stream the answer to it."""
     body = await read_body(request, ChatRequest)
+    asked = _submission(request, body, await _settings(request, body))
+    if body.continues is not None:
+        asked = await continuation(request.app[STATE], asked, body.continues, body.model)
     dialect = TYPED if body.multimodal else NATIVE
-    return await streams.stream_new(request, _submission(request, body), dialect, streams.stream_headers)
+    return await streams.stream_new(request, asked, dialect, streams.stream_headers)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
@@ -112,7 +121,22 @@ async def status(request: web.Request) -> web.StreamResponse:
     return answer_json(answer)
 
 
-def _submission(request: web.Request, body: ChatRequest) -> Submission:
+async def _settings(request: web.Request, body: ChatRequest) -> ChatSettings:
+    """What counts for this message: what it says itself, else what its conversation does."""
+    state = request.app[STATE]
+    kept = body.settings
+    if kept is None and body.conversation_id is not None:
+        kept = await state.conversations.settings(
+            request[ASKER].owner, checked_id(body.conversation_id, "conversation_id")
+        )
+    said = {"model": body.model, "max_tokens": body.max_tokens}
+    return msgspec.structs.replace(
+        checked_settings(state, kept or ChatSettings()),
+        **{name: value for name, value in said.items() if value is not None},
+    )
+
+
+def _submission(request: web.Request, body: ChatRequest, settings: ChatSettings) -> Submission:
     state = request.app[STATE]
     conversation_id = f"conv_{new_suffix()}"
     if body.conversation_id is not None:
@@ -121,16 +145,38 @@ def _submission(request: web.Request, body: ChatRequest) -> Submission:
         checked_id(body.replaces, "replaces")
         if body.conversation_id is None:
             raise InvalidRequest("`replaces` needs the `conversation_id` of its turn.", field="replaces")
+    if body.continues is not None:
+        _check_continues(body, body.continues)
+    elif body.message is None:
+        raise InvalidRequest("The body needs a `message`, or says what it `continues`.", field="message")
     return submission(
         request,
         body,
         NATIVE,
-        model=known_model(state, body.model),
-        asked=Request(max_tokens=body.max_tokens),
+        model=known_model(state, settings.model),
+        asked=Request(
+            max_tokens=settings.max_tokens,
+            parameters={} if settings.temperature is None else {"temperature": settings.temperature},
+            system_prompt=settings.system_prompt,
+        ),
+        settings=body.settings,
         options=Options(multimodal=True) if body.multimodal else None,
         conversation_id=conversation_id,
-        message=clean_text(body.message, "message", state.settings.max_message_chars),
+        message=""
+        if body.message is None
+        else clean_text(body.message, "message", state.settings.max_message_chars),
         replaces=body.replaces,
         on_busy=body.on_busy,
         on_disconnect=body.on_disconnect,
     )
+
+
+def _check_continues(body: ChatRequest, continues: str) -> None:
+    checked_id(continues, "continues")
+    if body.conversation_id is None:
+        raise InvalidRequest("`continues` needs the `conversation_id` of its reply.", field="continues")
+    if body.on_busy != "reject":
+        raise InvalidRequest("What waits for another reply has none to continue.", field="on_busy")
+    for field in ("message", "replaces"):
+        if getattr(body, field) is not None:
+            raise InvalidRequest(f"`{field}` and `continues` exclude each other.", field=field)

@@ -7,15 +7,16 @@ from aiohttp.helpers import ETAG_ANY
 from gateway.dialects.native import search
 from gateway.dialects.native.frames import CONVERSATION, OF_GENERATION
 from gateway.dialects.native.typed import TYPED_CONVERSATION, typed
-from gateway.edge.access import owned, room_for_stream
+from gateway.edge.access import checked_settings, owned, room_for_stream
 from gateway.edge.answers import answer_json
-from gateway.edge.body import clean_text, read_body
+from gateway.edge.body import checked_id, clean_text, read_body
 from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.streams import checked_resumption, expired, resume_value, stream_headers, stream_known
 from gateway.relay.dialect import Dialect, Resumption
+from shared.branches import Branch, Branching
 from shared.conversations import Conversation, Place
 from shared.errors import InvalidRequest, NotFound
-from shared.generation import Generation
+from shared.generation import ChatSettings, Generation
 from shared.messages import Message
 from shared.position import ORIGIN, Position
 
@@ -34,24 +35,47 @@ class ConversationList(msgspec.Struct, frozen=True, omit_defaults=True):
     incomplete: bool = False
 
 
-class ConversationDetail(msgspec.Struct, frozen=True):
+class BranchDetail(msgspec.Struct, frozen=True):
+    """What is said from a turn on, on a branch that is not shown, oldest first."""
+
+    after: str | None
+    generation_id: str
+    messages: list[Message]
+
+
+class ConversationDetail(msgspec.Struct, frozen=True, omit_defaults=True):
     """`GET /api/conversations/{conversation_id}`, messages oldest first."""
 
     conversation: Conversation
     messages: list[Message]
+    #: Where turns stand in each other's place; absent where nowhere.
+    branchings: list[Branching] = []
+    #: With `?branches=true`, what is said on the branches that are not shown.
+    branches: list[BranchDetail] = []
 
 
 class ConversationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`PATCH /api/conversations/{conversation_id}`"""
+    """`PATCH /api/conversations/{conversation_id}`: what is named is changed."""
 
-    title: str
+    title: str | None = None
+    #: All of them; what is left out is as the model has it.
+    settings: ChatSettings | None = None
 
 
-class _Detail(msgspec.Struct, frozen=True):
+class BranchChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /api/conversations/{conversation_id}/branch`"""
+
+    #: The turn that is to be shown, with what follows it.
+    generation_id: str
+
+
+class _Detail(msgspec.Struct, frozen=True, omit_defaults=True):
     """`ConversationDetail`, its messages passed on as the broker keeps them."""
 
     conversation: Conversation
     messages: list[msgspec.Raw]
+    branchings: list[Branching] = []
+    branches: list[Branch] = []
 
 
 async def recent(request: web.Request) -> web.StreamResponse:
@@ -90,19 +114,54 @@ async def detail(request: web.Request) -> web.StreamResponse:
         known = {etag.value for etag in request.if_none_match}
         if version is not None and known & {version.tag, ETAG_ANY}:
             return web.Response(status=304, headers=_caching(version.tag))
-    version, messages = await conversations.read(owner, conversation_id)
-    if version is None:
+    wants_all = _flag(request, "branches")
+    whole = await conversations.read(owner, conversation_id, aside=wants_all)
+    if whole is None:
         raise _unknown()
-    return answer_json(_Detail(version.headline, messages), headers=_caching(version.tag))
+    found = _Detail(whole.version.headline, whole.messages, whole.branchings, whole.branches)
+    return answer_json(found, headers=_caching(whole.version.tag))
 
 
-async def rename(request: web.Request) -> web.StreamResponse:
-    """Give a conversation another title."""
-    change = await read_body(request, ConversationChange)
-    title = " ".join(clean_text(change.title, "title", _MOST_TITLE_CHARS).split())
+def _flag(request: web.Request, name: str) -> bool:
+    value = request.query.get(name, "false")
+    if value not in {"true", "false"}:
+        raise InvalidRequest(f"`{name}` must be true or false.", field=name)
+    return value == "true"
+
+
+async def show_branch(request: web.Request) -> web.StreamResponse:
+    """Show another branch: the turn that is named, and what follows it, in place of the shown one."""
+    choice = await read_body(request, BranchChoice)
     conversations, owner = request.app[STATE].conversations, request[ASKER].owner
     conversation_id = request.match_info["conversation_id"]
-    if not await conversations.rename(owner, conversation_id, title):
+    if not await conversations.show_branch(
+        owner, conversation_id, checked_id(choice.generation_id, "generation_id")
+    ):
+        raise _unknown()
+    return answer_json(await _owned(request))
+
+
+async def undo_remove(request: web.Request) -> web.StreamResponse:
+    """Bring back a conversation that was deleted a moment ago."""
+    conversations, owner = request.app[STATE].conversations, request[ASKER].owner
+    if not await conversations.undo_remove(owner, request.match_info["conversation_id"]):
+        raise _unknown()
+    return answer_json(await _owned(request))
+
+
+async def change(request: web.Request) -> web.StreamResponse:
+    """Give a conversation another title, or other settings."""
+    asked = await read_body(request, ConversationChange)
+    if asked.title is None and asked.settings is None:
+        raise InvalidRequest("The body names neither a `title` nor `settings`.", field="title")
+    title, settings = asked.title, asked.settings
+    if title is not None:
+        title = " ".join(clean_text(title, "title", _MOST_TITLE_CHARS).split())
+    if settings is not None:
+        settings = checked_settings(request.app[STATE], settings)
+    conversations, owner = request.app[STATE].conversations, request[ASKER].owner
+    conversation_id = request.match_info["conversation_id"]
+    if not await conversations.change(owner, conversation_id, title=title, settings=settings):
         raise _unknown()
     return answer_json(await _owned(request))
 

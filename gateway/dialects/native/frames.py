@@ -44,14 +44,14 @@ class NativeEncoder(Encoder):
         match event:
             case Text():
                 content = _json(event.text).decode()
+                if event.given:
+                    return self.frame(at, "chunk", event.text, event.ts, self._of(event))
                 return (
                     f'{at}data: {{"type":"chunk","content":{content}{self._after_content}{iso(event.ts)}'
                     f"{self._chunk_end}{event.tokens}}}}}\n\n"
                 ).encode()
             case Reasoning():
-                return self.frame(
-                    at, "reasoning", event.text, event.ts, {"model": self._model, "tokens": event.tokens}
-                )
+                return self.frame(at, "reasoning", event.text, event.ts, self._of(event))
             case ToolCall():
                 call = {
                     "index": event.index,
@@ -61,11 +61,14 @@ class NativeEncoder(Encoder):
                 }
                 return self.frame(at, "tool_call", "", event.ts, {"model": self._model, "tool_call": call})
             case Start():
-                return self.frame(at, "start", "", event.ts, {"model": event.model}, self._start)
+                facts: dict[str, Any] = {"model": event.model}
+                if event.continues is not None:
+                    facts["continues"] = event.continues
+                return self.frame(at, "start", "", event.ts, facts, self._start)
             case Reset():
                 return self.frame(at, "reset", "", event.ts, {"reason": event.reason})
             case End():
-                facts: dict[str, Any] = {"finish_reason": event.finish_reason, "usage": usage(event)}
+                facts = {"finish_reason": event.finish_reason, "usage": usage(event)}
                 if event.upstream_reason is not None:
                     facts["upstream_reason"] = event.upstream_reason
                 if event.reason is not None:
@@ -78,6 +81,10 @@ class NativeEncoder(Encoder):
                 if event.upstream_reason is not None:
                     facts["upstream_reason"] = event.upstream_reason
                 return self.frame(at, "error", event.message, event.ts, facts)
+
+    def _of(self, piece: Text | Reasoning) -> dict[str, Any]:
+        facts: dict[str, Any] = {"model": self._model, "tokens": piece.tokens}
+        return facts | {"given": True} if piece.given else facts
 
     def frame(
         self, at: str, kind: str, content: str, ts: int, metadata: dict[str, Any], extra: str = ""

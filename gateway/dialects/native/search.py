@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from shared.conversations import Conversation, Conversations, Place
+from shared.messages import Message
 
 #: Messages that one search reads.
 _MOST_MESSAGES = 20_000
@@ -17,10 +18,18 @@ _MOST_MESSAGES = 20_000
 _BEFORE, _AFTER = 40, 120
 
 
+class Hit(msgspec.Struct, frozen=True):
+    """Which message was found."""
+
+    generation_id: str | None
+    role: str
+
+
 class Listed(Conversation, frozen=True):
-    """A conversation in a list; where a message was found, with the line that it was found in."""
+    """A conversation in a list; where a message was found, which, and the line that it was found in."""
 
     snippet: str | msgspec.UnsetType = msgspec.UNSET
+    hit: Hit | msgspec.UnsetType = msgspec.UNSET
 
 
 class Findings(NamedTuple):
@@ -44,24 +53,26 @@ async def find(
         if len(found) == count:
             return Findings(found, last, read >= _MOST_MESSAGES)
         hit = wanted in conversation.title.casefold()
-        snippet: str | msgspec.UnsetType = msgspec.UNSET
+        said: Message | None = None
         if not hit and read < _MOST_MESSAGES:
             async for page in conversations.pages(owner, conversation.id):
                 read += len(page)
-                said = next((m.content for m in reversed(page) if wanted in m.content.casefold()), None)
-                if said is not None:
-                    hit, snippet = True, excerpt(said, wanted)
-                if hit or read >= _MOST_MESSAGES:
+                said = next((m for m in reversed(page) if wanted in m.content.casefold()), None)
+                if said is not None or read >= _MOST_MESSAGES:
                     break
-        if hit:
+        if hit or said is not None:
             last = place
-            found.append(listed_as(conversation, snippet))
+            found.append(listed_as(conversation, said, wanted))
     return Findings(found, None, read >= _MOST_MESSAGES)
 
 
-def listed_as(conversation: Conversation, snippet: str | msgspec.UnsetType = msgspec.UNSET) -> Listed:
-    """The conversation as a list has it."""
-    return Listed(**msgspec.structs.asdict(conversation), snippet=snippet)
+def listed_as(conversation: Conversation, said: Message | None = None, wanted: str = "") -> Listed:
+    """The conversation as a list has it, found by *wanted*, which is case-folded, in what was *said*."""
+    fields = msgspec.structs.asdict(conversation)
+    if said is None:
+        return Listed(**fields)
+    hit = Hit(said.generation_id, said.role)
+    return Listed(**fields, snippet=excerpt(said.content, wanted), hit=hit)
 
 
 def excerpt(text: str, wanted: str) -> str:

@@ -70,14 +70,16 @@ class TypedEncoder(NativeEncoder):
         tokens = [0] * len(pieces)
         if isinstance(event, Text):
             tokens[-1] = event.tokens
-        frames = [self._chunk(*each, event.ts) for each in zip(ids, pieces, tokens, strict=False)] + own
+        given = isinstance(event, Text) and event.given
+        frames = [self._chunk(*each, event.ts, given) for each in zip(ids, pieces, tokens, strict=False)] + own
         return b"".join(frames[self._read if position == self._at else 0 :])
 
-    def _chunk(self, at: str, piece: Piece, tokens: int, ts: int) -> bytes:
+    def _chunk(self, at: str, piece: Piece, tokens: int, ts: int, given: bool) -> bytes:
+        also = ',"given":true' if given else ""
         data = "" if piece.data is None else f',"data":{_json(piece.data).decode()}'
         return (
             f'id: {at}\ndata: {{"type":"chunk","content":{_json(piece.content).decode()}'
-            f',"contentType":"{piece.kind}"{data}{self._after_content}{iso(ts)}{self._chunk_end}{tokens}}}}}\n\n'
+            f',"contentType":"{piece.kind}"{data}{self._after_content}{iso(ts)}{self._chunk_end}{tokens}{also}}}}}\n\n'
         ).encode()
 
 
