@@ -56,6 +56,16 @@ _ENDINGS: list[tuple[dict[str, Any], tuple[str, str, str], tuple[str, str, str]]
         ("模型服务器不接受此服务器的密钥", "请联系此服务器的管理员", "重试"),
     ),
     (
+        _failed("context_length_exceeded", content=""),
+        ("This conversation is too long for the model", "Start a new chat", "New chat"),
+        ("此对话超出了模型可读的长度", "请开始新对话", "新对话"),
+    ),
+    (
+        _failed("insufficient_quota", content=""),
+        ("The quota at the model\u2019s server is used up", "Ask whoever runs this server", "Try again"),
+        ("模型服务器的额度已用完", "请联系此服务器的管理员", "重试"),
+    ),
+    (
         _failed("upstream_failed", content=""),
         ("The model could not answer", "choose another model", "Try again"),
         ("模型没能回答", "选择其他模型", "重试"),
@@ -87,10 +97,54 @@ async def test_endings(arrive: Arrive, system: System, language: int, device: di
             assert await axe.violations(chat) == []
 
 
-async def test_continue(chat: ChatPage) -> None:
-    """A reply that was cut says so as it ends; Continue has the model go on, and the mark stays."""
-    await chat.choose_model("upstream")
-    await chat.send(script(length=10, finish_reason="length"))
+async def test_continue(visitor: Visitor, api: ChatClient) -> None:
+    """Continue goes on from the reply's own text, as the same message, for every tab and after a reload."""
+    whole = expected_text({"length": 60})
+    await api.ask(script(length=60, rate=15), conversation_id="conv_cut", model="scripted", max_tokens=10)
+    chat, other = await visitor.open("/c/conv_cut"), await visitor.open("/c/conv_cut")
+    cut = chat.reply.get_by_role("note", name="This reply was cut short")
+    await cut.get_by_role("button", name="Continue").click()
+    begun = " ".join(whole.split()[:10])
+    await expect(chat.text).to_contain_text(begun)
+    for tab in (chat, other):
+        await tab.begun(12)
+        await expect(tab.replies).to_have_count(1)
+        await expect(tab.reply.get_by_role("note")).to_have_count(0)
+    await other.reload()
+    for tab in (chat, other):
+        await tab.whole()
+        assert await tab.said() == " ".join(whole.split())
+        await expect(tab.replies).to_have_count(1)
+        await expect(tab.questions).to_have_count(1)
+    await chat.reload()
+    await expect(chat.text).to_have_text(whole)
+    # It is a turn like any other.
+    async with chat.page.expect_response("**/api/chat/stream") as asked:
+        await chat.reply.get_by_role("button", name="Regenerate").click()
+    assert (await asked.value).status == 200
+    await chat.stop_button.click()
+
+
+async def test_continue_stopped(visitor: Visitor, api: ChatClient) -> None:
+    """Stopped before a new word, the reply is as it was, and can still go on."""
+    ask = script(length=20, first_token_delay_s=1)
+    await api.ask(ask, conversation_id="conv_stop", model="scripted", max_tokens=10)
+    chat = await visitor.open("/c/conv_stop")
+    button = chat.reply.get_by_role("button", name="Continue")
+    await button.click()
+    await expect(button).to_have_count(0)
+    await chat.stop_button.click()
+    await button.click()
+    await chat.whole()
+    assert await chat.said() == " ".join(expected_text({"length": 20}).split())
+
+
+async def test_continue_asked(visitor: Visitor, api: ChatClient) -> None:
+    """A model that cannot go on from a text is asked to, with a message; the mark of the cut stays."""
+    visitor.expect("400")
+    await api.ask(script(length=20), conversation_id="conv_ask", model="plain", max_tokens=10)
+    chat = await visitor.open("/c/conv_ask")
+    await chat.choose_model("plain")
     cut = chat.replies.first.get_by_role("note", name="This reply was cut short")
     button = cut.get_by_role("button", name="Continue")
     await button.click()
@@ -98,7 +152,7 @@ async def test_continue(chat: ChatPage) -> None:
     await chat.whole()
     await expect(cut).to_be_visible()
     await expect(button).to_have_count(0)
-    assert await chat.replies.first.locator("div.text").inner_text() == expected_text({"length": 10})
+    await expect(chat.replies.first.locator("div.text")).to_have_text(expected_text({"length": 10}))
 
 
 async def test_filtered(chat: ChatPage) -> None:

@@ -18,6 +18,18 @@ export interface ChatRequest {
   idempotencyKey?: string | undefined;
 }
 
+/** `POST /api/chat/stream`, to have a reply go on that was cut for its length. */
+export interface ContinueRequest {
+  conversationId: string;
+  /** The generation whose reply it is: the conversation's last message. */
+  continues: string;
+  /** Otherwise the one that gave the reply. */
+  model?: string | undefined;
+  maxTokens?: number | undefined;
+  onDisconnect?: 'continue' | 'cancel' | undefined;
+  idempotencyKey?: string | undefined;
+}
+
 /** What came of a cancel request; `cancelling`: its worker has not answered yet. */
 export interface Receipt {
   generation_id: string;
@@ -58,8 +70,9 @@ export interface Conversation {
 
 /** A conversation in a list. */
 export interface ListedConversation extends Conversation {
-  /** Of a search: the line that the text was found in, where that is a message's. */
+  /** Of a search: the line that the text was found in, where that is a message's, and which message that is. */
   snippet?: string;
+  hit?: { generation_id: string | null; role: StoredMessage['role'] };
 }
 
 export interface ConversationPage {
@@ -96,9 +109,29 @@ export interface StoredCall {
   at?: number;
 }
 
+/** Turns that stand in the same place, by the generations that answer them, oldest first. */
+export interface Branching {
+  /** The turn before it; null at the beginning. */
+  after: string | null;
+  /** The one of them that is among the messages. */
+  shown: string | null;
+  generation_ids: string[];
+}
+
+/** What is said from a turn on, on a branch that is not shown. */
+export interface Branch {
+  after: string | null;
+  generation_id: string;
+  messages: StoredMessage[];
+}
+
 export interface ConversationDetail {
   conversation: Conversation;
   messages: StoredMessage[];
+  /** Where the conversation branches; absent where nowhere. */
+  branchings?: Branching[];
+  /** Of a conversation that was asked for with them. */
+  branches?: Branch[];
 }
 
 export interface Model {

@@ -1,5 +1,6 @@
 import type {
   ChatRequest,
+  ContinueRequest,
   Conversation,
   ConversationDetail,
   ConversationPage,
@@ -84,7 +85,15 @@ export class HeadraceClient {
     return new Reply(this.#server, { request }, this.#telling(options), this.#timing);
   }
 
-  /** A reply that somebody has started, from the event behind *after*, else from its beginning. */
+  /**
+   * A reply that was cut goes on from its own text, which its stream begins with. `model_cannot_continue` where
+   * the model cannot: ask it to with a message.
+   */
+  continueReply(request: ContinueRequest, options: StreamOptions = {}): Reply {
+    return new Reply(this.#server, { request }, this.#telling(options), this.#timing);
+  }
+
+  /** A reply that somebody has started, from the event after *after*, else from its beginning. */
   attach(generationId: string, options: StreamOptions & { after?: string | undefined } = {}): Reply {
     const subject = { generationId, after: options.after };
     return new Reply(this.#server, subject, this.#telling(options), this.#timing);
@@ -122,9 +131,13 @@ export class HeadraceClient {
   }
 
   /** A conversation with its messages; with the *etag* of last time, only if it has changed since. */
-  async conversation(id: string, options: CallOptions & { etag?: string | null } = {}): Promise<Seen> {
+  async conversation(
+    id: string,
+    options: CallOptions & { etag?: string | null; branches?: boolean } = {},
+  ): Promise<Seen> {
     const headers: Record<string, string> = options.etag ? { 'If-None-Match': options.etag } : {};
-    const { response, text } = await this.#call('GET', conversationPath(id), options, { headers });
+    const path = `${conversationPath(id)}${options.branches ? '?branches=true' : ''}`;
+    const { response, text } = await this.#call('GET', path, options, { headers });
     if (response.status === 304) return { changed: false };
     return { changed: true, etag: response.headers.get('ETag'), detail: parse(text) };
   }
@@ -141,6 +154,16 @@ export class HeadraceClient {
       // Also what a repeated request gets whose first answer was lost.
       if (!(error instanceof HeadraceError && error.status === 404)) throw error;
     }
+  }
+
+  /** Brings a conversation back that was deleted a moment ago. */
+  restore(id: string, options: CallOptions = {}): Promise<Conversation> {
+    return this.#json('POST', `${conversationPath(id)}/restore`, options);
+  }
+
+  /** Shows the branch that begins with the turn of *generationId*, in place of the one that is shown. */
+  showBranch(id: string, generationId: string, options: CallOptions = {}): Promise<Conversation> {
+    return this.#json('POST', `${conversationPath(id)}/branch`, options, { generation_id: generationId });
   }
 
   /** A sign of life, and the server's limits. */

@@ -38,7 +38,7 @@ export interface MadeCall extends ToolCall {
 }
 
 interface Logged {
-  /** The event's id in the log, to go on behind. */
+  /** The event's id in the log, to resume after. */
   position: string;
   /** When the worker wrote it, in ms since the epoch. */
   ts: number;
@@ -57,6 +57,8 @@ export interface StartEvent extends Logged {
   generationId: string;
   conversationId: string | null;
   model: string;
+  /** The generation whose reply it goes on with. */
+  continues?: string;
 }
 /** What a chunk of a typed reply says beside its text. */
 export interface ContentData {
@@ -74,12 +76,15 @@ export interface ChunkEvent extends Logged {
   tokens: number;
   contentType?: string;
   data?: ContentData;
+  /** What the continued reply had already. */
+  given?: true;
 }
 /** A piece of the reasoning before the answer. */
 export interface ReasoningEvent extends Logged {
   type: 'reasoning';
   text: string;
   tokens: number;
+  given?: true;
 }
 export interface ToolCallEvent extends Logged {
   type: 'tool_call';
@@ -147,10 +152,10 @@ export function parseEvent(data: string, position: string | null): StreamEvent |
   switch (frame.type) {
     case 'chunk':
       if (typeof frame.content !== 'string') return unknown;
-      return { type: 'chunk', ...at, text: content, tokens: number(facts.tokens), ...typed(frame) };
+      return { type: 'chunk', ...at, ...said(content, facts), ...typed(frame) };
     case 'reasoning':
       if (typeof frame.content !== 'string') return unknown;
-      return { type: frame.type, ...at, text: content, tokens: number(facts.tokens) };
+      return { type: 'reasoning', ...at, ...said(content, facts) };
     case 'tool_call':
       if (typeof record(facts.tool_call).index !== 'number') return unknown;
       return { type: 'tool_call', ...at, call: toolCall(record(facts.tool_call)) };
@@ -162,6 +167,7 @@ export function parseEvent(data: string, position: string | null): StreamEvent |
         generationId: text(frame.generation_id),
         conversationId,
         model: text(facts.model),
+        ...(text(facts.continues) && { continues: text(facts.continues) }),
       };
     }
     case 'reset':
@@ -177,6 +183,10 @@ export function parseEvent(data: string, position: string | null): StreamEvent |
     default:
       return unknown;
   }
+}
+
+function said(content: string, facts: Record<string, unknown>) {
+  return { text: content, tokens: number(facts.tokens), ...(facts.given === true && { given: true as const }) };
 }
 
 /** Empty where it is no JSON object. */

@@ -122,11 +122,11 @@ export class Follower {
     this.#store.fail(error, () => this.look(), { passes: true });
   }
 
-  #take({ conversation, messages }: ConversationDetail, etag: string | null): void {
+  #take({ conversation, messages, branchings }: ConversationDetail, etag: string | null): void {
     this.#etag = etag;
     this.#active = conversation.active;
     this.#store.title = conversation.title || null;
-    this.#store.messages = merge(this.#store.messages, messages);
+    this.#store.messages = merge(this.#store.messages, messages, branchings);
   }
 
   /** Not there yet, or not any more: nothing to ask for until somebody says so. */

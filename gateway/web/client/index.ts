@@ -19,7 +19,7 @@ export type {
   Usage,
 } from './events.js';
 export { isTerminal } from './events.js';
-export type { ChatError, ChatMessage, ChatSnapshot, MessageState, SendOptions } from './messages.js';
+export type { ChatError, ChatMessage, ChatSnapshot, MessageState, Place, SendOptions } from './messages.js';
 export type { Connection } from './network.js';
 export type { SessionOptions } from './options.js';
 export { type Outbox, type OutboxEntry, outbox } from './outbox.js';

@@ -38,6 +38,15 @@ export interface ChatMessage {
   readonly usage?: Usage;
   readonly error?: ChatError;
   readonly toolCalls?: readonly MadeCall[];
+  /** Where its turn is one of several that stand in the same place. */
+  readonly branch?: Place;
+}
+
+/** One of several branches, by the generations that they begin with. */
+export interface Place {
+  /** The number of the one that is shown, from 0 on. */
+  readonly at: number;
+  readonly generationIds: readonly string[];
 }
 
 /** How a conversation stands. Immutable; a message that has not changed is the same object as before. */

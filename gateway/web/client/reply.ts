@@ -1,4 +1,4 @@
-import type { ChatRequest } from './api.js';
+import type { ChatRequest, ContinueRequest } from './api.js';
 import { Backoff } from './backoff.js';
 import { HeadraceError, refusal } from './error.js';
 import { isTerminal, parseEvent, type StreamEvent } from './events.js';
@@ -38,11 +38,11 @@ export interface Timing {
 }
 
 /** What to ask for: a new reply, or one that somebody has started. */
-export type Subject = { request: ChatRequest } | { generationId: string; after?: string | undefined };
+export type Subject = { request: ChatRequest | ContinueRequest } | { generationId: string; after?: string | undefined };
 
 /**
- * One reply, iterated over once. It outlives its connections: when one breaks the next goes on behind the
- * last event, so its reader gets every event once, in order. Ends behind the terminal event.
+ * One reply, iterated over once. It outlives its connections: when one breaks the next goes on after the
+ * last event, so its reader gets every event once, in order. Ends after the terminal event.
  *
  * Throws `HeadraceError` when the server refuses, or makes no progress for too long.
  */
@@ -271,15 +271,14 @@ function turn(): HeadraceError {
   return new HeadraceError('Another page reads on.', { code: 'turn', retryable: true });
 }
 
-function wire(request: ChatRequest): Record<string, unknown> {
-  return {
-    message: request.message,
+function wire(request: ChatRequest | ContinueRequest): Record<string, unknown> {
+  const common = {
     conversation_id: request.conversationId,
     model: request.model,
     max_tokens: request.maxTokens,
-    on_busy: request.onBusy,
     on_disconnect: request.onDisconnect,
-    multimodal: request.multimodal,
-    replaces: request.replaces,
   };
+  if ('continues' in request) return { continues: request.continues, ...common };
+  const { message, multimodal, onBusy, replaces } = request;
+  return { message, ...common, multimodal, on_busy: onBusy, replaces };
 }

@@ -1,11 +1,13 @@
 import { HeadraceClient } from './client.js';
+import { Continuing } from './continuing.js';
 import { Follower } from './follower.js';
 import { type ChatError, type ChatMessage, type ChatSnapshot, chatError, type SendOptions } from './messages.js';
 import type { SessionOptions } from './options.js';
 import { type OutboxEntry, outbox } from './outbox.js';
 import { Pending, request } from './pending.js';
-import { readToEnd, within } from './reading.js';
+import { readToEnd } from './reading.js';
 import type { Reply, StreamOptions } from './reply.js';
+import { stop } from './stopping.js';
 import { Store } from './store.js';
 import { isUnsent, question } from './transcript.js';
 import { Turn } from './turn.js';
@@ -22,8 +24,6 @@ interface Question {
 
 const STOPPED: ChatError = { code: 'stopped', message: 'This was stopped before it was sent.', retryable: true };
 const FOLLOW_MS = 2_500;
-/** How long to wait for what a stop should bring at once. */
-const STOP_MS = 3_000;
 
 /**
  * One conversation as a page shows it: a store of snapshots, and the actions of its user.
@@ -38,6 +38,7 @@ export class ChatSession {
   readonly #store: Store;
   readonly #follower: Follower;
   readonly #pending: Pending;
+  readonly #continuing: Continuing;
   #isNamed: boolean;
   #options: SessionOptions;
   #reply: Reply | null = null;
@@ -60,6 +61,12 @@ export class ChatSession {
       ask: (entry) => this.#askKept(entry),
       look: () => this.#follower.look(),
       announce: () => this.#follower.announce(),
+    });
+    this.#continuing = new Continuing(this.#client, this.#store, {
+      read: (turn, reply) => this.#read(turn, reply),
+      finish: (turn) => this.#finish(turn),
+      options: (turn) => this.#streamOptions(turn),
+      look: () => this.#follower.look(),
     });
     this.subscribe = this.#store.subscribe;
   }
@@ -118,17 +125,11 @@ export class ChatSession {
   readonly stopStream = async (): Promise<void> => {
     const turn = this.#store.turn;
     if (!turn) return;
-    const generationId = turn.generationId ?? (await within(STOP_MS, this.#reply?.accepted));
-    if (generationId !== null && this.#store.turn === turn) {
-      try {
-        await this.#client.cancel(generationId);
-        await within(STOP_MS, this.#store.ended(turn));
-      } catch (error) {
-        return this.#store.fail(chatError(error), this.stopStream);
-      }
+    try {
+      await stop(this.#client, this.#store, turn, this.#reply?.accepted);
+    } catch (error) {
+      this.#store.fail(chatError(error), this.stopStream);
     }
-    turn.reading.abort();
-    await this.#store.ended(turn);
   };
 
   /** Ask again for a reply, the last one if none is named. */
@@ -141,14 +142,36 @@ export class ChatSession {
   };
 
   /**
-   * Ask something else in place of a message, and of everything behind it. Resolves with false where the
-   * server did not take it: then all is as it was.
+   * Ask something else in place of a message, and of everything after it, which stays as a branch of its own.
+   * Resolves with false where the server did not take it: then all is as it was.
    */
   readonly editMessage = async (messageId: string, text: string): Promise<boolean> => {
     if (!text.trim()) return false;
     if (this.#store.turn) await this.stopStream();
     const asked = this.#store.messages.find(({ id, role }) => id === messageId && role === 'user');
     return asked !== undefined && (await this.#askInPlaceOf(asked, text, true));
+  };
+
+  /**
+   * Have a reply go on that was cut, the last one if none is named. Resolves with false where its model cannot:
+   * then a message may ask it to.
+   */
+  readonly continueReply = async (messageId?: string): Promise<boolean> => {
+    if (this.#store.turn) await this.stopStream();
+    const reply = this.#store.messages.findLast(({ id, role }) => role === 'assistant' && id === (messageId ?? id));
+    if (!reply?.generationId) return false;
+    return this.#continuing.go(reply, reply.generationId);
+  };
+
+  /** Show another branch of the conversation: the turn of *generationId*, and what follows it. */
+  readonly showBranch = async (generationId: string): Promise<void> => {
+    try {
+      await this.#client.showBranch(this.conversationId, generationId);
+      this.#follower.announce();
+      await this.#follower.look();
+    } catch (error) {
+      this.#store.fail(chatError(error), () => this.showBranch(generationId));
+    }
   };
 
   /** Do again what failed last. */
@@ -277,7 +300,12 @@ export class ChatSession {
     if (error && generationId !== null) {
       const { isLost } = turn;
       if (!isLost) this.#follower.avoid(generationId);
-      const again = isLost ? () => this.#attach(generationId) : () => this.#askAnew(generationId);
+      const isUnsaid = turn.continues !== null && !turn.isBegun;
+      const again = isLost
+        ? () => this.#attach(generationId)
+        : isUnsaid
+          ? async () => void (await this.continueReply())
+          : () => this.#askAnew(generationId);
       this.#store.fail(error, again, { passes: isLost });
     }
     this.#store.publish();

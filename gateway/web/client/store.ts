@@ -2,7 +2,7 @@ import type { ChatError, ChatMessage, ChatSnapshot } from './messages.js';
 import type { Connection } from './network.js';
 import { isOffline } from './network.js';
 import { Publisher } from './publisher.js';
-import { inPlace } from './transcript.js';
+import { inPlace, inTurn } from './transcript.js';
 import type { Turn } from './turn.js';
 
 const LEFT: ChatError = { code: 'closed', message: 'The page was left before this was sent.', retryable: true };
@@ -77,7 +77,9 @@ export class Store {
   /** The reply on its way is a message like any other. */
   keep(turn: Turn): void {
     this.#last = { usage: turn.usage, tokensPerSecond: turn.rate.overall };
-    this.messages = inPlace(this.messages, turn.message);
+    const isJoined = turn.continues === null || turn.isBegun || turn.state === 'done';
+    // A reply that was to go on, and has not, is as it was.
+    if (isJoined) this.messages = inTurn(inPlace(this.messages, turn.message, turn.continues), turn);
     this.leave();
   }
 
@@ -138,7 +140,7 @@ export class Store {
     const turn = isUnsent ? null : this.#turn;
     return {
       conversationId: this.conversationId,
-      messages: turn ? inPlace(this.messages, turn.message) : this.messages,
+      messages: turn ? inPlace(this.messages, turn.message, turn.continues) : this.messages,
       waiting: this.waiting,
       isLoading: !this.loaded && this.#error === null,
       // One that never was comes to be with what is to be sent.

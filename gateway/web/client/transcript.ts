@@ -1,12 +1,17 @@
-import type { StoredCall, StoredMessage } from './api.js';
+import type { Branching, StoredCall, StoredMessage } from './api.js';
 import { finishReason, type MadeCall, usage } from './events.js';
-import type { ChatMessage } from './messages.js';
+import type { ChatMessage, Place } from './messages.js';
 
 /**
  * The server's messages in place of ours. Ids stay, and what has not changed stays the same object;
  * what the server does not keep stays too, and so do messages it never got.
  */
-export function merge(ours: readonly ChatMessage[], stored: readonly StoredMessage[]): readonly ChatMessage[] {
+export function merge(
+  ours: readonly ChatMessage[],
+  stored: readonly StoredMessage[],
+  branchings: readonly Branching[] = [],
+): readonly ChatMessage[] {
+  const places = new Map(branchings.map((each) => [each.shown, placeOf(each)]));
   const known = new Map(ours.filter((message) => !isUnsent(message)).map((message) => [key(message), message]));
   const seen = new Set<string>();
   const arrived: ChatMessage[] = [];
@@ -14,7 +19,7 @@ export function merge(ours: readonly ChatMessage[], stored: readonly StoredMessa
     const id = unique(storedId(message), seen);
     const turn = message.generation_id && `${message.generation_id}:${message.role}`;
     const before = (turn && known.get(turn)) || known.get(id);
-    const now = adopt(message, id, before);
+    const now = adopt(message, id, before, places.get(message.generation_id ?? ''));
     if (!before) arrived.push(now);
     return now;
   });
@@ -22,12 +27,39 @@ export function merge(ours: readonly ChatMessage[], stored: readonly StoredMessa
   return all.length === ours.length && all.every((message, index) => message === ours[index]) ? ours : all;
 }
 
-/** The messages with a reply behind the message it answers. */
-export function inPlace(messages: readonly ChatMessage[], reply: ChatMessage): readonly ChatMessage[] {
+/** The messages with a reply after the message it answers, or in place of the one that it *continues*. */
+export function inPlace(
+  messages: readonly ChatMessage[],
+  reply: ChatMessage,
+  continues: string | null = null,
+): readonly ChatMessage[] {
+  const cut = continues
+    ? messages.findLastIndex((each) => each.role === 'assistant' && each.generationId === continues)
+    : -1;
+  const before = messages[cut];
+  if (before) {
+    // Until its text has come, which the stream begins with, it is there already.
+    const said = reply.content === '' ? { content: before.content } : {};
+    const thought = reply.reasoning === undefined ? reasoningOf(before) : {};
+    return messages.with(cut, { ...reply, ...said, ...thought, id: before.id });
+  }
   const asked = reply.generationId
     ? messages.findLastIndex(({ role, generationId }) => role === 'user' && generationId === reply.generationId)
     : -1;
   return asked < 0 ? [...messages, reply] : messages.toSpliced(asked + 1, 0, reply);
+}
+
+/** A turn that was continued is that of the generation which did. */
+export function inTurn(
+  messages: readonly ChatMessage[],
+  { continues, generationId }: { continues: string | null; generationId: string | null },
+): readonly ChatMessage[] {
+  if (continues === null || generationId === null) return messages;
+  return messages.map((each) => (each.generationId === continues ? { ...each, generationId } : each));
+}
+
+function reasoningOf({ reasoning, reasoningMs }: ChatMessage): Partial<ChatMessage> {
+  return { ...(reasoning && { reasoning }), ...(reasoningMs !== undefined && { reasoningMs }) };
 }
 
 /** A message of ours that the server has not accepted. */
@@ -42,7 +74,7 @@ export function question(messages: readonly ChatMessage[], assistant: ChatMessag
   return users.findLast((user) => user.generationId === assistant.generationId) ?? users.at(-1);
 }
 
-/** Messages that the server never got stay behind the one they followed. */
+/** Messages that the server never got stay after the one they followed. */
 function withUnsent(
   merged: readonly ChatMessage[],
   ours: readonly ChatMessage[],
@@ -57,12 +89,20 @@ function withUnsent(
   return all;
 }
 
-function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefined): ChatMessage {
+function placeOf({ shown, generation_ids: generationIds }: Branching): Place {
+  return { at: generationIds.indexOf(shown ?? ''), generationIds };
+}
+
+function adopt(
+  stored: StoredMessage,
+  id: string,
+  before: ChatMessage | undefined,
+  branch: Place | undefined,
+): ChatMessage {
   const used = usage(stored.usage);
   const reason = finishReason(stored.finish_reason) ?? before?.finishReason;
   const now: ChatMessage = {
-    ...(before?.reasoning && { reasoning: before.reasoning }),
-    ...(before?.reasoningMs !== undefined && { reasoningMs: before.reasoningMs }),
+    ...(before && reasoningOf(before)),
     // What was seen of a reply that went on without us may have been voided since.
     ...(before?.toolCalls && before.state === (stored.state ?? 'done') && { toolCalls: before.toolCalls }),
     ...(before?.usage && { usage: before.usage }),
@@ -80,6 +120,7 @@ function adopt(stored: StoredMessage, id: string, before: ChatMessage | undefine
     ...(stored.reasoning_ms !== undefined && { reasoningMs: stored.reasoning_ms }),
     ...(stored.tool_calls && { toolCalls: calls(stored.tool_calls, stored.content) }),
     ...(stored.error && { error: before?.error ?? { ...stored.error, retryable: true } }),
+    ...(branch && { branch }),
   };
   return before && same(before, now) ? before : now;
 }
@@ -100,7 +141,8 @@ function isAmong(arrived: readonly ChatMessage[], unsent: ChatMessage): boolean 
 function same(a: ChatMessage, b: ChatMessage): boolean {
   const facts = ['content', 'state', 'finishReason', 'generationId', 'model', 'reasoning', 'reasoningMs'] as const;
   if (facts.some((fact) => a[fact] !== b[fact])) return false;
-  return JSON.stringify([a.usage, a.error, a.toolCalls]) === JSON.stringify([b.usage, b.error, b.toolCalls]);
+  const parts = (of: ChatMessage) => JSON.stringify([of.usage, of.error, of.toolCalls, of.branch]);
+  return parts(a) === parts(b);
 }
 
 function key(message: ChatMessage): string {

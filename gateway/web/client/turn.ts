@@ -18,6 +18,10 @@ export class Turn {
   readonly rate = new Rate();
   readonly reading = new AbortController();
   readonly #createdAt = Date.now();
+  /** The generation whose reply it goes on with. */
+  continues: string | null;
+  /** Whether something was said that no continued reply had. */
+  isBegun = false;
   generationId: string | null;
   state: MessageState = 'sending';
   text = '';
@@ -35,8 +39,9 @@ export class Turn {
   #toolCalls: readonly MadeCall[] = [];
   #message: ChatMessage | null = null;
 
-  constructor(generationId: string | null, id?: string) {
+  constructor(generationId: string | null, id?: string, continues: string | null = null) {
     this.generationId = generationId;
+    this.continues = continues;
     this.id = id ?? (generationId ? `${generationId}:assistant` : uuid());
   }
 
@@ -48,6 +53,7 @@ export class Turn {
     this.#message = null;
     if (event.type !== 'queued') this.queuePlace = null;
     if (event.type !== 'queued') this.#time(event.type === 'reasoning', event.ts);
+    if (event.type === 'tool_call' || ('text' in event && !event.given)) this.isBegun = true;
     if (!isTerminal(event)) this.state = event.type === 'queued' ? 'queued' : 'streaming';
     switch (event.type) {
       case 'queued':
@@ -55,6 +61,7 @@ export class Turn {
         break;
       case 'start':
         this.#model = event.model || null;
+        this.continues = event.continues ?? this.continues;
         break;
       case 'chunk':
         this.text += event.text;

@@ -18,6 +18,8 @@ export interface UseStreamingChat extends ChatSnapshot {
   stopStream(): Promise<void>;
   regenerate(messageId?: string): Promise<void>;
   editMessage(messageId: string, text: string): Promise<boolean>;
+  continueReply(messageId?: string): Promise<boolean>;
+  showBranch(generationId: string): Promise<void>;
   takeBack(messageId: string): Promise<string | null>;
   sendAgain(messageId: string): Promise<void>;
   retry(): Promise<void>;
@@ -46,9 +48,10 @@ export function useStreamingChat(options: StreamingChatOptions = {}): UseStreami
   const current = () => session.snapshot;
   const snapshot = useSyncExternalStore(session.subscribe, current, current);
   return useMemo(() => {
-    const { sendMessage, stopStream, regenerate, editMessage, takeBack, sendAgain, retry, dismissError } = session;
-    const actions = { sendMessage, stopStream, regenerate, editMessage, takeBack, sendAgain, retry, dismissError };
-    return { ...snapshot, ...actions };
+    const { sendMessage, stopStream, regenerate, editMessage, continueReply, showBranch } = session;
+    const { takeBack, sendAgain, retry, dismissError } = session;
+    const turns = { sendMessage, stopStream, regenerate, editMessage, continueReply, showBranch };
+    return { ...snapshot, ...turns, takeBack, sendAgain, retry, dismissError };
   }, [snapshot, session]);
 }
 

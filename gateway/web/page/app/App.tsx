@@ -5,8 +5,10 @@ import { LimitProvider, useLimit } from '../composer/limit.ts';
 import { KeyDialog } from '../dialogs/KeyDialog.tsx';
 import { LinkGuard } from '../dialogs/LinkGuard.tsx';
 import { ShortcutsDialog } from '../dialogs/ShortcutsDialog.tsx';
+import { Removed, type RemovedConversation } from '../sidebar/Removed.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
 import { Thread } from '../thread/Thread.tsx';
+import type { Wanted } from '../thread/useFinding.ts';
 import { useWords } from '../words/words.ts';
 import { Header } from './Header.tsx';
 import { useRoute } from './route.ts';
@@ -34,13 +36,23 @@ export function App() {
 
   const { open, settle } = route;
   const { hideDrawer } = sidebar;
+  /** What the conversation was opened for. */
+  const [wanted, setWanted] = useState<Wanted | null>(null);
   const openAndClose = useCallback(
-    (id: string | null) => {
+    (id: string | null, found?: Wanted) => {
       open(id);
+      setWanted(found ?? null);
       hideDrawer();
     },
     [open, hideDrawer],
   );
+  const [removed, setRemoved] = useState<RemovedConversation | null>(null);
+  const forgetRemoved = useCallback(() => setRemoved(null), []);
+  const bringBack = ({ conversation, isCurrent }: RemovedConversation) => {
+    setRemoved(null);
+    setRevision((number) => number + 1);
+    if (isCurrent) openAndClose(conversation.id);
+  };
   const newChat = useCallback(() => openAndClose(null), [openAndClose]);
   const onTurn = useCallback(() => setRevision((number) => number + 1), []);
   const askKey = useCallback(() => setDialog('key'), []);
@@ -79,6 +91,7 @@ export function App() {
             onOpen={openAndClose}
             onHide={sidebar.toggle}
             onUnauthorized={askKey}
+            onRemoved={setRemoved}
           />
         )}
         {sidebar.isDrawer && sidebar.isShown && (
@@ -101,6 +114,7 @@ export function App() {
                 models={models}
                 model={model}
                 field={field}
+                wanted={wanted}
                 unsentElsewhere={unsentElsewhere}
                 onOpen={openAndClose}
                 onModel={choose}
@@ -114,6 +128,15 @@ export function App() {
           </main>
         </div>
       </div>
+      {removed && (
+        <Removed
+          key={removed.conversation.id}
+          client={client}
+          removed={removed}
+          onBack={bringBack}
+          onClose={forgetRemoved}
+        />
+      )}
       {dialog === 'shortcuts' && <ShortcutsDialog onClose={() => setDialog(null)} />}
       {dialog === 'key' && (
         <KeyDialog

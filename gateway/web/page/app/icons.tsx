@@ -57,6 +57,9 @@ export const WarningIcon = icon(
 export const ImageIcon = icon(
   <path d="M5 3.5h10A1.5 1.5 0 0 1 16.5 5v10a1.5 1.5 0 0 1-1.5 1.5H5A1.5 1.5 0 0 1 3.5 15V5A1.5 1.5 0 0 1 5 3.5zM7.3 8.5a1.2 1.2 0 1 0 0-2.4 1.2 1.2 0 0 0 0 2.4zM16.5 12.5l-3.7-3.7-7.3 7.3" />,
 );
+export const UpIcon = icon(<path d="m5 12.5 5-5 5 5" />);
+export const DownIcon = icon(<path d="m5 7.5 5 5 5-5" />);
+export const BackIcon = icon(<path d="m12.5 5-5 5 5 5" />);
 export const ChevronIcon = icon(<path d="m7.5 5 5 5-5 5" />);
 export const BrandIcon = icon(
   <path d="M2.5 7.5c2.5 0 2.5 2.3 5 2.3s2.5-2.3 5-2.3 2.5 2.3 5 2.3M2.5 12.5c2.5 0 2.5 2.3 5 2.3s2.5-2.3 5-2.3 2.5 2.3 5 2.3" />,

@@ -1,7 +1,7 @@
 import { type RefObject, useEffect, useRef } from 'react';
 import { isComposing } from '../composer/keys.ts';
 
-export type Shortcut = 'newChat' | 'search' | 'sidebar' | 'focus' | 'stop' | 'shortcuts';
+export type Shortcut = 'newChat' | 'search' | 'find' | 'sidebar' | 'focus' | 'stop' | 'shortcuts';
 
 const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? '');
 const COMMAND = isMac ? '⌘' : 'Ctrl';
@@ -13,10 +13,13 @@ export const KEYS: Record<Shortcut | 'send' | 'newline', string[]> = {
   stop: ['Esc'],
   newChat: [COMMAND, 'Shift', 'O'],
   search: [COMMAND, 'K'],
+  find: [COMMAND, 'F'],
   sidebar: [COMMAND, 'B'],
   focus: ['Shift', 'Esc'],
   shortcuts: [COMMAND, '/'],
 };
+
+const COMMANDS: Record<string, Shortcut> = { k: 'search', f: 'find', b: 'sidebar', '/': 'shortcuts' };
 
 function pressed(event: KeyboardEvent): Shortcut | null {
   const isCommand = isMac ? event.metaKey : event.ctrlKey;
@@ -24,7 +27,7 @@ function pressed(event: KeyboardEvent): Shortcut | null {
   if (key === 'escape') return event.shiftKey ? 'focus' : 'stop';
   if (!isCommand || event.altKey) return null;
   if (event.shiftKey) return key === 'o' ? 'newChat' : null;
-  return key === 'k' ? 'search' : key === 'b' ? 'sidebar' : key === '/' ? 'shortcuts' : null;
+  return COMMANDS[key] ?? null;
 }
 
 /** Each of *actions* on its keys, pressed *within* an element; one that answers false leaves them to the browser. */

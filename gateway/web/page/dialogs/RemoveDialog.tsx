@@ -7,7 +7,7 @@ interface RemoveDialogProps {
   onClose(): void;
 }
 
-/** Asks before a conversation is deleted, which cannot be undone. */
+/** Asks before a conversation is deleted. */
 export function RemoveDialog({ title, onConfirm, onClose }: RemoveDialogProps) {
   const words = useWords();
   return (

@@ -12,7 +12,7 @@ interface ConversationItemProps {
   /** What it was found by. */
   query: string;
   isCurrent: boolean;
-  onOpen(id: string): void;
+  onOpen(conversation: ListedConversation): void;
   onRename(id: string, title: string): void;
   onRemove(conversation: ListedConversation): void;
 }
@@ -45,7 +45,7 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
     // With a modifier the browser opens a tab or window of its own.
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
-    onOpen(conversation.id);
+    onOpen(conversation);
   };
   return (
     <li className="conversation">

@@ -1,13 +1,15 @@
-import { type KeyboardEvent, memo, type RefObject, useEffect, useState } from 'react';
-import { type Conversation, type HeadraceClient, HeadraceError } from '../../client/index.js';
+import { type KeyboardEvent, memo, type RefObject, useCallback, useEffect, useState } from 'react';
+import { type Conversation, type HeadraceClient, HeadraceError, type ListedConversation } from '../../client/index.js';
 import { IconButton } from '../app/IconButton.tsx';
 import { BrandIcon, PlusIcon, SearchIcon, SidebarIcon } from '../app/icons.tsx';
 import { isComposing } from '../composer/keys.ts';
 import { RemoveDialog } from '../dialogs/RemoveDialog.tsx';
+import type { Wanted } from '../thread/useFinding.ts';
 import { useWords } from '../words/words.ts';
 import { ConversationItem } from './ConversationItem.tsx';
 import { More } from './More.tsx';
 import { byPeriod } from './periods.ts';
+import type { RemovedConversation } from './Removed.tsx';
 import { useConversations } from './useConversations.ts';
 
 interface SidebarProps {
@@ -16,28 +18,36 @@ interface SidebarProps {
   /** Changes when the list may have changed. */
   revision: number;
   searchField: RefObject<HTMLInputElement | null>;
-  onOpen(id: string | null): void;
+  onOpen(id: string | null, found?: Wanted): void;
   onHide(): void;
   onUnauthorized(): void;
+  onRemoved(removed: RemovedConversation): void;
 }
 
 /** The conversations: a new one, a search, and all of them by the day they were last used. */
 export const Sidebar = memo(function Sidebar(props: SidebarProps) {
-  const { client, currentId, revision, searchField, onOpen, onHide, onUnauthorized } = props;
+  const { client, currentId, revision, searchField, onOpen, onHide, onUnauthorized, onRemoved } = props;
   const words = useWords();
   const [query, setQuery] = useState('');
   const conversations = useConversations(client, query.trim(), revision);
   const [removing, setRemoving] = useState<Conversation | null>(null);
   const { error, found } = conversations;
+  const foundBy = found?.query ?? '';
+  /** Where the text was found, if it was in a message. */
+  const openFound = useCallback(
+    ({ id, hit }: ListedConversation) =>
+      onOpen(id, hit && { query: foundBy, generationId: hit.generation_id, role: hit.role }),
+    [onOpen, foundBy],
+  );
   /** Enter was pressed before what is looked for had been found. */
   const [isOpening, setOpening] = useState(false);
-  const first = found?.list[0]?.id;
+  const first = found?.list[0];
   const isFound = found?.query === query.trim();
   useEffect(() => {
     if (!isOpening || !isFound) return;
     setOpening(false);
-    if (first !== undefined) onOpen(first);
-  }, [isOpening, isFound, first, onOpen]);
+    if (first !== undefined) openFound(first);
+  }, [isOpening, isFound, first, openFound]);
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
     const links = [...event.currentTarget.querySelectorAll<HTMLElement>('.conversation a')];
     const at = links.indexOf(document.activeElement as HTMLElement);
@@ -54,8 +64,9 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
   }, [error, onUnauthorized]);
   const remove = () => {
     if (!removing) return;
-    void conversations.remove(removing.id);
-    if (removing.id === currentId) onOpen(null);
+    const isCurrent = removing.id === currentId;
+    onRemoved({ conversation: removing, isCurrent, done: conversations.remove(removing.id) });
+    if (isCurrent) onOpen(null);
     setRemoving(null);
   };
   return (
@@ -109,7 +120,7 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
                   conversation={each}
                   query={found?.query ?? ''}
                   isCurrent={each.id === currentId}
-                  onOpen={onOpen}
+                  onOpen={openFound}
                   onRename={conversations.rename}
                   onRemove={setRemoving}
                 />

@@ -122,7 +122,11 @@ function isSame(before: Found, after: Found): boolean {
     after.list.every((each, index) => {
       const old = before.list[index];
       return (
-        old?.id === each.id && old.title === each.title && old.active === each.active && old.snippet === each.snippet
+        old?.id === each.id &&
+        old.title === each.title &&
+        old.active === each.active &&
+        old.snippet === each.snippet &&
+        old.hit?.generation_id === each.hit?.generation_id
       );
     })
   );

@@ -1,6 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { ChatMessage } from '../../client/index.js';
-import { endingOf, failureKind } from '../thread/failures.ts';
+import { endingOf, failureKind, KINDS } from '../thread/failures.ts';
 import { en } from '../words/en.ts';
 import { zh } from '../words/zh.ts';
 
@@ -39,4 +40,28 @@ test('nobody is told to change a message for a wrong key, nor that something is 
   expect(failureKind('upstream_failed', false)).toBe('noAnswer');
   expect(failureKind('upstream_broke', true)).toBe('upstream');
   expect(failureKind('never_heard_of', true)).toBe('other');
+});
+
+/** Every match of *pattern* in the files of *folder* that are called so. */
+function found(folder: URL, name: RegExp, pattern: RegExp): string[] {
+  const files = readdirSync(folder).filter((file) => name.test(file));
+  const texts = files.map((file) => readFileSync(new URL(file, folder), 'utf8'));
+  return texts.flatMap((text) => [...text.matchAll(pattern)].map(([, code]) => code ?? ''));
+}
+
+test('every code that the server or the client has is known here, and nothing else', () => {
+  const shared = new URL('../../../../shared/', import.meta.url);
+  const server = found(shared, /^(errors|failures)\.py$/, /^ {4}code(?:: str)? = "([a-z_]+)"$/gm);
+  const client = new URL('../../client/', import.meta.url);
+  const ours = found(client, /\.ts$/, /(?:code: |code\) \?\? |cut\()'([a-z_]+)'/g);
+  expect(server.length).toBeGreaterThan(35);
+  expect(Object.keys(KINDS).sort()).toEqual([...new Set([...server, ...ours])].sort());
+});
+
+test('what has no words of its own is written down', () => {
+  const other = Object.keys(KINDS).filter((code) => failureKind(code, false) === 'other');
+  expect(other).toEqual(['http_error', 'invalid_answer', 'invalid_frame', 'closed', 'stale', 'stopped']);
+  for (const code of ['insufficient_quota', 'context_length_exceeded']) {
+    for (const { failures } of [en, zh]) expect(failures[failureKind(code, false)].advice).toMatch(/model|模型/);
+  }
 });

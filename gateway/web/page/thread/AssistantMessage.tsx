@@ -4,6 +4,7 @@ import { IconButton } from '../app/IconButton.tsx';
 import { RepeatIcon } from '../app/icons.tsx';
 import { Text } from '../markdown/Text.tsx';
 import { useWords } from '../words/words.ts';
+import { Branches } from './Branches.tsx';
 import { Ending } from './Ending.tsx';
 import type { MessageProps } from './messageProps.ts';
 import { Pulse } from './Pulse.tsx';
@@ -11,7 +12,7 @@ import { Reasoning } from './Reasoning.tsx';
 import { ToolCall } from './ToolCall.tsx';
 
 /** A reply: on its way, as it ended, or why it failed; and what can be done with it. */
-export function AssistantMessage({ message, isLast, live, canAct, actions }: MessageProps) {
+export function AssistantMessage({ message, isLast, isFound, live, canAct, actions }: MessageProps) {
   const words = useWords();
   const { content, reasoning, reasoningMs, state } = message;
   const said = inOrder(message);
@@ -19,7 +20,9 @@ export function AssistantMessage({ message, isLast, live, canAct, actions }: Mes
   return (
     <article
       className="message assistant"
+      data-message={message.id}
       data-last={isLast || undefined}
+      data-found={isFound || undefined}
       aria-label={words.assistant}
       aria-busy={isLive}
     >
@@ -42,11 +45,12 @@ export function AssistantMessage({ message, isLast, live, canAct, actions }: Mes
       {!isLive && (
         <footer className="message-actions">
           {content !== '' && <CopyButton text={content} label={words.copyMessage} />}
-          {isLast && canAct && (
+          {canAct && (isLast || message.generationId) && (
             <IconButton label={words.regenerate} onClick={() => actions.regenerate(message.id)}>
               <RepeatIcon />
             </IconButton>
           )}
+          {message.branch && <Branches place={message.branch} canAct={canAct} onShow={actions.showBranch} />}
           <Facts message={message} />
         </footer>
       )}

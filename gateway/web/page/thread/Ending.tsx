@@ -26,6 +26,7 @@ export function Ending({
         onRetry={isLast ? actions.retry : undefined}
         onEdit={isFree ? edit : undefined}
         onKey={actions.askKey}
+        onNewChat={actions.newChat}
       />
     );
   }

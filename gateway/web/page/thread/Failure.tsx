@@ -1,5 +1,5 @@
 import type { ChatError } from '../../client/index.js';
-import { PencilIcon, RepeatIcon } from '../app/icons.tsx';
+import { PencilIcon, PlusIcon, RepeatIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
 import { failureKind } from './failures.ts';
 import { Notice } from './Notice.tsx';
@@ -11,11 +11,12 @@ interface FailureProps {
   onRetry?: (() => void) | undefined;
   onEdit?: (() => void) | undefined;
   onKey?: (() => void) | undefined;
+  onNewChat?: (() => void) | undefined;
   onDismiss?: (() => void) | undefined;
 }
 
 /** What went wrong, what to do next, and the buttons that do it. */
-export function Failure({ error, isBegun = false, onRetry, onEdit, onKey, onDismiss }: FailureProps) {
+export function Failure({ error, isBegun = false, onRetry, onEdit, onKey, onNewChat, onDismiss }: FailureProps) {
   const words = useWords();
   const kind = failureKind(error.code, isBegun);
   const { title, advice } = words.failures[kind];
@@ -37,7 +38,13 @@ export function Failure({ error, isBegun = false, onRetry, onEdit, onKey, onDism
           {words.keyButton}
         </button>
       )}
-      {kind === 'rejected' && onEdit && (
+      {kind === 'contextLength' && onNewChat && (
+        <button type="button" className="button" onClick={onNewChat}>
+          <PlusIcon />
+          {words.newChat}
+        </button>
+      )}
+      {(kind === 'rejected' || kind === 'contextLength') && onEdit && (
         <button type="button" className="button" onClick={onEdit}>
           <PencilIcon />
           {words.edit}

@@ -11,10 +11,12 @@ interface MessageListProps {
   list: Ref<VirtualizerHandle>;
   scroller: RefObject<HTMLElement | null>;
   editing: string | null;
+  /** The message that was looked for. */
+  found: string | null;
   actions: MessageActions;
 }
 
-export function MessageList({ chat, list, scroller, editing, actions }: MessageListProps) {
+export function MessageList({ chat, list, scroller, editing, found, actions }: MessageListProps) {
   const { messages, isStreaming, queuePlace, tokensPerSecond } = chat;
   const live = useMemo(() => ({ queuePlace, tokensPerSecond }), [queuePlace, tokensPerSecond]);
   const lastIndex = messages.length - 1;
@@ -38,6 +40,7 @@ export function MessageList({ chat, list, scroller, editing, actions }: MessageL
           message={message}
           isLast={index === lastIndex}
           isEditing={message.id === editing}
+          isFound={message.id === found}
           canAct={!isStreaming}
           live={isStreaming && index === lastIndex ? live : null}
           actions={actions}

@@ -16,7 +16,7 @@ export function Pulse({ message, queuePlace, tokensPerSecond }: PulseProps) {
   const isQueued = queuePlace !== null || message.state === 'queued';
   return (
     <p className="pulse">
-      {!hasText && (
+      {(!hasText || isQueued) && (
         <span className="waiting">
           <span className="dots" aria-hidden="true">
             <i />

@@ -1,5 +1,6 @@
 /** One conversation: its messages and where the next one is written. */
 import { type KeyboardEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import type { VirtualizerHandle } from 'virtua';
 import { type ChatMessage, type HeadraceClient, type Model, question } from '../../client/index.js';
 import { type UseStreamingChat, useStreamingChat } from '../../react/useStreamingChat.js';
@@ -13,11 +14,13 @@ import { useWords } from '../words/words.ts';
 import { Announcer } from './Announcer.tsx';
 import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
+import { FindBar } from './FindBar.tsx';
 import { goOn } from './goOn.ts';
 import { MessageList } from './MessageList.tsx';
 import type { MessageActions } from './messageProps.ts';
 import { Notice } from './Notice.tsx';
 import { Waiting } from './Unsent.tsx';
+import { useFinding, type Wanted } from './useFinding.ts';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
@@ -46,6 +49,8 @@ interface ChatThreadProps {
   unsentElsewhere?: string | null;
   onOpen?: ((id: string) => void) | undefined;
   onModel(id: string | undefined): void;
+  /** What the conversation was opened for. */
+  wanted?: Wanted | null;
   /** Leads away from a conversation that is not there. */
   onNewChat?: (() => void) | undefined;
   onTitle(title: string | null): void;
@@ -59,15 +64,23 @@ interface ChatThreadProps {
 /** A conversation that somebody else holds. */
 export function ChatThread(props: ChatThreadProps) {
   const { chat, models, model, field, draftKey, hasComposer = true, unsentElsewhere, onOpen, onModel } = props;
-  const { onNewChat, onTitle, onTurn, onUnauthorized, within } = props;
+  const { wanted = null, onNewChat, onTitle, onTurn, onUnauthorized, within } = props;
   const words = useWords();
   const [editing, setEditing] = useState<string | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
-  const { isAtEnd, toEnd } = useStickToEnd(scroller, content);
+  const { isAtEnd, toEnd, letGo } = useStickToEnd(scroller, content);
   const { messages, waiting, error, isStreaming, isLoading, isMissing, title } = chat;
   const last = messages.at(-1);
+  const finding = useFinding(messages, wanted, scroller, list, letGo);
+  const [isFinding, setFinding] = useState(wanted !== null);
+  const findField = useRef<HTMLInputElement>(null);
+  const closeFinding = () => {
+    setFinding(false);
+    finding.look('');
+    scroller.current?.focus({ preventScroll: true });
+  };
 
   const { notFound } = words.failures;
   const shownTitle = isMissing ? notFound.title : (title ?? firstLine(messages[0]?.content));
@@ -88,7 +101,10 @@ export function ChatThread(props: ChatThreadProps) {
       if (id === null) requestAnimationFrame(rest);
     };
     return {
-      regenerate: (id) => void latest.current.regenerate(id),
+      regenerate: (id) => {
+        toEnd();
+        void latest.current.regenerate(id);
+      },
       retry: () => void latest.current.retry(),
       edit,
       resend: (id, text) => {
@@ -113,14 +129,19 @@ export function ChatThread(props: ChatThreadProps) {
         const reply = messages.find((message) => message.id === id);
         edit((reply && question(messages, reply)?.id) ?? null);
       },
+      showBranch: (generationId) => {
+        letGo();
+        void latest.current.showBranch(generationId);
+      },
       goOn: (id) => {
         const reply = latest.current.messages.find((message) => message.id === id);
         toEnd();
         if (reply) void goOn(latest.current, reply, words);
       },
       askKey: onUnauthorized,
+      newChat: onNewChat,
     };
-  }, [toEnd, onUnauthorized, field, draftKey, words]);
+  }, [toEnd, letGo, onUnauthorized, onNewChat, field, draftKey, words]);
   const send = (text: string) => {
     toEnd();
     void chat.sendMessage(text, { onBusy: 'queue' });
@@ -135,6 +156,13 @@ export function ChatThread(props: ChatThreadProps) {
   };
   useShortcuts(
     {
+      find: () => {
+        // The browser's own search is the second press.
+        if (messages.length === 0 || document.activeElement === findField.current) return false;
+        flushSync(() => setFinding(true));
+        findField.current?.select();
+        return true;
+      },
       stop: () => {
         if (!isStreaming) return false;
         void chat.stopStream();
@@ -146,6 +174,7 @@ export function ChatThread(props: ChatThreadProps) {
 
   return (
     <>
+      {isFinding && <FindBar finding={finding} field={findField} onClose={closeFinding} />}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll it */}
       <section className="scroll-view" ref={scroller} aria-label={words.messages} tabIndex={0} onKeyDown={onKeyDown}>
         <div className="scroll-content" ref={content}>
@@ -164,7 +193,14 @@ export function ChatThread(props: ChatThreadProps) {
             </div>
           )}
           {messages.length > 0 && (
-            <MessageList chat={chat} list={list} scroller={scroller} editing={editing} actions={actions} />
+            <MessageList
+              chat={chat}
+              list={list}
+              scroller={scroller}
+              editing={editing}
+              found={isFinding ? finding.messageId : null}
+              actions={actions}
+            />
           )}
           {error && !saysItself(last) && (
             <div className="column">

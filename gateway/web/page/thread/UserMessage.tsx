@@ -7,12 +7,13 @@ import { isComposing, isSend } from '../composer/keys.ts';
 import { useExcess } from '../composer/limit.ts';
 import { TooLong } from '../composer/TooLong.tsx';
 import { useWords } from '../words/words.ts';
+import { Branches } from './Branches.tsx';
 import { Bubble } from './Bubble.tsx';
 import type { MessageProps } from './messageProps.ts';
 import { isKnownUnsent, Unsent } from './Unsent.tsx';
 
 /** A user's message, which can be copied, and edited in its place. */
-export function UserMessage({ message, isEditing, canAct, actions }: MessageProps) {
+export function UserMessage({ message, isLast, isEditing, isFound, canAct, actions }: MessageProps) {
   const words = useWords();
   const editButton = useRef<HTMLButtonElement>(null);
   const wasEditing = useRef(false);
@@ -24,7 +25,13 @@ export function UserMessage({ message, isEditing, canAct, actions }: MessageProp
   }, [isEditing]);
   if (isEditing) return <EditForm message={message} actions={actions} />;
   return (
-    <article className="message user" aria-label={words.you} data-state={message.state}>
+    <article
+      className="message user"
+      aria-label={words.you}
+      data-message={message.id}
+      data-state={message.state}
+      data-found={isFound || undefined}
+    >
       <h2 className="visually-hidden">{words.you}</h2>
       <Bubble text={message.content} />
       <footer className="message-actions">
@@ -34,6 +41,7 @@ export function UserMessage({ message, isEditing, canAct, actions }: MessageProp
           </IconButton>
         )}
         <CopyButton text={message.content} label={words.copyMessage} />
+        {isLast && message.branch && <Branches place={message.branch} canAct={canAct} onShow={actions.showBranch} />}
       </footer>
       {isKnownUnsent(message) && <Unsent message={message} actions={actions} />}
     </article>

@@ -4,25 +4,37 @@ import type { Words } from '../words/words.ts';
 export type FailureKind = keyof Words['failures'];
 export type EndingKind = keyof Words['endings'];
 
-const KINDS: Record<string, FailureKind> = {
+/** Every code that the server and the client have; `other` is for what has no next step of its own. */
+export const KINDS: Readonly<Record<string, FailureKind>> = {
   unreachable: 'network',
   silent: 'network',
   cut: 'network',
   gap: 'network',
+  moved: 'network',
+  turn: 'network',
+  request_timeout: 'network',
   origin_refused: 'origin',
   unavailable: 'unavailable',
   too_busy: 'tooBusy',
   queue_timeout: 'tooBusy',
   busy: 'busy',
+  resumable: 'busy',
   unauthorized: 'unauthorized',
-  forbidden: 'unauthorized',
+  forbidden: 'forbidden',
   not_found: 'notFound',
+  previous_response_not_found: 'notFound',
   gone: 'gone',
   too_large: 'tooLarge',
   invalid_request: 'invalid',
   idempotency_mismatch: 'invalid',
+  unsupported_media_type: 'invalid',
+  method_not_allowed: 'invalid',
+  not_continuable: 'notContinuable',
+  model_cannot_continue: 'notContinuable',
   upstream_rejected: 'rejected',
+  context_length_exceeded: 'contextLength',
   upstream_unauthorized: 'upstreamKey',
+  insufficient_quota: 'upstreamQuota',
   unknown_model: 'model',
   model_not_found: 'model',
   upstream_failed: 'upstream',
@@ -35,7 +47,15 @@ const KINDS: Record<string, FailureKind> = {
   total_timeout: 'timeout',
   worker_lost: 'lost',
   attempts_exhausted: 'lost',
-  log_too_large: 'lost',
+  log_too_large: 'replyTooLong',
+  internal: 'internal',
+  failed: 'internal',
+  http_error: 'other',
+  invalid_answer: 'other',
+  invalid_frame: 'other',
+  closed: 'other',
+  stale: 'other',
+  stopped: 'other',
 };
 
 /** What an error code means to a reader, who has seen something of the reply or not. */

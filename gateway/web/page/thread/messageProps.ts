@@ -13,15 +13,20 @@ export interface MessageActions {
   sendAgain(id: string): void;
   /** Open the message that a reply answers for editing. */
   editQuestion(id: string): void;
+  /** Show another version of a turn. */
+  showBranch(generationId: string): void;
   /** Have a reply that was cut continued. */
   goOn(id: string): void;
   askKey: (() => void) | undefined;
+  newChat: (() => void) | undefined;
 }
 
 export interface MessageProps {
   message: ChatMessage;
   isLast: boolean;
   isEditing: boolean;
+  /** It is what was looked for. */
+  isFound: boolean;
   /** Whether the conversation is free to go on from here. */
   canAct: boolean;
   /** Of the reply on its way, else null. */

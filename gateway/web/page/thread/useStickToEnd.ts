@@ -4,6 +4,8 @@ import { type RefObject, useCallback, useEffect, useRef, useState } from 'react'
 export interface StickToEnd {
   isAtEnd: boolean;
   toEnd(): void;
+  /** The view stays where it is put. */
+  letGo(): void;
 }
 
 /** Nearer than this is at the end: a line of text. */
@@ -89,5 +91,6 @@ export function useStickToEnd(
     };
   }, [scroller, content, hold]);
 
-  return { isAtEnd, toEnd };
+  const letGo = useCallback(() => hold(false), [hold]);
+  return { isAtEnd, toEnd, letGo };
 }
