@@ -25,11 +25,12 @@ from shared.failures import (
     WorkerLost,
 )
 from shared.generation import Request
+from shared.messages import count_tokens
 from shared.outcome import Outcome
 from worker.appender import LogWriter
 from worker.backends import Delta, Finished, Prompt
 from worker.deadline import Deadline
-from worker.prompt import count_tokens, prompt_of, prompt_tokens
+from worker.prompt import prompt_of, prompt_tokens
 from worker.running import Running
 from worker.state import Tools
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.conversations import Conversations
 from shared.generation import Generation, Request
-from shared.messages import joined, message_tokens
+from shared.messages import count_tokens, joined, message_tokens
 from shared.models import Model
 from worker.backends import Prompt
 

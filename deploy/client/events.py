@@ -101,10 +101,16 @@ def parse(data: bytes, position: str | None) -> Event | None:
         facts = {}
     match frame.get("type"):
         case "chunk":
-            content, kind = _needed(frame, "content", str), _text(frame, "contentType") or None
-            said = frame.get("data") if kind else None
-            data, given = said if isinstance(said, dict) else None, facts.get("given") is True
-            return Chunk(content, kind, data, given, position=position)
+            content = _needed(frame, "content", str)
+            content_type = _text(frame, "contentType") or None
+            about = frame.get("data") if content_type else None
+            return Chunk(
+                content,
+                content_type,
+                about if isinstance(about, dict) else None,
+                facts.get("given") is True,
+                position=position,
+            )
         case "reasoning":
             return Reasoning(_needed(frame, "content", str), facts.get("given") is True, position=position)
         case "tool_call":

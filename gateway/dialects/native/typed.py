@@ -71,7 +71,8 @@ class TypedEncoder(NativeEncoder):
         if isinstance(event, Text):
             tokens[-1] = event.tokens
         given = isinstance(event, Text) and event.given
-        frames = [self._chunk(*each, event.ts, given) for each in zip(ids, pieces, tokens, strict=False)] + own
+        made = zip(ids, pieces, tokens, strict=False)
+        frames = [self._chunk(*each, event.ts, given) for each in made] + own
         return b"".join(frames[self._read if position == self._at else 0 :])
 
     def _chunk(self, at: str, piece: Piece, tokens: int, ts: int, given: bool) -> bytes:
