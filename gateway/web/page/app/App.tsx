@@ -12,6 +12,7 @@ import type { Wanted } from '../thread/useFinding.ts';
 import { useWords } from '../words/words.ts';
 import { Header } from './Header.tsx';
 import { useRoute } from './route.ts';
+import { signIn } from './session.ts';
 import { useShortcuts } from './shortcuts.ts';
 import { useModels } from './useModels.ts';
 import { useOutbox } from './useOutbox.ts';
@@ -141,10 +142,11 @@ export function App() {
       {dialog === 'key' && (
         <KeyDialog
           isRefused={keyNumber > 0}
-          onKey={(key) => {
-            client.apiKey = key;
+          onKey={async (key, remember) => {
+            const isIn = !remember || (await signIn(key));
+            client.apiKey = remember ? undefined : key;
             setKeyNumber(keyNumber + 1);
-            setDialog(null);
+            if (isIn) setDialog(null);
           }}
           onClose={() => setDialog(null)}
         />

@@ -1,20 +1,27 @@
-import { type FormEvent, useState } from 'react';
+import { type FormEvent, useEffect, useState } from 'react';
+import { type Session, whoIsThere } from '../app/session.ts';
 import { useWords } from '../words/words.ts';
 import { Dialog } from './Dialog.tsx';
 
 interface KeyDialogProps {
   isRefused: boolean;
-  onKey(key: string): void;
+  /** *remember*: whoever gave it stays signed in on this device. */
+  onKey(key: string, remember: boolean): void;
   onClose(): void;
 }
 
-/** Asks for an API key, which is handed on and kept nowhere. */
+/** Asks for an API key, which is handed on and kept nowhere, or sends people to where they sign in. */
 export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
   const words = useWords();
   const [key, setKey] = useState('');
+  const [remember, setRemember] = useState(false);
+  const [session, setSession] = useState<Session | null>(null);
+  useEffect(() => {
+    void whoIsThere().then(setSession);
+  }, []);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (key.trim()) onKey(key.trim());
+    if (key.trim()) onKey(key.trim(), remember);
   };
   return (
     <Dialog title={words.keyTitle} onClose={onClose}>
@@ -35,7 +42,16 @@ export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
             onChange={(event) => setKey(event.target.value)}
           />
         </label>
+        <label className="choice">
+          <input type="checkbox" checked={remember} onChange={(event) => setRemember(event.target.checked)} />
+          <span>{words.keyRemember}</span>
+        </label>
         <footer>
+          {session?.issuer && (
+            <a className="button" href={`${session.issuer}?remember=true&back=${encodeURIComponent(location.pathname)}`}>
+              {words.signIn}
+            </a>
+          )}
           <button type="button" className="button" onClick={onClose}>
             {words.cancel}
           </button>

@@ -1,6 +1,7 @@
 import { KEYS } from '../app/shortcuts.ts';
 import { useWords } from '../words/words.ts';
 import { Dialog } from './Dialog.tsx';
+import { SignedIn } from './SignedIn.tsx';
 
 /** What can be done with the keyboard alone. */
 export function ShortcutsDialog({ onClose }: { onClose(): void }) {
@@ -19,6 +20,7 @@ export function ShortcutsDialog({ onClose }: { onClose(): void }) {
           </div>
         ))}
       </dl>
+      <SignedIn />
     </Dialog>
   );
 }

@@ -131,6 +131,10 @@ export const en = {
   // Keys
   keyTitle: 'This server asks for an API key',
   keyMeaning: 'It is kept only until you close this page and is stored nowhere.',
+  keyRemember: 'Stay signed in on this device',
+  signIn: 'Sign in',
+  signOut: 'Sign out',
+  signedIn: (who: string) => `Signed in as ${who}`,
   keyLabel: 'API key',
   keyConfirm: 'Use this key',
   keyRefused: 'The server did not accept this key.',
