@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from deploy import programs
+from deploy import keys, programs
 
 app = App(
     name="headrace",
@@ -19,6 +19,10 @@ app = App(
     version=version("headrace"),
     help_format="plaintext",
 )
+
+app.command(keys.keys_app)
+app.command(keys.tenants_app)
+app.command(keys.usage)
 
 Port = Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))]
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100))]

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from annotated_types import Ge, Gt, Le
@@ -115,7 +115,7 @@ def _table(first: str, rows: Iterable[list[str]]) -> Iterator[str]:
 def _kind(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(annotation))
-    if isinstance(annotation, UnionType):
+    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
         return " or ".join(_kind(part) for part in get_args(annotation) if part is not type(None))
     if get_origin(annotation) is list:
         [item] = get_args(annotation)

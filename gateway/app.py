@@ -9,21 +9,32 @@ from aiohttp import web
 from gateway.edge import leavers
 from gateway.edge.addresses import forgive
 from gateway.edge.answers import ErrorShapes
-from gateway.edge.auth import Keyring
+from gateway.edge.auth import Askers
+from gateway.edge.issuer import Issuer
+from gateway.edge.known_keys import KnownKeys
 from gateway.edge.middleware import MIDDLEWARES, complete_headers
 from gateway.edge.origins import Hosts, Origins
+from gateway.edge.sessions import Sessions
+from gateway.edge.settler import Settler
 from gateway.edge.state import STATE, State
+from gateway.edge.stream_tokens import StreamTokens
+from gateway.edge.tokens import Tokens
 from gateway.openapi import document
 from gateway.pages import Pages
 from gateway.relay.relay import Relay
 from gateway.routes import ROUTES, RUNNING
+from shared.api_keys import ApiKeys
+from shared.audit import Audit
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog
 from shared.generations import Generations
+from shared.ledger import Ledger
 from shared.models import Models
 from shared.readiness import Readiness
+from shared.sealing import Sealing
 from shared.settings import Settings
+from shared.tenants import Tenants
 
 
 def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> web.Application:
@@ -35,6 +46,12 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         broker, max_queued=settings.max_queued, idempotency_ttl_s=settings.idempotency_ttl_s
     )
     relay = Relay(broker, generations, settings)
+    audit, tenants, ledger = Audit(settings.audit_log), Tenants(broker), Ledger(broker)
+    sealing, issuer = Sealing(broker), Issuer(settings)
+    api_keys = ApiKeys(broker, sealing, tenants)
+    known_keys = KnownKeys(api_keys, tenants, audit, settings.key_cache_s)
+    sessions = Sessions(broker, sealing, known_keys)
+    stream_tokens, tokens = StreamTokens(sealing), Tokens(settings, issuer)
     app[STATE] = State(
         settings=settings,
         models=models,
@@ -44,7 +61,17 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         log=EventLog(broker),
         relay=relay,
         readiness=Readiness(broker, relay.hears),
-        keyring=Keyring(settings),
+        askers=Askers(settings, known_keys, sessions, stream_tokens, tokens),
+        sessions=sessions,
+        stream_tokens=stream_tokens,
+        issuer=issuer,
+        tokens=tokens,
+        api_keys=api_keys,
+        known_keys=known_keys,
+        tenants=tenants,
+        ledger=ledger,
+        settler=Settler(ledger.settle),
+        audit=audit,
         hosts=Hosts(settings),
         origins=Origins(settings),
         openapi=document(ROUTES, version("headrace")),
@@ -52,6 +79,8 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
             [route.path for route in ROUTES if route.public]
             + [route.resource.canonical for route in shown if route.resource is not None]
         ),
+        private=frozenset(route.path for route in ROUTES if route.private),
+        needs={(route.method, route.path): route.needs for route in ROUTES if not route.public},
         error_shapes=ErrorShapes((route.path, route.error_shape) for route in ROUTES),
     )
     for route in ROUTES:
@@ -75,4 +104,8 @@ async def _relaying(app: web.Application) -> AsyncIterator[None]:
     await asyncio.wait([state.relaying])
     await state.readiness.close()
     await state.generations.finished()
+    await state.settler.finished()
+    await state.known_keys.close()
+    await state.sessions.close()
+    await state.issuer.close()
     await state.broker.close()

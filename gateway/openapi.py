@@ -18,10 +18,13 @@ _TITLES = {
     201: "Made",
     202: "Accepted, not finished",
     204: "Nothing to send",
+    302: "Elsewhere",
     304: "Nothing has changed",
 }
 #: What any request may be answered: a page or name that may not call, a late body, one that is encoded.
 _ANYWHERE = (403, 408, 415)
+#: What whoever needs a key may be answered: a user that it may not name, a limit.
+_ASKED = (400, 429)
 _PARAMETER = re.compile(r"{(\w+)}")
 _EVENT_STREAM = "text/event-stream"
 _EVENT = {
@@ -63,7 +66,7 @@ def _operation(route: Route) -> dict[str, Any]:
         + re.sub(r"\W+", "_", route.path).strip("_"),
         "summary": inspect.getdoc(route.handler),
         "responses": {str(status): _answer(route, status) for status in route.statuses}
-        | {str(status): failed for status in (*route.errors, *_ANYWHERE)},
+        | {str(status): failed for status in (*route.errors, *_ANYWHERE, *(() if route.public else _ASKED))},
     }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

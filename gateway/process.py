@@ -14,7 +14,7 @@ from gateway.edge.state import STATE
 from shared import models
 from shared.logs import configure
 from shared.settings import Settings
-from shared.startup import SettingsWrong, prepare_process, read_settings
+from shared.startup import SettingsWrong, prepare_process, read_settings, refuse_half_an_issuer
 
 logger = structlog.get_logger("gateway.process")
 
@@ -22,6 +22,7 @@ logger = structlog.get_logger("gateway.process")
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises what ended the relay, if anything ever does."""
     settings.refuse_open_door()
+    refuse_half_an_issuer(settings)
     app = make_app(settings, models.load(settings.models))
     # aiohttp waits for handlers so long, then as long again, and only then cancels them.
     runner = Runner(app, settings, shutdown_timeout=settings.drain_grace_s / 2)
@@ -32,6 +33,9 @@ async def run(settings: Settings) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        if settings.admin_port is not None:
+            await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
+            app[STATE].admin_port = runner.addresses[-1][1]
         logger.info("gateway is ready", addresses=[f"{a[0]}:{a[1]}" for a in runner.addresses])
         state = app[STATE]
         stopping = asyncio.create_task(_set(stop))

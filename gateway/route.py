@@ -8,6 +8,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.edge.answers import NATIVE_ERRORS, ErrorShape
+from gateway.edge.state import Needs
+from shared.asker import Scope
 
 #: Begins before its `yield`, and ends after it.
 Running = Callable[[web.Application], AsyncIterator[None]]
@@ -39,3 +41,23 @@ class Route:
     #: Answered without an API key.
     public: bool = False
     error_shape: ErrorShape = NATIVE_ERRORS
+    #: The scopes of which an asker needs one; else `chat` for what changes something, and for the rest
+    #: `read`.
+    scopes: Sequence[Scope] = ()
+    #: Not for strangers, with or without a key: served on the port for it alone, or on loopback.
+    private: bool = False
+    #: Whether it counts against a limit of requests; else what reads, or changes what is kept, does.
+    counts: bool | None = None
+
+    @property
+    def needs(self) -> Needs:
+        """What it needs of its asker. Whoever may begin replies may also follow their streams."""
+        follows = self.method == "GET" and self.gives == "text/event-stream"
+        if self.scopes:
+            scopes = frozenset(self.scopes)
+        elif self.method == "GET":
+            scopes = frozenset[Scope](("read", "chat") if follows else ("read",))
+        else:
+            scopes = frozenset[Scope](("chat",))
+        counts = self.method != "POST" and not follows if self.counts is None else self.counts
+        return Needs(scopes, counts)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway import health, openapi
+from gateway.askers.routes import ROUTES as ASKERS
 from gateway.dialects.ag_ui.routes import ROUTES as AG_UI
 from gateway.dialects.ai_sdk.routes import ROUTES as AI_SDK
 from gateway.dialects.anthropic.routes import ROUTES as ANTHROPIC
@@ -20,13 +21,14 @@ ROUTES: Sequence[Route] = (
     *NATIVE,
     *AI_SDK,
     *OPENAI,
+    *ASKERS,
     *ROOMS,
     *ANTHROPIC,
     *AG_UI,
     Route("GET", "/api/heartbeat", health.beat, gives=health.Heartbeat, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),
     Route("GET", "/readyz", health.ready, gives=health.Health, errors=(503,), public=True),
-    Route("GET", "/metrics", health.expose, gives="text/plain", errors=(), public=True),
+    Route("GET", "/metrics", health.expose, gives="text/plain", errors=(), public=True, private=True),
     Route("GET", "/openapi.json", openapi.describe, gives="application/json", errors=(), public=True),
     Route("GET", "/docs", openapi.page, gives="text/html", errors=(), public=True),
 )

@@ -24,6 +24,11 @@ def owner_of(tenant: str, user: str) -> str:
     return _hashed(f"{len(tenant)}:{tenant}:{user}")
 
 
+def scope_of(tenant: str) -> str:
+    """The keyspace's name for a tenant, whatever characters its own has."""
+    return hashlib.sha256(f"tenant:{tenant}".encode(errors="surrogatepass")).hexdigest()[:24]
+
+
 def _hashed(text: str) -> str:
     return hashlib.sha256(f"owner:{text}".encode(errors="surrogatepass")).hexdigest()[:24]
 
@@ -36,10 +41,18 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     #: The keyspace's name for both, under which their history stands.
     owner: str
     scopes: frozenset[Scope] = USUAL_SCOPES
+    #: How much of a queue is its tenant's own, beside others.
+    weight: float = 1
+    #: What it asks for comes after all that somebody waits for.
+    in_background: bool = False
     #: What it uses is counted for each of these; none where nothing is counted.
     levels: tuple[Level, ...] = ()
     #: The API key's id, where there is one.
     key: str | None = None
+    #: The one generation that it may read, where it has a stream's token.
+    only: str | None = None
+    #: Whether its requests that begin no reply are counted: a program's are, the page's own are not.
+    reads_counted: bool = False
 
     @property
     def models(self) -> frozenset[str] | None:

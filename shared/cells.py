@@ -72,6 +72,15 @@ class Cells:
         """Where that conversation is, with everything that answers it."""
         return self._hashed(f"{owner}:{conversation_id}")
 
+    @property
+    def home(self) -> Cell:
+        """Where what belongs to no conversation is: keys, tenants, sessions."""
+        return self._all[0]
+
+    def of_tenant(self, tenant: str) -> Cell:
+        """Where what a tenant has used is counted."""
+        return self._hashed(tenant)
+
     def of_idempotency(self, owner: str, key: str) -> Cell:
         """Where what is asked for under that key is, unless a conversation decides."""
         return self._hashed(f"{owner}:{key}")

@@ -9,6 +9,7 @@ HeadraceError
 │   └── ModelCannotContinue   400
 ├── Unauthorized              401
 ├── Forbidden                 403
+│   └── OutOfScope            403
 ├── NotFound                  404
 │   ├── ModelNotFound         404
 │   └── PreviousResponseNotFound 404
@@ -16,6 +17,7 @@ HeadraceError
 ├── RequestTimeout            408
 ├── Busy                      409
 ├── Resumable                 409
+├── Conflict                  409
 ├── NotContinuable            409
 ├── Taken                     409
 ├── Gone                      410
@@ -23,10 +25,13 @@ HeadraceError
 ├── UnsupportedMediaType      415
 ├── IdempotencyMismatch       422
 ├── TooBusy                   429
+├── RateLimited               429
+│   └── BudgetSpent           429
 ├── Internal                  500
 │   └── BrokerRefused         500
 ├── Unavailable               503
 │   ├── BrokerUnavailable     503
+│   ├── Overloaded            503
 │   └── Draining              503
 └── GenerationFailed          see `shared/failures.py`
 """
@@ -90,6 +95,12 @@ class Forbidden(HeadraceError):
     status = 403
 
 
+class OutOfScope(Forbidden):
+    """Your key may not do this."""
+
+    code = "insufficient_scope"
+
+
 class NotFound(HeadraceError):
     """There is nothing here under that name."""
 
@@ -128,6 +139,13 @@ class Busy(HeadraceError):
     """The conversation is already being answered."""
 
     code = "busy"
+    status = 409
+
+
+class Conflict(HeadraceError):
+    """This cannot be done as things stand."""
+
+    code = "conflict"
     status = 409
 
 
@@ -191,6 +209,21 @@ class TooBusy(HeadraceError):
     retryable = True
 
 
+class RateLimited(HeadraceError):
+    """You have asked for as much as you may for now."""
+
+    code = "rate_limited"
+    status = 429
+    retryable = True
+
+
+class BudgetSpent(RateLimited):
+    """Your budget is spent."""
+
+    code = "budget_spent"
+    retryable = False
+
+
 class Internal(HeadraceError):
     """Something went wrong on our side."""
 
@@ -213,6 +246,12 @@ class Unavailable(HeadraceError):
 
 class BrokerUnavailable(Unavailable):
     """The service cannot reach its broker right now; try again shortly."""
+
+
+class Overloaded(Unavailable):
+    """More waits for an answer here than can be answered in time; try again later."""
+
+    code = "overloaded"
 
 
 class Draining(Unavailable):

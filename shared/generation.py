@@ -20,6 +20,8 @@ _T = TypeVar("_T")
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 OnBusy = Literal["reject", "interrupt", "queue"]
 OnDisconnect = Literal["continue", "cancel"]
+#: Whether somebody waits for it; what nobody waits for comes after all that somebody does.
+Priority = Literal["interactive", "background"]
 
 TERMINAL_STATES = frozenset({"done", "failed", "cancelled"})
 
@@ -54,6 +56,11 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
     generation_id: str
     owner: str
+    #: Who takes turns with others in the queue: the tenant's name in the keyspace, and how much of it is its
+    #: own.
+    tenant: str = ""
+    weight: float = 1
+    priority: Priority = "interactive"
     model: str
     queue: str
     dialect: str
@@ -80,6 +87,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
         return Generation(
             id=self.generation_id,
             owner=self.owner,
+            tenant=self.tenant,
+            priority=self.priority,
             state="queued",
             model=self.model,
             queue=self.queue,
@@ -103,6 +112,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     queue: str
     dialect: str
+    tenant: str = ""
+    priority: Priority = "interactive"
     on_disconnect: OnDisconnect = "continue"
     conversation: str | None = None
     request: str = "{}"
@@ -171,6 +182,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 def parse(generation_id: str, fields: Mapping[bytes, bytes]) -> Generation:
     """A record from the fields Redis holds; fields that only scripts need are left out."""
     known = {name.decode(): value.decode() for name, value in fields.items()}
+    if known.get("priority") not in {"interactive", "background"}:
+        known.pop("priority", None)
     if "cancel" in known:
         known["cancel"] = cancel_reason(known["cancel"])
     return msgspec.convert({**known, "id": generation_id}, Generation, strict=False)

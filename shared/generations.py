@@ -20,6 +20,7 @@ from shared.errors import (
     IdempotencyMismatch,
     NotContinuable,
     NotFound,
+    Overloaded,
     TooBusy,
 )
 from shared.event_log import EventLog
@@ -34,6 +35,10 @@ _T = TypeVar("_T")
 
 #: What became of a generation that was to be stopped.
 Stopping = Literal["missing", "ended", "pushed", "closed"]
+
+
+#: Nobody is told to come back later than this.
+_LONGEST_RETRY_S = 60.0
 
 
 class Generations:
@@ -57,6 +62,13 @@ class Generations:
         """
         return await self.surely(self._create(submission))
 
+    def max_wait_s(self, submission: Submission) -> float:
+        """
+        How long *submission* may have to wait; in the background half as long, so that it is shed first.
+        """
+        longest_s = self._broker.settings.max_wait_s
+        return longest_s / 2 if submission.priority == "background" else longest_s
+
     async def _create(self, submission: Submission) -> tuple[str, bool]:
         payload, ending = job_payload(submission.generation_id), stopped_unbegun("interrupted")
         args: list[str | bytes | int] = [_creation(submission, self), payload, *ending]
@@ -68,6 +80,9 @@ class Generations:
             raise Busy(field="conversation_id", detail={"generation_id": answer[1].decode()})
         if outcome == "no_turn":
             raise NotFound("The conversation has no turn of that generation.", field="replaces")
+        if outcome == "overloaded":
+            metrics.shed.labels(submission.priority).inc()
+            raise Overloaded(retry_after_s=min(_LONGEST_RETRY_S, int(answer[1]) / 1000))
         if outcome == "not_last":
             raise NotContinuable(field="continues")
         if outcome == "too_busy":
@@ -218,6 +233,12 @@ def _creation(submission: Submission, limits: Any) -> bytes:
         "on_disconnect": submission.on_disconnect,
         "request": msgspec.json.encode(submission.request).decode(),
     }
+    if submission.tenant:
+        record["tenant"] = submission.tenant
+    if submission.weight != 1:
+        record["weight"] = repr(submission.weight)
+    if submission.priority != "interactive":
+        record["priority"] = submission.priority
     if submission.hook:
         record["hook"] = "1"
     if submission.dialect_options:
@@ -227,6 +248,7 @@ def _creation(submission: Submission, limits: Any) -> bytes:
         "owner": submission.owner,
         "queue": submission.queue,
         "max_queued": limits._max_queued,
+        "max_wait_ms": int(limits.max_wait_s(submission) * 1000),
         "idempotency_ttl_ms": limits._idempotency_ttl_ms,
         "digest": submission.digest,
         "on_busy": submission.on_busy,

@@ -10,6 +10,11 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:cancel                         channel `<generation id> <reason>` of those that are to stop
     hr:replicated                     channel published to before waiting for replicas; nobody listens
     hr:queue:{queue}                  zset    arq's queue: job id (= generation id) by the moment it is due
+    hr:turns:{class}:{queue}          zset    tenants that wait, by what they have had over their weight
+    hr:users:{class}:{tenant}:{queue} zset    a tenant's users that wait, by what they have had
+    hr:line:{class}:{tenant}:{owner}:{queue}  list  the jobs of one that wait, the next first
+    hr:leased:{queue}                 zset    jobs that workers have, by the end of their lease
+    hr:pace:{queue}                   hash    how long a turn takes while others wait
     hr:wake:{queue}                   list    capped; one token a job wakes one idle worker
     hr:conv:{owner}:{conversation}    hash    title, times, `active` generation
     hr:msgs:{owner}:{conversation}    list    its messages as JSON, bounded
@@ -25,6 +30,16 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:hooks                          zset    ended generations that are to be told of, by their next try
     hr:clock                          hash    what the broker's clock last said, and how far our time is ahead
     arq:job:{id}                      string  arq's own: a job's payload
+    hr:apikey:{id}                    hash    an API key: whose it is, what it may, and seals of its secrets
+    hr:apikeys                        zset    the ids of all of them, by when they were made
+    hr:tenant:{tenant}                hash    its limits, its weight, and owners of before there were tenants
+    hr:taken:{owner}                  string  which tenant and user have taken over an owner of before
+    hr:secret                         string  what seals and signs, where `HEADRACE_SECRET` does not say
+    hr:session:{id}                   string  a session of the page, as JSON
+    hr:sessions:{owner}               zset    the ids of an owner's sessions, to end them all
+    hr:signin:{state}                 string  what belongs to a sign-in at an issuer that is under way
+    hr:use:{tenant}:{level}:{what}    several what a key, tenant or address has used: see `lua/admit.lua`
+    hr:held:{tenant}                  hash    what replies that have not ended have reserved, by generation
 
 `{owner}` is a hash of fixed length, so no two names can meet. Every key has a TTL from its birth on.
 The scripts in `lua/` are given these names, so they stand here alone.
@@ -37,6 +52,11 @@ CANCEL = "hr:cancel"
 CLOCK = "hr:clock"
 REPLICATED = "hr:replicated"
 QUEUE = "hr:queue:"
+TURNS = "hr:turns:"
+USERS = "hr:users:"
+LINE = "hr:line:"
+LEASED = "hr:leased:"
+PACE = "hr:pace:"
 WAKE = "hr:wake:"
 CONVERSATION = "hr:conv:"
 MESSAGES = "hr:msgs:"
@@ -51,6 +71,16 @@ ROOM_MEMBERS = "hr:roommembers:"
 ROOM_ONCE = "hr:roomonce:"
 HOOKS = "hr:hooks"
 JOB = "arq:job:"
+API_KEY = "hr:apikey:"
+API_KEYS = "hr:apikeys"
+TENANT = "hr:tenant:"
+TAKEN = "hr:taken:"
+SECRET = "hr:secret"  # noqa: S105
+SESSION = "hr:session:"
+SESSIONS = "hr:sessions:"
+SIGNING_IN = "hr:signin:"
+USE = "hr:use:"
+HELD = "hr:held:"
 
 #: Wake tokens kept when nobody takes them; a worker that finds none looks at the queue itself.
 WAKE_CAP = 64

@@ -112,6 +112,9 @@ connections_refused = Counter(
     "Connections without room or ended for slow sending, by reason: full, address, headers, body.",
     ["reason"],
 )
+refused_askers = Counter("headrace_refused_askers", "Requests without a key or token that opens anything.")
+shed = Counter("headrace_shed", "Submissions refused because they would wait too long.", ["priority"])
+limited = Counter("headrace_limited", "Requests refused by a limit of their asker's.", ["limit"])
 requests = Counter("headrace_http_requests", "HTTP requests answered.", ["route", "status"])
 
 

@@ -15,6 +15,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.authority import host_of, origin_of
 
+#: What signs with a key that only its owner has, and is checked with one that everybody may have.
+_ALGORITHMS = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)) | {
+    "EdDSA"
+}
+
 
 class Settings(BaseSettings):
     """One frozen object for gateway and worker alike."""
@@ -45,8 +50,58 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     #: The port to listen on; 0 picks a free one.
     port: int = Field(8000, ge=0, le=65535)
-    #: Comma-separated keys; a client sends one as `Authorization: Bearer <key>`.
+    #: What is asked for: nothing (`none`, on loopback alone), API keys (`keys`), tokens of
+    #: `HEADRACE_OIDC_ISSUER` (`oidc`), or either (`both`). Unset: keys where `HEADRACE_API_KEYS` has some,
+    #: else nothing.
+    auth: Literal["none", "keys", "oidc", "both"] | None = None
+    #: Comma-separated keys; a client sends one as `Authorization: Bearer <key>`. The simplest form: keys that
+    #: can expire, be revoked and have limits are made with `headrace keys create`.
     api_keys: SecretStr = SecretStr("")
+    #: Seals API keys and signs tokens; the same for all gateways and for `headrace keys`. Of several,
+    #: comma-separated, the first is used and the others are still understood. Unset, one is made and kept in
+    #: the broker.
+    secret: SecretStr = SecretStr("")
+    #: How long a gateway goes by what it has read of an API key or a session: a revocation takes as long.
+    key_cache_s: float = Field(2, gt=0, le=60)
+    #: What an address without a key may ask for in a minute; 0 for any number. Unset: 10, on loopback any.
+    anonymous_requests_per_minute: int | None = Field(None, ge=0)
+    #: Whose tokens are taken (OpenID Connect), such as `https://id.example.org`: the `iss` that they must
+    #: have.
+    oidc_issuer: str = ""
+    #: Whom they must be for: the `aud` that they must have.
+    oidc_audience: str = ""
+    #: Where the issuer's public keys are; unset, where its `/.well-known/openid-configuration` says.
+    oidc_jwks_url: str = ""
+    #: The algorithms that they may be signed with, comma-separated.
+    oidc_algorithms: str = "RS256,PS256,ES256,EdDSA"
+    #: By how much the issuer's clock may differ from ours.
+    oidc_leeway_s: int = Field(60, ge=0, le=600)
+    #: The claim that names the user.
+    oidc_user_claim: str = "sub"
+    #: The claim that names the tenant; unset, all are of `HEADRACE_OIDC_TENANT`.
+    oidc_tenant_claim: str = ""
+    #: The tenant of all tokens, where no claim names it.
+    oidc_tenant: str = "default"
+    #: The claim that lists scopes (`chat`, `read`, `admin`, also as `headrace:chat`); unset, all may chat and
+    #: read.
+    oidc_scopes_claim: str = ""
+    #: The page's own name at the issuer, for people who sign in there (code flow with PKCE); unset, they
+    #: cannot.
+    oidc_client_id: str = ""
+    #: Its secret, where the issuer wants one.
+    oidc_client_secret: SecretStr = SecretStr("")
+    #: How long the page remembers who signed in.
+    session_s: int = Field(12 * 3600, gt=0)
+    #: How long on a device that is to be remembered.
+    session_remembered_s: int = Field(30 * 24 * 3600, gt=0)
+    #: A file to which it is written who made, used, rotated, revoked or exceeded what, as JSON lines; else
+    #: the process' own log has it.
+    audit_log: Path | None = None
+    #: A port for `/metrics` and `/api/admin/…` alone, which are not served beside the rest unless that is
+    #: loopback's; 0 picks a free one.
+    admin_port: int | None = Field(None, ge=0, le=65535)
+    #: The address that this port is opened on.
+    admin_host: str = "127.0.0.1"
     #: Listen beyond loopback although there are no API keys.
     allow_anonymous: bool = False
     #: Comma-separated names and addresses under which the gateway is served, beside loopback's and
@@ -76,6 +131,9 @@ class Settings(BaseSettings):
     max_open_streams: int = Field(10_000, gt=0)
     #: Generations waiting in one queue; the next submission is told to come back.
     max_queued: int = Field(10_000, gt=0)
+    #: A submission that would have to wait longer for a worker, by the present pace, is refused with 503 and
+    #: the time to come back; half as long in the background. 0 takes any.
+    max_wait_s: float = Field(120, ge=0)
     #: Bytes of ready frames kept for one subscriber before it must read from the log.
     subscriber_buffer_bytes: int = Field(256 * 1024, gt=0)
     #: Seconds between comment lines on a silent stream. Idle proxies commonly cut at 60 s;
@@ -160,6 +218,21 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin: it should look like https://app.example.org")
         return origins
 
+    @field_validator("api_keys")
+    @classmethod
+    def _are_asked_for(cls, keys: SecretStr, others: ValidationInfo) -> SecretStr:
+        if others.data.get("auth") == "none" and _listed(keys.get_secret_value()):
+            raise ValueError("has keys that nobody is asked for, since HEADRACE_AUTH is `none`")
+        return keys
+
+    @field_validator("oidc_algorithms")
+    @classmethod
+    def _are_for_public_keys(cls, algorithms: str) -> str:
+        for algorithm in _listed(algorithms):
+            if algorithm not in _ALGORITHMS:
+                raise ValueError(f"{algorithm!r} is not one of {', '.join(sorted(_ALGORITHMS))}")
+        return algorithms
+
     @field_validator("webhook_url")
     @classmethod
     def _is_http(cls, url: str) -> str:
@@ -188,12 +261,26 @@ class Settings(BaseSettings):
 
     def refuse_open_door(self) -> None:
         """Raises `ValueError` where a gateway would let anyone in from beyond this machine."""
-        loopback = self.host in {"127.0.0.1", "::1", "localhost"}
-        if not (loopback or self.keys or self.allow_anonymous):
+        if not (self.on_loopback or self.asks_for_keys or self.allow_anonymous):
             raise ValueError(
-                f"will not listen on {self.host} without API keys: set HEADRACE_API_KEYS, "
-                "or HEADRACE_ALLOW_ANONYMOUS=1 to let anyone in"
+                f"will not listen on {self.host} without API keys: set HEADRACE_AUTH=keys or "
+                "HEADRACE_API_KEYS, or HEADRACE_ALLOW_ANONYMOUS=1 to let anyone in"
             )
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine reaches a gateway."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
+
+    @property
+    def asks_for(self) -> Literal["none", "keys", "oidc", "both"]:
+        """What nobody is let in without."""
+        return self.auth or ("keys" if self.keys else "none")
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether nobody is let in without a key or a token."""
+        return self.asks_for != "none"
 
     @property
     def webhook_key(self) -> str:
@@ -204,6 +291,16 @@ class Settings(BaseSettings):
     def keys(self) -> tuple[str, ...]:
         """The API keys, one by one."""
         return _listed(self.api_keys.get_secret_value())
+
+    @cached_property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithms that tokens may be signed with, one by one."""
+        return _listed(self.oidc_algorithms)
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """What seals and signs, one by one."""
+        return _listed(self.secret.get_secret_value())
 
     @cached_property
     def served_hosts(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pydantic import ValidationError
 from redis.asyncio.connection import parse_url
 
+from shared.authority import host_of, is_loopback
 from shared.models import Models, load
 from shared.sentinel import Sentinels, is_sentinel
 from shared.settings import Settings
@@ -48,11 +49,16 @@ def read_settings(
         settings = Settings.model_validate(given | defaults)
     wrong = {name for name, _ in problems}
     problems += _wrong_addresses(settings)
-    if listens and not wrong & {"host", "api_keys", "allow_anonymous"}:
+    if listens and not wrong & {"host", "auth", "api_keys", "allow_anonymous"}:
         try:
             settings.refuse_open_door()
         except ValueError as error:
             problems.append(("host", str(error)))
+    if listens and not wrong & {"auth"} and not any(name.startswith("oidc") for name in wrong):
+        try:
+            refuse_half_an_issuer(settings)
+        except ValueError as error:
+            problems.append(("auth", str(error)))
     if models_needed and "models" not in wrong:
         try:
             problems += [("models", what) for what in unusable(load(settings.models))]
@@ -61,6 +67,19 @@ def read_settings(
     if problems:
         raise SettingsWrong(problems)
     return settings
+
+
+def refuse_half_an_issuer(settings: Settings) -> None:
+    """Raises `ValueError` where tokens are asked for that could not be checked."""
+    if settings.auth not in {"oidc", "both"}:
+        return
+    if not (settings.oidc_issuer and settings.oidc_audience):
+        raise ValueError("asks for tokens: set HEADRACE_OIDC_ISSUER and HEADRACE_OIDC_AUDIENCE as well")
+    for url in filter(None, (settings.oidc_issuer, settings.oidc_jwks_url)):
+        scheme, _, rest = url.partition("://")
+        host = host_of(rest.partition("/")[0])
+        if host is None or not (scheme == "https" or (scheme == "http" and is_loopback(host))):
+            raise ValueError(f"asks for tokens of {url!r}, which is no https:// address")
 
 
 def prepare_process() -> None:

@@ -1,12 +1,14 @@
 """Answers that are no stream: JSON, and errors in the shape that a route's clients know."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
 
-from shared.errors import HeadraceError
+from shared.errors import HeadraceError, OutOfScope
+from shared.ledger import Verdict
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,6 +47,8 @@ class ErrorShape(NamedTuple):
     status: Callable[[HeadraceError], int] = _own_status
     #: What its clients read beside, of the request's id.
     headers: Callable[[str], dict[str, str]] = _no_headers
+    #: What its clients look for in an answer's headers to know their limits, beside what every answer says.
+    limits: Callable[[Verdict], dict[str, str]] = lambda verdict: {}
 
 
 def _native(error: HeadraceError, request_id: str) -> ErrorAnswer:
@@ -93,9 +97,11 @@ def render(error: HeadraceError, shape: ErrorShape, request_id: str) -> web.Resp
     """*error* as an answer in *shape*."""
     response = answer_json(shape.of(error, request_id), shape.status(error), shape.headers(request_id))
     if error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, OutOfScope):
+        response.headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
     if error.status == 415:
         response.headers["Accept-Encoding"] = "identity"
     if not error.retryable:

@@ -56,6 +56,8 @@ def decode_body(body: bytes, kind: type[T]) -> T:
     if _is_too_deep(body):
         raise InvalidRequest(f"The body has more than {_MAX_DEPTH} levels of arrays and objects.")
     try:
+        if _names_twice(body):
+            raise InvalidRequest("The body names a field twice: which one counts, nobody can tell.")
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.ValidationError:
@@ -83,6 +85,23 @@ def _is_too_deep(body: bytes) -> bool:
         if depth > _MAX_DEPTH:
             return True
     return False
+
+
+def _names_twice(body: bytes) -> bool:
+    """
+    Whether an object has a name twice, of which parsers take the first or the last. Raises what decoding
+    does.
+    """
+    named = _STRING.sub(b"", body).count(b":")
+    left, known = [msgspec.json.decode(body)], 0
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            known += len(value)
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return known != named
 
 
 def _field_of(message: str) -> str | None:

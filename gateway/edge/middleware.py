@@ -6,12 +6,23 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.edge import limit_headers
 from gateway.edge.answers import render
-from gateway.edge.state import ACCEPTED_AT, ASKER, REQUEST_ID, STATE, new_request_id
+from gateway.edge.limits import count_read
+from gateway.edge.state import ACCEPTED_AT, ASKER, REQUEST_ID, STATE, VERDICT, State, new_request_id
 from shared import errors, metrics
-from shared.errors import Draining, HeadraceError, UnsupportedMediaType
+from shared.errors import Draining, HeadraceError, NotFound, OutOfScope, UnsupportedMediaType
 
 logger = structlog.get_logger("gateway.edge.middleware")
+
+#: What every port answers.
+_HEALTH = frozenset(("/livez", "/readyz"))
+#: Unless an answer says something else: it is what its type says, and no page of anybody's.
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 
 _OF_STATUS: dict[int, type[HeadraceError]] = {
     400: errors.InvalidRequest,
@@ -30,7 +41,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     request_id = request[REQUEST_ID] = new_request_id()
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
-    shape = request.app[STATE].error_shapes.of(request.path if resource is None else resource.canonical)
+    shape = request.app[STATE].error_shapes.of(_route(request))
     try:
         response = await handler(request)
     except HeadraceError as error:
@@ -58,8 +69,31 @@ async def know_asker(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     if state.draining:
         raise Draining(retry_after_s=1)
-    request[ASKER] = state.keyring.asker(request)
+    asker = request[ASKER] = await state.askers.of(request)
+    needs = state.needs[_read_as(request.method), resource.canonical]
+    if not asker.scopes & needs.scopes:
+        wanted = " or ".join(f"`{scope}`" for scope in sorted(needs.scopes))
+        raise OutOfScope(f"This needs the scope {wanted}, which your key does not have.")
+    if needs.counts:
+        await count_read(request)
     return await handler(request)
+
+
+def _check_port(request: web.Request, state: State) -> None:
+    """Raises `NotFound` for what is private on the port for all, and for the rest on the private one."""
+    if state.settings.on_loopback and state.settings.admin_port is None:
+        return
+    address = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    on_admin_port = address is not None and address[1] == state.admin_port
+    path = _route(request)
+    if path in _HEALTH or (path in state.private) == on_admin_port:
+        return
+    hint = " It has a port of its own: HEADRACE_ADMIN_PORT." if path in state.private else ""
+    raise NotFound(f"This port does not serve {path[:100]}.{hint}")
+
+
+def _read_as(method: str) -> str:
+    return "GET" if method == "HEAD" else method
 
 
 @web.middleware
@@ -67,6 +101,7 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse, at any address, what comes by a wrong name, from a wrong page, or would have to be unpacked."""
     state = request.app[STATE]
     state.hosts.check(request)
+    _check_port(request, state)
     if (granted := state.origins.preflight(request)) is not None:
         return granted
     state.origins.check(request)
@@ -86,11 +121,22 @@ async def complete_headers(request: web.Request, response: web.StreamResponse) -
     """What every answer says, streams included."""
     if REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+    for name, value in _ALWAYS.items():
+        response.headers.setdefault(name, value)
+    if (verdict := request.get(VERDICT)) is not None:
+        response.headers.update(limit_headers.common(verdict))
+        response.headers.update(request.app[STATE].error_shapes.of(_route(request)).limits(verdict))
     request.app[STATE].origins.tell(request.headers, response.headers)
     if not request.content.is_eof():
         # See `connections`: the last answer here.
         response.headers["Connection"] = "close"
         response.force_close()
+
+
+def _route(request: web.Request) -> str:
+    """The address of its route; where there is none, its own."""
+    resource = request.match_info.route.resource
+    return request.path if resource is None else resource.canonical
 
 
 def _message(error: web.HTTPException) -> str | None:

@@ -21,7 +21,7 @@ _METHODS = "GET, HEAD, POST, PATCH, DELETE"
 _EXPOSED = ", ".join(
     (
         *("X-Generation-Id", "X-Conversation-Id", "X-Heartbeat-Ms", "Location", "Idempotent-Replayed"),
-        *("X-Request-Id", "Retry-After", "X-Should-Retry", "ETag"),
+        *("X-Request-Id", "Retry-After", "X-Should-Retry", "ETag", "RateLimit", "RateLimit-Policy"),
     )
 )
 _MAX_AGE_S = 600
@@ -42,11 +42,19 @@ _FOREIGN = (
 )
 
 
+def comes_from_our_page(headers: CIMultiDictProxy[str]) -> bool:
+    """Whether a browser says that a request is of a page of ours."""
+    if headers.get("Sec-Fetch-Site", "").lower() == "same-origin":
+        return True
+    origins = headers.getall("Origin", [])
+    return len(origins) == 1 and origins[0].lower().partition("://")[2] == headers.get("Host", "").lower()
+
+
 class Hosts:
     """The names under which this gateway is served."""
 
     def __init__(self, settings: Settings) -> None:
-        self._all = "*" in settings.served_hosts or bool(settings.keys and not settings.served_hosts)
+        self._all = "*" in settings.served_hosts or (settings.asks_for_keys and not settings.served_hosts)
         listens = () if settings.host in _WILDCARDS else (settings.host.lower(),)
         self._names = frozenset((*settings.served_hosts, *listens))
 

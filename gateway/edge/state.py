@@ -2,23 +2,44 @@
 
 import asyncio
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
 
 from gateway.edge.answers import ErrorShapes
-from gateway.edge.auth import Keyring
+from gateway.edge.auth import Askers
+from gateway.edge.issuer import Issuer
+from gateway.edge.known_keys import KnownKeys
 from gateway.edge.origins import Hosts, Origins
+from gateway.edge.sessions import Sessions
+from gateway.edge.settler import Settler
+from gateway.edge.stream_tokens import StreamTokens
+from gateway.edge.tokens import Tokens
 from gateway.relay.relay import Relay
-from shared.asker import Asker
+from shared.api_keys import ApiKeys
+from shared.asker import Asker, Scope
+from shared.audit import Audit
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog
 from shared.generations import Generations
+from shared.ledger import Ledger, Verdict
 from shared.models import Models
 from shared.readiness import Readiness
 from shared.settings import Settings
+from shared.tenants import Tenants
+
+
+class Needs(NamedTuple):
+    """What a call needs of its asker."""
+
+    #: One of these scopes.
+    scopes: frozenset[Scope]
+    #: Whether it counts against a limit of requests by itself; what begins a reply is counted when it is
+    #: accepted.
+    counts: bool
 
 
 class State(msgspec.Struct):
@@ -32,14 +53,30 @@ class State(msgspec.Struct):
     log: EventLog
     relay: Relay
     readiness: Readiness
-    keyring: Keyring
+    askers: Askers
+    api_keys: ApiKeys
+    known_keys: KnownKeys
+    tenants: Tenants
+    ledger: Ledger
+    settler: Settler
+    sessions: Sessions
+    stream_tokens: StreamTokens
+    issuer: Issuer
+    tokens: Tokens
+    audit: Audit
     hosts: Hosts
     origins: Origins
     #: The API's own description, and the paths that are answered without a key.
     openapi: dict[str, Any]
     public: frozenset[str]
+    #: The paths that only the port for them serves, where there is one or has to be.
+    private: frozenset[str]
+    #: What a call needs of its asker, by method and path.
+    needs: Mapping[tuple[str, str], Needs]
     error_shapes: ErrorShapes
     draining: bool = False
+    #: The port for what is private, once it listens.
+    admin_port: int | None = None
     #: The task on which every stream depends, once the application has started.
     relaying: "asyncio.Task[None] | None" = None
 
@@ -47,6 +84,8 @@ class State(msgspec.Struct):
 STATE = web.AppKey("state", State)
 #: The asker, set by the middleware for every route that is not public.
 ASKER = web.RequestKey("asker", Asker)
+#: What became of it when it was counted, where it was.
+VERDICT = web.RequestKey("verdict", Verdict)
 #: Names the request in our log and in its answer.
 REQUEST_ID = web.RequestKey("request_id", str)
 

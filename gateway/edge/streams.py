@@ -10,7 +10,9 @@ from aiohttp import web
 
 from gateway.edge import sse
 from gateway.edge.access import owned, room_for_stream
-from gateway.edge.state import STATE, State
+from gateway.edge.limits import accept, bounded
+from gateway.edge.places import place_for_stream
+from gateway.edge.state import ASKER, STATE, State
 from gateway.relay.dialect import Dialect, Encoder, Resumption
 from gateway.relay.ending import ENDING
 from shared import metrics
@@ -27,14 +29,17 @@ async def stream_new(
     request: web.Request, submission: Submission, dialect: Dialect, headers: Headers
 ) -> web.StreamResponse:
     """Accept *submission* and stream its answer; a repeated one gets the first one's stream."""
-    state = request.app[STATE]
+    state, submission = request.app[STATE], bounded(request[ASKER], submission)
     room_for_stream(state)
     _notice_loss(request)
     if request.headers.get("Last-Event-ID"):
         return await _come_again(request, submission, dialect, headers)
     generation = submission.generation()
-    async with state.relay.subscribe(generation, dialect, fresh=True) as subscriber:
-        known_id, new = await state.generations.create(submission)
+    async with (
+        place_for_stream(request),
+        state.relay.subscribe(generation, dialect, fresh=True) as subscriber,
+    ):
+        known_id, new = await accept(request, submission)
         if new:
             return await sse.stream(
                 request,
@@ -64,7 +69,10 @@ async def stream_known(
     if request.method == "HEAD":
         return sse.announced(request, headers)
     _notice_loss(request)
-    async with state.relay.subscribe(generation, dialect, after, encoder=encoder) as subscriber:
+    async with (
+        place_for_stream(request),
+        state.relay.subscribe(generation, dialect, after, encoder=encoder) as subscriber,
+    ):
         return await sse.stream(
             request,
             subscriber,
@@ -131,12 +139,12 @@ async def _nothing_follows(state: State, ended: Generation, after: Position) -> 
 
 async def await_new(request: web.Request, submission: Submission) -> tuple[Generation, bool]:
     """Accept *submission* and wait for its end; a repeated one is the first. Tells whether it was new."""
-    state = request.app[STATE]
+    state, submission = request.app[STATE], bounded(request[ASKER], submission)
     room_for_stream(state)
     _notice_loss(request)
     generation = submission.generation()
     async with state.relay.subscribe(generation, ENDING, fresh=True) as subscriber:
-        known_id, new = await state.generations.create(submission)
+        known_id, new = await accept(request, submission)
         if new:
             await subscriber.end()
     known = await owned(state, request, known_id)

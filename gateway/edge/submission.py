@@ -10,7 +10,9 @@ from gateway.edge.abilities import within
 from gateway.edge.body import digest, idempotency_key
 from gateway.edge.state import ASKER, STATE
 from gateway.relay.dialect import Dialect
-from shared.generation import ChatSettings, OnBusy, OnDisconnect, Request, Submission
+from shared.asker import Asker, scope_of
+from shared.errors import InvalidRequest
+from shared.generation import ChatSettings, OnBusy, OnDisconnect, Priority, Request, Submission
 
 
 def new_suffix() -> str:
@@ -44,11 +46,14 @@ def submission(
     the same where no header does. Raises `InvalidRequest` for a key that is none, and for what the model
     cannot do.
     """
-    models = request.app[STATE].models
+    models, asker = request.app[STATE].models, request[ASKER]
     said: dict[str, Any] = {} if options is None else msgspec.to_builtins(options)
     return Submission(
         generation_id=f"gen_{suffix or new_suffix()}",
-        owner=request[ASKER].owner,
+        owner=asker.owner,
+        tenant=scope_of(asker.tenant),
+        weight=asker.weight,
+        priority=_priority(request, asker),
         model=model,
         queue=models.queue_of(model),
         dialect=dialect.name,
@@ -63,3 +68,13 @@ def submission(
         idempotency_key=idempotency_key(request) or key,
         digest=digest(body),
     )
+
+
+def _priority(request: web.Request, asker: Asker) -> Priority:
+    """What the request says of itself; a key that is for the background stays there."""
+    said = request.headers.get("X-Headrace-Priority", "interactive")
+    if said not in {"interactive", "background"}:
+        raise InvalidRequest(
+            "`X-Headrace-Priority` is `interactive` or `background`.", field="X-Headrace-Priority"
+        )
+    return "background" if asker.in_background or said == "background" else "interactive"

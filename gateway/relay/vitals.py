@@ -9,7 +9,9 @@ from shared.cells import Cell
 from shared.generation import Generation
 from shared.position import Position
 
-#: Of the five answers about a generation: its record, its log, its conversation's line.
+#: Answers about each generation; of them about its own keys alone: its record, its log, its conversation's
+#: line.
+_EACH = 8
 _ITS_OWN = {0, 3, 4}
 
 
@@ -49,19 +51,32 @@ async def read_vitals(
             ("ZRANK", queue, job),
             ("XREVRANGE", cell.key(keys.LOG, generation.id), "+", "-", "COUNT", 1),
             ("LPOS", waiting, generation.id),
+            *_turn(cell, generation),
         ]
     answers = await broker.pipe("vitals", cell, commands, tolerates=_is_its_own)
-    return [_vitals(answers[i : i + 5], now_ms, lease_s) for i in range(0, len(answers), 5)]
+    return [_vitals(answers[i : i + _EACH], now_ms, lease_s) for i in range(0, len(answers), _EACH)]
+
+
+def _turn(cell: Cell, generation: Generation) -> list[tuple[Any, ...]]:
+    """Where it stands among its user's, and how many users and tenants take turns with it."""
+    tenant, queue, kind = generation.tenant or generation.owner, generation.queue, generation.priority
+    return [
+        ("LPOS", cell.key(keys.LINE, f"{kind}:{tenant}:{generation.owner}:{queue}"), generation.id),
+        ("ZCARD", cell.key(keys.USERS, f"{kind}:{tenant}:{queue}")),
+        ("ZCARD", cell.key(keys.TURNS, f"{kind}:{queue}")),
+    ]
 
 
 def _is_its_own(i: int, error: Exception) -> bool:
     """A generation's own key of another kind is its own trouble; without a queue, all are lost."""
-    return i % 5 in _ITS_OWN and str(error).startswith("WRONGTYPE")
+    return i % _EACH in _ITS_OWN and str(error).startswith("WRONGTYPE")
 
 
 def _vitals(answer: Sequence[object], now_ms: float, lease_s: float) -> Vitals:
     broken = isinstance(answer[0], Exception)
-    record, due, rank, top, turn = (None if isinstance(each, Exception) else each for each in answer)
+    record, due, rank, top, turn, ahead, users, tenants = (
+        None if isinstance(each, Exception) else each for each in answer
+    )
     raw_state, queued_ms = record or (None, None)  # type: ignore[misc]
     state = raw_state.decode() if raw_state else None  # type: ignore[has-type]
     age = place = None
@@ -69,6 +84,9 @@ def _vitals(answer: Sequence[object], now_ms: float, lease_s: float) -> Vitals:
         age = max(0.0, (now_ms - due) / 1000 + lease_s)
     if state == "queued":
         place = next((p + 1 for p in (rank, turn) if isinstance(p, int)), None)
+        if isinstance(rank, int) and isinstance(ahead, int):
+            # Each that is ahead among its user's waits for a turn of every other user.
+            place = min(rank, ahead * max(1, users or 1) * max(1, tenants or 1)) + 1  # type: ignore[call-overload]
     return Vitals(
         state=state,
         top=Position.of(top[0][0]) if top else None,  # type: ignore[index]

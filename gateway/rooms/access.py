@@ -12,7 +12,9 @@ from aiohttp import web
 
 from gateway.edge.state import State
 from gateway.rooms.log import Room
-from shared.errors import Forbidden, NotFound, Unauthorized
+from shared.asker import ANONYMOUS, Asker
+from shared.errors import Forbidden, NotFound, OutOfScope, Unauthorized
+from shared.tenants import is_reserved
 
 #: What somebody may do there. A creator also invites.
 Role = Literal["creator", "member", "reader"]
@@ -54,10 +56,14 @@ def room_of(state: State, name: str, asker: str) -> Room:
     return Room(state.broker, state.settings, name, _owner(asker))
 
 
-async def opened(state: State, name: str, asker: str, rules: Rules) -> tuple[Entered, bool]:
-    """*asker*'s room, made with *rules* unless it is there; and whether it is new."""
-    room = room_of(state, name, asker)
+async def opened(state: State, name: str, asker: Asker, rules: Rules) -> tuple[Entered, bool]:
+    """
+    *asker*'s room, made with *rules* unless it is there; and whether it is new. Its replies are *asker*'s to
+    pay.
+    """
+    room = room_of(state, name, asker.owner)
     given = {"rules": msgspec.json.encode(rules).decode(), "secret": secrets.token_hex(32)}
+    given |= {"tenant": asker.tenant, "user": asker.user, "key": asker.key or ""}
     fields, new = await room.open(given)
     return Entered(room, _rules(fields), "creator"), new
 
@@ -127,6 +133,25 @@ def _rules(fields: dict[str, str]) -> Rules:
     return msgspec.json.decode(fields["rules"], type=Rules)
 
 
-def asker_of(state: State, request: web.Request) -> str:
-    """The keyspace's owner who sends *request*. Raises `Unauthorized`."""
-    return state.keyring.asker(request).owner
+async def asker_of(state: State, request: web.Request) -> Asker:
+    """Who sends *request*, and may chat. Raises `Unauthorized` and `OutOfScope`."""
+    asker = await state.askers.of(request)
+    if "chat" not in asker.scopes:
+        raise OutOfScope("This needs the scope `chat`, which your key does not have.")
+    return asker
+
+
+async def payer_of(state: State, room: Room) -> Asker:
+    """
+    Who pays for the replies of *room*: whoever made it. Raises `Unauthorized` where that one's key is gone.
+    """
+    fields = await room.fields()
+    tenant, user, key = (fields.get(name, "") for name in ("tenant", "user", "key"))
+    if key:
+        payer = await state.known_keys.by_id(key)
+        if payer is None:
+            raise Unauthorized("The key that this room was made with is gone.")
+        return payer
+    if not tenant or is_reserved(tenant):
+        return ANONYMOUS
+    return await state.known_keys.of_subject(tenant, user, ())

@@ -6,10 +6,13 @@ import time
 import msgspec
 import structlog
 
+from gateway.edge.limits import accept_for, bounded
 from gateway.edge.state import State
+from gateway.rooms.access import payer_of
 from gateway.rooms.frames import ROOM, entry
 from gateway.rooms.log import PAGE, Flag, Room, Said, UnderWay
-from shared.errors import Gone, HeadraceError, Internal
+from shared.asker import scope_of
+from shared.errors import Gone, HeadraceError, Internal, RateLimited
 from shared.generation import Generation, Request, Submission
 from shared.position import ORIGIN, Position
 
@@ -56,7 +59,7 @@ class Carrier:
         except Gone:
             await self._end(under_way, Internal("The rest of this reply has expired."))
         except HeadraceError as error:
-            if error.retryable and not self._failed_long():
+            if error.retryable and not isinstance(error, RateLimited) and not self._failed_long():
                 raise
             await self._end(under_way, error)
         return True
@@ -72,10 +75,12 @@ class Carrier:
         known = await self._state.generations.load(under_way.generation_id)
         if known is not None:
             return known
-        message = await self._messages(under_way)
+        message, payer = await self._messages(under_way), await payer_of(self._state, self._room)
         submission = Submission(
             generation_id=under_way.generation_id,
             owner=self._room.owner,
+            tenant=scope_of(payer.tenant),
+            weight=payer.weight,
             model=model,
             queue=self._state.models.queue_of(model),
             dialect=ROOM.name,
@@ -86,7 +91,7 @@ class Carrier:
             idempotency_key=under_way.generation_id,
             digest=hashlib.sha256(message.encode()).hexdigest()[:32],
         )
-        await self._state.generations.create(submission)
+        await accept_for(self._state, payer, bounded(payer, submission))
         return await self._state.generations.load(under_way.generation_id) or submission.generation()
 
     async def _messages(self, under_way: UnderWay) -> str:

@@ -59,7 +59,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     name = checked_id(asked.room_id, "room_id") if asked.room_id is not None else f"room_{uuid.uuid4().hex}"
     model = known_model(state, asked.model)
     rules = Rules(title=asked.title, answers=asked.answers, may_stop=asked.may_stop, model=model)
-    entered, new = await access.opened(state, name, request[ASKER].owner, rules)
+    entered, new = await access.opened(state, name, request[ASKER], rules)
     return answer_json(_info(entered, model), status=201 if new else 200)
 
 

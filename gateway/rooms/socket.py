@@ -63,7 +63,7 @@ async def attend(request: web.Request) -> web.StreamResponse:
     name = checked_id(request.match_info["room_id"], "room_id")
     token = request.query.get("invitation")
     if token is None:
-        entered, _ = await access.opened(state, name, access.asker_of(state, request), Rules())
+        entered, _ = await access.opened(state, name, await access.asker_of(state, request), Rules())
     else:
         entered = await access.invited(state, name, token)
     after = _number(request.query.get("after"))

@@ -58,12 +58,48 @@ local function holds(id, lease, held, state)
   return true
 end
 
-local function enqueue(queue, id)
+-- Where a job waits: the class, the tenant and the user it is of, and its tenant's weight. What a version without
+-- tenants has accepted is of its owner alone.
+local function line_of(id)
+  local r = redis.call('HMGET', RECORD .. id, 'tenant', 'owner', 'weight', 'priority')
+  local owner = r[2] or ''
+  return r[4] == 'background' and 'background' or 'interactive', r[1] or owner, owner, tonumber(r[3]) or 1
+end
+
+local function turns_in(queue, class) return TURNS .. class .. ':' .. queue end
+local function users_in(queue, class, tenant) return USERS .. class .. ':' .. tenant .. ':' .. queue end
+local function line_in(queue, class, tenant, owner)
+  return LINE .. class .. ':' .. tenant .. ':' .. owner .. ':' .. queue
+end
+
+-- Who comes new begins where those are who have had the least; who is known goes on from what it has had.
+local function join(all, who)
+  local least = redis.call('ZRANGE', all, 0, 0, 'WITHSCORES')[2]
+  if not redis.call('ZSCORE', all, who) then redis.call('ZADD', all, least or 0, who) end
+  redis.call('PEXPIRE', all, GENERATION_TTL_MS)
+end
+
+-- *push*: RPUSH for what is new, LPUSH for what was handed back.
+local function enqueue(queue, id, push)
+  local class, tenant, owner = line_of(id)
+  local line = line_in(queue, class, tenant, owner)
+  join(turns_in(queue, class), tenant)
+  join(users_in(queue, class, tenant), owner)
+  redis.call(push or 'RPUSH', line, id)
+  redis.call('PEXPIRE', line, GENERATION_TTL_MS)
   redis.call('ZADD', QUEUE .. queue, now_ms(), TAG .. id)
   redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
   redis.call('LPUSH', WAKE .. queue, '1')
   redis.call('LTRIM', WAKE .. queue, 0, WAKE_CAP - 1)
   redis.call('PEXPIRE', WAKE .. queue, GENERATION_TTL_MS)
+end
+
+-- A job's lease, in arq's queue and among those that have had their turn.
+local function lease(queue, id, until_ms)
+  for _, all in ipairs({QUEUE .. queue, LEASED .. queue}) do
+    redis.call('ZADD', all, until_ms, TAG .. id)
+    redis.call('PEXPIRE', all, GENERATION_TTL_MS)
+  end
 end
 
 -- Whoever knows a conversation by its revision sees that it is another now.
@@ -250,6 +286,10 @@ local function finish(id, closing)
   redis.call('PEXPIRE', RECORD .. id, RECORD_TTL_MS)
   redis.call('PEXPIRE', LOG .. id, LOG_TTL_MS)
   redis.call('ZREM', QUEUE .. r[1], TAG .. id)
+  if redis.call('ZREM', LEASED .. r[1], TAG .. id) == 0 then
+    local class, tenant, owner = line_of(id)
+    redis.call('LREM', line_in(r[1], class, tenant, owner), 1, id)
+  end
   redis.call('DEL', JOB .. id)
   if r[5] then
     redis.call('ZADD', HOOKS, now_ms(), id)

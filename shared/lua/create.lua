@@ -5,7 +5,8 @@
 --         max_queued, title, idempotency_ttl_ms, settings (of the conversation, as JSON), record (a map of fields; its `replaces` names a turn
 --         of this conversation, its `continues` the reply that is to be its last message)
 --       2 the arq job payload  3 terminal event and  4 closing as JSON of what is interrupted before it has begun
--- gives {'created'} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'} | {'not_last'}
+--       its `max_wait_ms` is how long it may have to wait for its turn, as far as anybody can tell; 0 for any time
+-- gives {'overloaded', ms that it would have to wait too long} | {'created'} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'} | {'not_last'}
 local new, payload, event, closing = cjson.decode(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
 
@@ -14,6 +15,24 @@ if idempotency then
   if known then return {'known', known} end
 end
 if redis.call('ZCOUNT', QUEUE .. new.queue, '-inf', now_ms()) >= new.max_queued then return {'too_busy'} end
+
+-- An early refusal instead of a promise that cannot be kept. Who has little waiting itself does not wait for all others.
+local function expected_wait_ms()
+  local pace = tonumber(redis.call('HGET', PACE .. new.queue, 'ms'))
+  if not pace then return 0 end
+  local class, tenant = new.record.priority or 'interactive', new.record.tenant or new.owner
+  local turns = redis.call('ZCARD', turns_in(new.queue, class)) + 1
+  local users = redis.call('ZCARD', users_in(new.queue, class, tenant)) + 1
+  local own = redis.call('LLEN', line_in(new.queue, class, tenant, new.owner))
+  local all = redis.call('ZCOUNT', QUEUE .. new.queue, '-inf', now_ms())
+  if class == 'background' then return all * pace end
+  return math.min(all, (own + 1) * users * turns) * pace
+end
+
+if new.max_wait_ms > 0 then
+  local wait_ms = expected_wait_ms()
+  if wait_ms > new.max_wait_ms then return {'overloaded', math.ceil(wait_ms - new.max_wait_ms)} end
+end
 
 local scope, active
 if new.conversation then

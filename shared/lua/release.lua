@@ -8,5 +8,6 @@ pass_memory_limit()
 local r = redis.call('HMGET', RECORD .. id, 'lease', 'state')
 if r[1] ~= lease or is_terminal(r[2]) then return 0 end
 redis.call('HSET', RECORD .. id, 'state', 'queued', 'lease', attempt_of(lease) .. ':')
-enqueue(queue, id)
+redis.call('ZREM', LEASED .. queue, TAG .. id)
+enqueue(queue, id, 'LPUSH')
 return 1

@@ -8,17 +8,16 @@ pass_memory_limit()
 local due = now_ms() + tonumber(ARGV[1])
 local answer = {}
 for i = 2, #ARGV, 3 do
-  local queue, id, lease = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local queue, id, held = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local r = redis.pcall('HMGET', RECORD .. id, 'lease', 'state', 'cancel')
   local length = redis.pcall('XLEN', LOG .. id)
   local state = 'lost'
   if r.err or type(length) == 'table' then
     state, length = 'broken', 0
-  elseif holds(id, lease, r[1], r[2]) then
+  elseif holds(id, held, r[1], r[2]) then
     state = 'kept'
-    redis.call('ZADD', QUEUE .. queue, due, TAG .. id)
-    redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
-  elseif r[1] == lease and is_terminal(r[2]) then
+    lease(queue, id, due)
+  elseif r[1] == held and is_terminal(r[2]) then
     state = 'ended'
   elseif not r[2] then
     state = 'missing'

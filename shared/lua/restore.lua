@@ -4,7 +4,7 @@
 -- KEYS  1 the clock of the cell
 -- ARGV  1 id  2 lease in ms  3 lease  4 the record as JSON  5 the arq job payload  6 the conversation's title
 -- gives 1 restored | 0 there is a record
-local id, lease, record, payload, title = ARGV[1], ARGV[3], cjson.decode(ARGV[4]), ARGV[5], ARGV[6]
+local id, held, record, payload, title = ARGV[1], ARGV[3], cjson.decode(ARGV[4]), ARGV[5], ARGV[6]
 pass_memory_limit()
 if redis.call('EXISTS', RECORD .. id) == 1 then return 0 end
 local fields = {}
@@ -13,7 +13,7 @@ for name, value in pairs(record) do
   fields[#fields + 1] = value
 end
 redis.call('HSET', RECORD .. id, unpack(fields))
-redis.call('HSET', RECORD .. id, 'state', 'running', 'lease', lease, 'attempt', attempt_of(lease))
+redis.call('HSET', RECORD .. id, 'state', 'running', 'lease', held, 'attempt', attempt_of(held))
 redis.call('PEXPIRE', RECORD .. id, GENERATION_TTL_MS)
 redis.call('SET', JOB .. id, payload, 'PX', GENERATION_TTL_MS)
 if record.idempotency then
@@ -29,6 +29,5 @@ if record.conversation then
     activate(id)
   end
 end
-redis.call('ZADD', QUEUE .. record.queue, now_ms() + tonumber(ARGV[2]), TAG .. id)
-redis.call('PEXPIRE', QUEUE .. record.queue, GENERATION_TTL_MS)
+lease(record.queue, id, now_ms() + tonumber(ARGV[2]))
 return 1

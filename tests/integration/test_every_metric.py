@@ -10,6 +10,7 @@ from shared import keys, metrics
 from shared.clock import BrokerClock
 from shared.counting import Counter, Histogram
 from shared.errors import BrokerRefused
+from tests.kit.api_keys import make_key
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
@@ -81,6 +82,7 @@ async def test_every_metric_counts(
         await fell_behind(local, session, moves)
         await not_replicated(local, session, moves)
         await no_room(local, moves)
+        await not_let_in(local, session, moves)
     clock = BrokerClock(local.state.broker, *local.state.broker.cells)
     moves.begin()
     clock._notice(1000, 0, 0.001)
@@ -176,6 +178,23 @@ async def refused(local: Local, chat: ChatClient, moves: Moves) -> None:
 
         await eventually(healed, "the gap is healed")
         await chat.cancel(reader.generation_id)
+
+
+async def not_let_in(local: Local, session: ClientSession, moves: Moves) -> None:
+    """A key that opens nothing, one that has asked for all it may, one that would wait too long."""
+    moves.begin()
+    pace = f"{keys.PACE}scripted"
+    local.redis.hset(pace, mapping={"at": 1, "ms": 1_000_000, "left": 1})
+    local.redis.zadd(f"{keys.QUEUE}scripted", {"gen_waits": 1})
+    assert (await ChatClient(session, local.url).submit()).error["code"] == "overloaded"
+    local.redis.delete(pace, f"{keys.QUEUE}scripted")
+    assert moves.have("shed")
+    wrong = ChatClient(session, local.url, "hr_" + "0" * 12 + "_" + "0" * 50)
+    assert (await wrong.call("GET", "/v1/models")).status == 401
+    key = await make_key(local, limits={"requests_per_minute": 1})
+    for _ in range(2):
+        await ChatClient(session, local.url, key).call("GET", "/v1/models")
+    assert moves.have("refused_askers", "limited")
 
 
 async def fell_behind(local: Local, session: ClientSession, moves: Moves) -> None:

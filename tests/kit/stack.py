@@ -75,6 +75,11 @@ class Stack:
         models_file.write_text(models)
 
     @property
+    def redis_url(self) -> str:
+        """Where its part of the broker is."""
+        return str(self._settings["redis_url"])
+
+    @property
     def redis(self) -> Any:
         """A client that looks at its part of the broker."""
         return self.broker.client(self._database)

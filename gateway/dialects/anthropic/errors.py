@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gateway.edge import limit_headers
 from gateway.edge.answers import ErrorShape
 from shared.errors import HeadraceError
 from shared.failures import ContextLengthExceeded
@@ -59,4 +60,6 @@ def request_header(request_id: str) -> dict[str, str]:
     return {"Request-Id": request_id}
 
 
-ANTHROPIC_ERRORS = ErrorShape(AnthropicErrorAnswer, anthropic_error, _status, request_header)
+ANTHROPIC_ERRORS = ErrorShape(
+    AnthropicErrorAnswer, anthropic_error, _status, request_header, limit_headers.anthropic
+)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gateway.edge import limit_headers
 from gateway.edge.answers import ErrorShape
 from shared.errors import HeadraceError
 
@@ -41,4 +42,4 @@ def _answer(error: HeadraceError, request_id: str) -> OpenAIErrorAnswer:
     return OpenAIErrorAnswer(openai_body(error))
 
 
-OPENAI_ERRORS = ErrorShape(OpenAIErrorAnswer, _answer)
+OPENAI_ERRORS = ErrorShape(OpenAIErrorAnswer, _answer, limits=limit_headers.openai)

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.edge.access import known_model
 from gateway.edge.answers import answer_json
-from gateway.edge.state import STATE, State
+from gateway.edge.state import ASKER, STATE, State
 from shared.errors import ModelNotFound, UnknownModel
 
 
@@ -34,14 +34,19 @@ class ModelList(msgspec.Struct, frozen=True):
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
-    """All models."""
-    names = list(request.app[STATE].models.by_name)
-    return answer_json(ModelList([ModelEntry(name, name) for name in names], names[0], names[-1]))
+    """All models that the asker may ask."""
+    may = request[ASKER].models
+    names = [name for name in request.app[STATE].models.by_name if may is None or name in may]
+    first, last = (names[0], names[-1]) if names else (None, None)
+    return answer_json(ModelList([ModelEntry(name, name) for name in names], first, last))
 
 
 async def detail(request: web.Request) -> web.StreamResponse:
     """One model."""
     name = checked_model(request.app[STATE], request.match_info["model"])
+    may = request[ASKER].models
+    if may is not None and name not in may:
+        raise ModelNotFound(field="model")
     return answer_json(ModelEntry(name, name))
 
 

@@ -20,7 +20,8 @@ from gateway.dialects.openai.stored import KEPT
 from gateway.edge.access import room_for_stream
 from gateway.edge.body import decode_body
 from gateway.edge.leavers import LEAVERS
-from gateway.edge.state import STATE
+from gateway.edge.limits import accept, bounded
+from gateway.edge.state import ASKER, STATE
 from shared.errors import Busy, Draining, Gone, HeadraceError, Internal, InvalidRequest
 from shared.generation import Submission
 
@@ -130,9 +131,9 @@ async def _write(request: web.Request, socket: web.WebSocketResponse, wanted: Su
     state = request.app[STATE]
     room_for_stream(state)
     # A socket has no header for it, so each message is a response of its own.
-    wanted = msgspec.structs.replace(wanted, idempotency_key=None)
+    wanted = bounded(request[ASKER], msgspec.structs.replace(wanted, idempotency_key=None))
     async with state.relay.subscribe(wanted.generation(), RESPONSES, fresh=True) as subscriber:
-        await state.generations.create(wanted)
+        await accept(request, wanted)
         last = b""
         try:
             while data := await subscriber.read():

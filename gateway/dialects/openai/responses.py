@@ -15,7 +15,8 @@ from gateway.edge import streams
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.cancellation import stop
-from gateway.edge.state import STATE
+from gateway.edge.limits import accept, bounded
+from gateway.edge.state import ASKER, STATE
 from shared.errors import InvalidRequest, Unavailable
 from shared.generation import Generation
 from shared.messages import prompt_tokens
@@ -58,7 +59,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     if body.stream:
         return await streams.stream_new(request, wanted, RESPONSES, _headers)
     if body.background:
-        known_id, new = await state.generations.create(wanted)
+        known_id, new = await accept(request, bounded(request[ASKER], wanted))
         generation = wanted.generation() if new else await owned(state, request, known_id)
     else:
         generation, new = await streams.await_new(request, wanted)
@@ -107,6 +108,7 @@ async def delete(request: web.Request) -> web.StreamResponse:
     receipt = await stop(state, generation)
     if receipt.status == "cancelling":
         raise Unavailable("The response is still being stopped.", retry_after_s=1)
+    await state.ledger.settle(request[ASKER].tenant, generation.id)
     await state.generations.forget(generation.id)
     return answer_json(Deleted(id=response.id))
 

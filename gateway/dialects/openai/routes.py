@@ -76,7 +76,14 @@ _CALLS: Sequence[Route] = (
         parameters=_PAGE,
     ),
     # A WebSocket's: other requests are told so.
-    Route("GET", "/v1/responses", response_socket.converse, statuses=(), errors=(400, 401, 503)),
+    Route(
+        "GET",
+        "/v1/responses",
+        response_socket.converse,
+        statuses=(),
+        errors=(400, 401, 503),
+        scopes=("chat",),
+    ),
     Route(
         "POST",
         "/v1/responses/compact",

@@ -1,0 +1,301 @@
+"""`headrace keys`, `tenants` and `usage`: what is kept of them, straight from the broker."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from cyclopts import App, Parameter, Token
+
+from deploy.books import Books, checked, fail, id_of, moment, note, print_table, with_books
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+keys_app = App(name="keys", help="API keys: make, list, rotate and revoke them.")
+tenants_app = App(name="tenants", help="Tenants: their limits, and their weight in a queue.")
+
+
+def _duration(_: object, tokens: Sequence[Token]) -> int:
+    text = tokens[0].value
+    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
+    if found is None:
+        raise ValueError(f"{text!r} is no time such as 90s, 15m, 12h, 30d or 2w")
+    return int(found[1]) * _UNITS_S[found[2]]
+
+
+def _listed(_: object, tokens: Sequence[Token]) -> tuple[str, ...]:
+    return tuple(item.strip() for token in tokens for item in token.value.split(",") if item.strip())
+
+
+Duration = Annotated[int, Parameter(converter=_duration)]
+Listed = Annotated[
+    tuple[str, ...], Parameter(converter=_listed, consume_multiple=False, n_tokens=1, negative=())
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LimitOptions:
+    """What may be used; what is not named has no limit.
+
+    Parameters
+    ----------
+    requests_per_minute
+        Requests a minute that begin a reply, and as many others.
+    max_concurrent
+        Replies at once, waiting ones included.
+    max_queued
+        Of them, those that wait for a worker.
+    max_streams
+        Open streams.
+    tokens_per_minute
+        Tokens a minute.
+    tokens_per_day
+        Tokens a day (UTC).
+    tokens_per_month
+        Tokens a month.
+    cost_per_day
+        Money a day, by the prices of the models.
+    cost_per_month
+        Money a month.
+    models
+        The only models that may be asked, comma-separated.
+    max_tokens
+        The longest reply.
+    """
+
+    requests_per_minute: int | None = None
+    max_concurrent: int | None = None
+    max_queued: int | None = None
+    max_streams: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    tokens_per_month: int | None = None
+    cost_per_day: float | None = None
+    cost_per_month: float | None = None
+    models: Listed | None = None
+    max_tokens: int | None = None
+
+    def limits(self) -> Any:
+        """As they are kept. Raises `ValueError`."""
+        from shared.limits import Limits
+
+        return msgspec.convert(
+            {name: value for name, value in asdict(self).items() if value is not None}, Limits
+        )
+
+
+@keys_app.command
+def create(
+    *,
+    tenant: str,
+    user: str = "",
+    scopes: Listed = ("chat", "read"),
+    expires: Duration | None = None,
+    label: str = "",
+    acts_for_users: Literal["trusted", "signed"] | None = None,
+    priority: Literal["interactive", "background"] = "interactive",
+    takes_over_env: str | None = None,
+    limits: LimitOptions = LimitOptions(),
+    redis: str | None = None,
+) -> None:
+    """Make a key and print it, alone and this once, on standard output.
+
+    Parameters
+    ----------
+    tenant
+        Who pays.
+    user
+        Whose conversations they are; keys of a tenant that name nobody share theirs.
+    scopes
+        What it may do: chat, read, admin; comma-separated.
+    expires
+        After how long it opens nothing any more, such as 30d.
+    label
+        What to call it.
+    acts_for_users
+        It is an application's: each request names its user in X-Headrace-User, on its word or signed.
+    priority
+        What it asks for in the background comes after all that somebody waits for.
+    takes_over_env
+        The environment variable with a key of HEADRACE_API_KEYS whose conversations become this user's.
+    redis
+        The broker [default: HEADRACE_REDIS_URL].
+    """
+    import os
+
+    from shared.api_keys import Wanted
+
+    wanted = checked(
+        lambda: Wanted(
+            tenant=tenant,
+            user=user,
+            scopes=scopes,  # type: ignore[arg-type]
+            expires_s=expires,
+            label=label,
+            acts_for=acts_for_users,
+            priority=priority,
+            limits=limits.limits(),
+        )
+    )
+    taken = None
+    if takes_over_env is not None:
+        taken = os.environ.get(takes_over_env) or fail(f"{takes_over_env} is not set")
+
+    async def make(books: Books) -> tuple[Any, str]:
+        key, plain = await books.keys.create(wanted, "command line", taken)
+        books.audit.note("key_created", key=key.id, tenant=key.tenant, user=key.user, by="command line")
+        return key, plain
+
+    key, plain = with_books(redis, make)
+    note(f"key {key.id} of tenant {key.tenant}; it will not be shown again")
+    print(plain)
+
+
+@keys_app.command(name="list")
+def list_keys(*, tenant: str | None = None, json: bool = False, redis: str | None = None) -> None:
+    """Show all keys, or a tenant's; never their secrets.
+
+    Parameters
+    ----------
+    tenant
+        Only this one's.
+    json
+        As JSON, with all that is kept.
+    redis
+        The broker [default: HEADRACE_REDIS_URL].
+    """
+    from shared.api_keys import shown
+
+    found = with_books(redis, lambda books: books.keys.listed(tenant))
+    if json:
+        print(msgspec.json.format(msgspec.json.encode([shown(key) for key in found])).decode())
+        return
+    rows = [("id", "tenant", "user", "scopes", "status", "expires", "last used", "label")]
+    for key in found:
+        user = key.user or (f"({key.acts_for})" if key.acts_for else "-")
+        rows.append(
+            (
+                *(key.id, key.tenant, user, ",".join(key.scopes), key.status),
+                *(moment(key.expires_ms), moment(key.last_used_ms), key.label or "-"),
+            )
+        )
+    print_table(rows)
+
+
+@keys_app.command
+def rotate(key_id: str, /, *, overlap: Duration = 86400, redis: str | None = None) -> None:
+    """Give a key a new secret and print it; the old one opens as before until the overlap ends.
+
+    Parameters
+    ----------
+    key_id
+        The key's id.
+    overlap
+        How long the old secret still opens, such as 24h; 0s ends it at once.
+    redis
+        The broker [default: HEADRACE_REDIS_URL].
+    """
+
+    async def turn(books: Books) -> tuple[Any, str]:
+        key, plain = await books.keys.rotate(id_of(key_id), overlap)
+        books.audit.note("key_rotated", key=key.id, tenant=key.tenant, by="command line")
+        return key, plain
+
+    _, plain = with_books(redis, turn)
+    print(plain)
+
+
+@keys_app.command
+def revoke(key_id: str, /, *, redis: str | None = None) -> None:
+    """Let a key open nothing any more, at any gateway, within HEADRACE_KEY_CACHE_S seconds.
+
+    Parameters
+    ----------
+    key_id
+        The key's id.
+    redis
+        The broker [default: HEADRACE_REDIS_URL].
+    """
+
+    async def end(books: Books) -> None:
+        key = await books.keys.revoke(id_of(key_id))
+        books.audit.note("key_revoked", key=key.id, tenant=key.tenant, by="command line")
+
+    with_books(redis, end)
+    note(f"key {id_of(key_id)} is revoked")
+
+
+@tenants_app.command(name="set")
+def set_tenant(
+    tenant: str,
+    /,
+    *,
+    weight: float | None = None,
+    limits: LimitOptions = LimitOptions(),
+    redis: str | None = None,
+) -> None:
+    """Set a tenant's limits, all anew, and its weight.
+
+    Parameters
+    ----------
+    tenant
+        Its name.
+    weight
+        How much of a busy queue is its own, beside others' 1.
+    redis
+        The broker [default: HEADRACE_REDIS_URL].
+    """
+    chosen = checked(limits.limits)
+    if weight is not None and chosen == type(chosen)():
+        chosen = None
+    with_books(redis, lambda books: books.tenants.change(tenant, limits=chosen, weight=weight))
+
+
+@tenants_app.command(name="show")
+def show_tenant(tenant: str, /, *, redis: str | None = None) -> None:
+    """Show a tenant's limits and weight as JSON.
+
+    Parameters
+    ----------
+    tenant
+        Its name.
+    redis
+        The broker [default: HEADRACE_REDIS_URL].
+    """
+    found = with_books(redis, lambda books: books.tenants.load(tenant))
+    told = {"name": found.name, "weight": found.weight, "limits": found.limits}
+    print(msgspec.json.format(msgspec.json.encode(told)).decode())
+
+
+def usage(*, tenant: str, json: bool = False, redis: str | None = None) -> None:
+    """Show what a tenant and each of its keys have used today and this month (UTC).
+
+    Parameters
+    ----------
+    tenant
+        Its name.
+    json
+        As JSON.
+    redis
+        The broker [default: HEADRACE_REDIS_URL].
+    """
+
+    async def read(books: Books) -> dict[str, Any]:
+        return {level: await books.ledger.used(tenant, level) for level in await books.ledger.levels(tenant)}
+
+    found = with_books(redis, read)
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    rows = [("who", "messages", "tokens", "cost", "messages", "tokens", "cost", "under way", "reserved")]
+    for level, used in found.items():
+        spent = [
+            str(cell)
+            for one in (used.day, used.month)
+            for cell in (one.messages, one.total_tokens, f"{one.cost:.4f}")
+        ]
+        rows.append((level, *spent, str(used.concurrent), str(used.reserved_tokens)))  # type: ignore[arg-type]
+    print("today, then this month; tokens include what replies under way have reserved")
+    print_table(rows)

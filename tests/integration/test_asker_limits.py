@@ -1,0 +1,260 @@
+"""P15: what an asker may use is its own and exact, over all gateways; tokens are settled to the last one."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from shared.ledger import Used
+from tests.kit.api_keys import CACHE_S, made_key, make_key
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+
+LONG = script(length=1000, rate=50)
+
+
+async def start(local: Local, **settings: Any) -> str:
+    """A gateway that asks for keys, and a worker."""
+    return await local.start(auth="keys", key_cache_s=CACHE_S, **settings)
+
+
+async def used(local: Local, level: str = "tenant", tenant: str = "acme") -> Used:
+    """What a level has used, with all settled that has ended."""
+    return await local.state.ledger.used(tenant, level)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions"])
+async def test_a_thousand_at_once(local: Local, session: ClientSession, path: str) -> None:
+    """Of 1,000 requests at once over two gateways exactly as many pass as may; the others are told when."""
+    urls = [await start(local), await local.add_gateway(auth="keys")]
+    key = await make_key(local, limits={"requests_per_minute": 100})
+    body = {"messages": [{"role": "user", "content": script(length=1)}]}
+    options: dict[str, Any] = {} if path == "/v1/models" else {"json": body}
+    method = "POST" if options else "GET"
+    clients = [ChatClient(session, url, key) for url in urls]
+    answers = await asyncio.gather(*(clients[i % 2].call(method, path, **options) for i in range(1000)))
+    assert sum(answer.status == 200 for answer in answers) == 100
+    refused = [answer for answer in answers if answer.status != 200]
+    assert {answer.status for answer in refused} == {429}
+    for answer in refused:
+        assert answer.body["error"]["code"] == "rate_limited"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+        assert answer.headers["RateLimit-Policy"] == '"requests";q=100;w=60'
+
+
+async def test_headers_of_what_is_left(local: Local, session: ClientSession) -> None:
+    """
+    Every answer that was counted says what is left, streams included; OpenAI's clients in their way too.
+    """
+    await start(local)
+    limits = {"requests_per_minute": 10, "tokens_per_minute": 10_000}
+    chat = ChatClient(session, local.url, await make_key(local, limits=limits))
+    async with await chat.send(script(length=2)) as reader:
+        await reader.all()
+        assert '"requests";r=9;' in reader.headers["RateLimit"]
+        assert "x-ratelimit-limit-requests" not in reader.headers
+    body = {"messages": [{"role": "user", "content": script(length=2)}], "max_tokens": 100}
+    headers = (await chat.call("POST", "/v1/chat/completions", json=body)).headers
+    assert headers["x-ratelimit-remaining-requests"] == "8"
+    assert headers["x-ratelimit-limit-tokens"] == "10000"
+    assert 1 <= int(headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
+
+
+async def test_replies_at_once(local: Local, session: ClientSession) -> None:
+    """
+    Beyond them 429, over two gateways; room again with the very end of one, and streams are followed all the
+    time.
+    """
+    urls = [await start(local), await local.add_gateway(auth="keys")]
+    key = await make_key(local, limits={"max_concurrent": 2})
+    here, there = (ChatClient(session, url, key) for url in urls)
+    first, second = await here.send(LONG), await there.send(LONG)
+    refused = await here.submit()
+    assert (refused.status, refused.error["detail"]) == (429, {"limit": "concurrent"})
+    async with await there.resume(first.generation_id) as again:
+        assert again.status == 200
+    assert (await here.cancel(first.generation_id)).status == 200
+    async with await there.send(LONG) as third:
+        assert (await there.submit()).status == 429
+        await there.cancel(third.generation_id)
+    await there.cancel(second.generation_id)
+    for reader in (first, second):
+        await reader.all()
+    assert (await used(local)).concurrent == 0
+
+
+async def test_open_streams(local: Local, session: ClientSession) -> None:
+    """Beyond them 429, new or resumed, over two gateways; room again once one closes."""
+    urls = [await start(local), await local.add_gateway(auth="keys")]
+    key = await make_key(local, limits={"max_streams": 2})
+    here, there = (ChatClient(session, url, key) for url in urls)
+    first, second = await here.send(LONG), await there.send(LONG)
+    for refused in (await here.submit(), await there.call("GET", f"/api/chat/{first.generation_id}/stream")):
+        assert (refused.status, refused.error["detail"]) == (429, {"limit": "streams"})
+    second.cut()
+    path = f"/api/chat/{first.generation_id}/stream"
+    await eventually(lambda: opens(here, path), "there is a place again")
+    for reader in (first, second):
+        await here.cancel(reader.generation_id)
+    await first.all()
+
+
+async def opens(chat: ChatClient, path: str) -> bool:
+    """Whether a stream can be read."""
+    reader = await chat.open("GET", path)
+    reader.cut()
+    return reader.status == 200
+
+
+async def test_queued_replies(local: Local, session: ClientSession) -> None:
+    """Those that wait for a worker have a limit of their own; what has begun does not count."""
+    await start(local)
+    chat = ChatClient(session, local.url, await make_key(local, limits={"max_queued": 1}))
+    running = await chat.send(LONG, model="single")
+    await running.until("chunk")
+    waiting = await chat.send(LONG, model="single")
+    refused = await chat.submit(model="single")
+    assert (refused.status, refused.error["detail"]) == (429, {"limit": "queued"})
+    for reader in (waiting, running):
+        await chat.cancel(reader.generation_id)
+        await reader.all()
+
+
+async def test_tokens_are_settled_to_the_last_one(local: Local, session: ClientSession) -> None:
+    """
+    Reserved while it runs; afterwards what usage says: of ends, stops, retries, refusals and forgotten
+    responses.
+    """
+    await start(local)
+    kept, key = await made_key(local, limits={"tokens_per_day": 1_000_000})
+    chat = ChatClient(session, local.url, key)
+    spent = 0
+    async with await chat.send(LONG, conversation_id="c1", max_tokens=500) as reader:
+        await reader.until("chunk")
+        assert (await used(local)).reserved_tokens >= 500
+        assert (await chat.submit(conversation_id="c1")).status == 409
+        spent += (await chat.cancel(reader.generation_id)).body["usage"]["total_tokens"]
+    for _ in range(2):
+        reader = await chat.ask(script(length=7), headers={"Idempotency-Key": "once"}, conversation_id="c2")
+    spent += (await chat.status(reader.generation_id))["usage"]["total_tokens"]
+    asked = {"input": script(length=3), "model": "plain"}
+    response = (await chat.call("POST", "/v1/responses", json=asked)).body
+    assert (await chat.call("DELETE", f"/v1/responses/{response['id']}")).status == 200
+    spent += response["usage"]["total_tokens"]
+    for level in ("tenant", f"key:{kept.id}"):
+        now = await used(local, level)
+        assert (now.day.total_tokens, now.reserved_tokens, now.day.messages) == (spent, 0, 3)
+        assert now.day.prompt_tokens + now.day.completion_tokens == now.month.total_tokens == spent
+
+
+async def test_a_budget_that_is_spent(local: Local, session: ClientSession) -> None:
+    """
+    429 that no client tries again at once: it says when the next day begins. A tenant's holds for all its
+    keys.
+    """
+    await start(local)
+    await local.state.tenants.change("acme", limits=limits_of(tokens_per_day=60))
+    one, other = [ChatClient(session, local.url, await make_key(local, user=user)) for user in ("ann", "bob")]
+    await one.ask(script(length=50))
+    refused = await eventually_refused(other)
+    assert refused.error["code"] == "budget_spent"
+    assert refused.headers["X-Should-Retry"] == "false"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 24 * 3600
+    strangers = ChatClient(session, local.url, await make_key(local, "umbrella"))
+    await strangers.ask(script(length=50))
+
+
+async def test_tokens_a_minute(local: Local, session: ClientSession) -> None:
+    """What is reserved counts at once; what was not used is given back."""
+    await start(local)
+    chat = ChatClient(session, local.url, await make_key(local, limits={"tokens_per_minute": 1000}))
+    async with await chat.send(LONG, max_tokens=800) as reader:
+        refused = await chat.submit(max_tokens=800)
+        assert (refused.status, refused.error["detail"]) == (429, {"limit": "tokens"})
+        await chat.cancel(reader.generation_id)
+    await chat.ask(script(length=2), max_tokens=800)
+    too_much = await chat.submit(max_tokens=5000)
+    assert (too_much.status, too_much.headers["X-Should-Retry"]) == (429, "false")
+
+
+async def test_models_and_the_longest_reply(local: Local, session: ClientSession) -> None:
+    """
+    Another model is 403 and not listed; a longer reply is 400, and one of no length gets the longest there
+    may be.
+    """
+    await start(local)
+    limits = {"models": ("scripted",), "max_tokens": 5}
+    chat = ChatClient(session, local.url, await make_key(local, limits=limits))
+    assert (await chat.submit(model="plain")).error["field"] == "model"
+    assert [one["id"] for one in (await chat.call("GET", "/v1/models")).body["data"]] == ["scripted"]
+    assert (await chat.call("GET", "/v1/models/plain")).status == 404
+    assert (await chat.submit(max_tokens=6)).error["field"] == "max_tokens"
+    reader = await chat.ask(script(length=50))
+    record = await local.state.generations.load(reader.generation_id)
+    assert record is not None
+    assert record.asked.max_tokens == 5
+
+
+async def test_a_request_that_was_never_accepted(local: Local, session: ClientSession) -> None:
+    """
+    A gateway that dies between counting and creating leaves a reservation, which is given back after a while.
+    """
+    await start(local)
+    kept, key = await made_key(local, limits={"max_concurrent": 1})
+    levels = (await local.state.known_keys.by_id(kept.id)).levels  # type: ignore[union-attr]
+    await local.state.ledger.admit("acme", levels, "gen_lost", "message", 100)
+    chat = ChatClient(session, local.url, key)
+    assert (await chat.submit()).status == 429
+    [held] = local.redis.keys("hr:held:*")
+    written = local.redis.hget(held, "gen_lost").replace(b'"at":', b'"at":1,"was":')
+    local.redis.hset(held, "gen_lost", written)
+    await chat.ask()
+    now = await used(local)
+    assert (now.day.messages, now.reserved_tokens) == (1, 0)
+
+
+async def test_addresses_without_a_key(local: Local, session: ClientSession) -> None:
+    """
+    Beyond loopback an address may send ten messages a minute; what only reads, and resuming, is not counted.
+    """
+    await local.start(allow_anonymous=True, host="0.0.0.0", hosts="*")
+    chat = ChatClient(session, local.url)
+    for _ in range(10):
+        await chat.ask(script(length=1))
+    refused = await chat.submit()
+    assert (refused.status, refused.error["code"]) == (429, "rate_limited")
+    assert (await chat.call("GET", "/api/conversations")).status == 200
+    await local.state.ledger.settle("anonymous")
+
+
+async def test_what_has_ended_is_settled_by_the_way(local: Local, session: ClientSession) -> None:
+    """A tenant that never meets a limit holds few reservations, however much it asks."""
+    await start(local)
+    chat = ChatClient(session, local.url, await make_key(local))
+    for _ in range(40):
+        await chat.ask(script(length=1))
+    await eventually(
+        lambda: (
+            local.redis.hlen(local.redis.keys("hr:held:*")[0]) < 20 if local.redis.keys("hr:held:*") else True
+        ),
+        "it is settled",
+    )
+
+
+def limits_of(**limits: Any) -> Any:
+    """Limits."""
+    from shared.limits import Limits
+
+    return Limits(**limits)
+
+
+async def eventually_refused(chat: ChatClient) -> Any:
+    """The first refusal."""
+    for _ in range(5):
+        answer = await chat.submit(script(length=50))
+        if answer.status != 200:
+            return answer
+    raise AssertionError("never refused")

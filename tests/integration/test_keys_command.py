@@ -1,0 +1,126 @@
+"""`headrace keys`, `tenants` and `usage`: what they print, what they refuse, and what gateways make of it."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.kit.api_keys import CACHE_S
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.program import environment
+
+
+class Said(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def headrace(local: Local, *words: str, **settings: object) -> Said:
+    """Run it against the test's broker."""
+    env = environment(redis_url=local.settings().redis_url, **settings)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "deploy",
+        *words,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Said(process.returncode or 0, out.decode(), err.decode())
+
+
+async def test_a_keys_life(local: Local, session: ClientSession, tmp_path: Path) -> None:
+    """
+    Made, listed, limited, rotated, revoked: the secret alone is on standard output, and audited is each step.
+    """
+    audit = tmp_path / "audit.jsonl"
+    url = await local.start(auth="keys", key_cache_s=CACHE_S, audit_log=audit)
+    made = await headrace(
+        local,
+        *("keys", "create", "--tenant", "acme", "--user", "ann", "--scopes", "chat,read", "--expires", "30d"),
+        *("--requests-per-minute", "2", "--max-concurrent", "5", "--label", "the app"),
+        audit_log=audit,
+    )
+    assert made.code == 0, made.err
+    key = made.out.removesuffix("\n")
+    assert key.startswith("hr_")
+    assert len(key.splitlines()) == 1
+    key_id = key.split("_")[1]
+    assert key[-50:] not in made.err
+    chat = ChatClient(session, url, key)
+    await chat.ask(script(length=1))
+    await chat.ask(script(length=1))
+    assert (await chat.submit()).status == 429
+
+    listed = await headrace(local, "keys", "list")
+    assert [word in listed.out for word in (key_id, "acme", "ann", "active", "the app")] == [True] * 5
+    assert key[-50:] not in listed.out
+    [told] = json.loads((await headrace(local, "keys", "list", "--tenant", "acme", "--json")).out)
+    assert told["limits"] == {"requests_per_minute": 2, "max_concurrent": 5}
+    assert "seal" not in told
+    assert json.loads((await headrace(local, "keys", "list", "--tenant", "umbrella", "--json")).out) == []
+
+    rotated = (
+        await headrace(local, "keys", "rotate", key_id, "--overlap", "1h", audit_log=audit)
+    ).out.strip()
+    for one in (key, rotated):
+        assert (await ChatClient(session, url, one).call("GET", "/api/usage")).status == 200
+    usage = json.loads((await headrace(local, "usage", "--tenant", "acme", "--json")).out)
+    assert usage["tenant"]["day"]["messages"] == usage[f"key:{key_id}"]["day"]["messages"] == 2
+    assert "tenant" in (await headrace(local, "usage", "--tenant", "acme")).out
+
+    assert (await headrace(local, "keys", "revoke", key_id, audit_log=audit)).code == 0
+    await eventually(lambda: refused(ChatClient(session, url, rotated)), "the gateway knows of it")
+    assert "revoked" in (await headrace(local, "keys", "list")).out
+    told = [json.loads(line) for line in audit.read_text().splitlines()]
+    happened = [line["event"] for line in told]
+    assert happened == ["key_created", "key_first_used", "limit_exceeded", "key_rotated", "key_revoked"]
+    assert {line["key"] for line in told} == {key_id}
+    assert key[-50:] not in json.dumps(told)
+
+
+async def test_tenants(local: Local) -> None:
+    """Limits and weight are set, each without the other, and shown."""
+    broker = ("--redis", local.settings().redis_url)
+    assert (await headrace(local, "tenants", "set", "acme", "--tokens-per-day", "1000", *broker)).code == 0
+    assert (await headrace(local, "tenants", "set", "acme", "--weight", "2.5", *broker)).code == 0
+    shown = json.loads((await headrace(local, "tenants", "show", "acme", *broker)).out)
+    assert shown == {"name": "acme", "weight": 2.5, "limits": {"tokens_per_day": 1000}}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("keys create --tenant acme --scopes all", "scope"),
+        ("keys create --tenant acme --expires soon", "soon"),
+        ("keys create --tenant acme --requests-per-minute 0", "requests_per_minute"),
+        ("keys create --tenant acme --takes-over-env NOTHING", "NOTHING"),
+        ("keys rotate nothing", "no key"),
+        ("keys revoke nothing", "no key"),
+        ("keys list --redis redis://127.0.0.1:1", "broker"),
+        ("tenants set acme --weight 0", "weight"),
+    ],
+)
+async def test_what_cannot_be_done(local: Local, words: str, said: str) -> None:
+    """One line that says what is wrong, nothing on standard output, and no traceback."""
+    ended = await headrace(local, *words.split())
+    assert ended.code in {1, 2}
+    assert said in ended.err + ended.out
+    assert "Traceback" not in ended.err
+    assert "hr_" not in ended.out
+
+
+async def refused(chat: ChatClient) -> bool:
+    """Whether its key opens nothing."""
+    return (await chat.call("GET", "/api/usage")).status == 401
