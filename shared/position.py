@@ -34,6 +34,10 @@ class Position(NamedTuple):
         """The position right after this one in the same attempt."""
         return Position(self.attempt, self.seq + 1)
 
+    def follows(self, other: "Position") -> bool:
+        """Whether this is `other.next()`."""
+        return self[1] == other[1] + 1 and self[0] == other[0]
+
     def __str__(self) -> str:
         return f"{self.attempt}-{self.seq}"
 

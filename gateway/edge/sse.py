@@ -54,13 +54,16 @@ async def stream(
             try:
                 while data := first or await subscriber.read():
                     first = b""
-                    await response.write(data)
+                    # The last words and the body's end share a write, and a wake-up of the client.
+                    await (response.write_eof(data) if subscriber.finished else response.write(data))
                     if subscriber.read_ts is not None:
                         metrics.relay_delay.observe(max(0, now_ms() - subscriber.read_ts) / 1000)
                     if began is not None and subscriber.answered:
                         now = time.monotonic()
                         metrics.ttft.labels(model, dialect.name).observe(now - began)
                         began = None
+                    if subscriber.finished:
+                        break
             except (Draining, Gone, Internal) as error:
                 if not dialect.comes_back or isinstance(error, Internal):
                     _cut(request)

@@ -53,7 +53,7 @@ class Feed:
         self.position = position
         if not self._live:
             return
-        if last is None or position != last.next():
+        if last is None or not position.follows(last):
             if last is not None and position.attempt == last.attempt:
                 metrics.gaps_healed.inc()
             self.heal()
@@ -163,6 +163,11 @@ class Subscriber:
     def ended(self) -> bool:
         """Whether the event that ends its stream has come."""
         return self._ended is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the event that ends its stream, and all before it, has been read."""
+        return self._ended is not None and self._outbox.empty
 
     @property
     def idle_since(self) -> float:

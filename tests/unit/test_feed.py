@@ -10,9 +10,9 @@ from gateway.relay.feed import Feed, Subscriber
 from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
 from shared import events
-from shared.errors import BrokerRefused
+from shared.errors import BrokerRefused, Draining
 from shared.event_log import Entry
-from shared.events import Start, Text
+from shared.events import End, Start, Text
 from shared.generation import Generation
 from shared.position import ORIGIN, Position
 
@@ -83,6 +83,17 @@ async def test_who_has_not_read_all_is_not_live() -> None:
     late.cursor = Position(1, 3)
     feed.join(late, NATIVE.encoder(feed.generation), [entry(3)])
     assert late.live
+
+
+async def test_finished_is_who_has_read_the_end() -> None:
+    """Not before it has been handed over, whatever else happens then."""
+    feed, reader = feed_with_a_reader()
+    feed.deliver(entry(0))
+    feed.deliver(Entry(Position(1, 1), events.encode(End(ts=1, finish_reason="stop"))))
+    assert not reader.finished
+    assert b'"end"' in await reader.read()
+    reader.fail(Draining())
+    assert reader.finished
 
 
 class Log:

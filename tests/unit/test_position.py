@@ -40,6 +40,13 @@ def test_order(position: Position) -> None:
     assert position < position.next() < Position(position.attempt + 1, 0)
 
 
+@given(position=positions, other=positions)
+def test_what_follows(position: Position, other: Position) -> None:
+    """The next one, and no other."""
+    assert position.next().follows(position)
+    assert other.follows(position) == (other == position.next())
+
+
 def test_origin() -> None:
     """The first event of all follows the origin."""
     assert ORIGIN.next() == Position(1, 0)
