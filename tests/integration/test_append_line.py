@@ -1,7 +1,12 @@
 """The worker's own connection for appends: every failure is told, and nothing is written twice."""
 
 import asyncio
+import shutil
+import ssl
+import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +96,39 @@ async def test_no_broker_at_all() -> None:
         async with append_line(nowhere):
             pass
     await nowhere.close()
+
+
+@asynccontextmanager
+async def over_tls(target: Path, folder: Path) -> AsyncIterator[int]:
+    """The port of a server that takes TLS off, and carries the rest to the unix socket *target*."""
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    command = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=localhost"
+    command = f"{command} -keyout {key} -out {certificate}"
+    await asyncio.to_thread(subprocess.run, command.split(), check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_unix_connection(target)
+        await asyncio.gather(carry(reader, there[1]), carry(there[0], writer), return_exceptions=True)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+async def test_over_tls(ours: Broker, broker: EmbeddedBroker, tmp_path: Path) -> None:
+    """The connection is redis-py's, with all that its address says; what is larger than a record passes."""
+    entries = [Entry(Position(1, i), b'"%s"' % (b"x" * 5000)) for i in range(200)]
+    async with over_tls(broker.socket, tmp_path) as port:
+        there = Broker(Settings(redis_url=f"rediss://127.0.0.1:{port}/2?ssl_cert_reqs=none"))
+        async with append_line(there) as line:
+            assert await appended(line, BATCH._replace(entries=entries)) == [Appended("ok", 200)]
+            assert await appended(line, BATCH._replace(entries=entries)) == [Appended("ok", 200)]
+        await there.close()
+    assert broker.client(2).xlen(keys.LOG + "g") == 200
