@@ -10,6 +10,7 @@ from tests.bench.load import open_stream, script
 from tests.bench.targets import Target
 
 _AT_ONCE = 10
+_ANSWERED_WITHIN_S = 20
 #: Tokens of an answer.
 LENGTHS = (1, 16)
 
@@ -36,8 +37,12 @@ async def rates(
                     ask = target.ask_whole if whole else target.ask
                     if ask is None:
                         continue
-                    rate = await _requests_a_second(target.port, ask(message), seconds)
-                    measured[name].setdefault(name_of(tokens, whole=whole), []).append(rate)
+                    what = name_of(tokens, whole=whole)
+                    try:
+                        rate = await _requests_a_second(target.port, ask(message), seconds)
+                    except TimeoutError:
+                        raise Failed(f"{name} did not end an answer: {what}") from None
+                    measured[name].setdefault(what, []).append(rate)
     return {
         name: {what: statistics.median(found) for what, found in by_what.items()}
         for name, by_what in measured.items()
@@ -52,7 +57,8 @@ async def _requests_a_second(port: int, request: bytes, seconds: float) -> float
         nonlocal answered
         while time.monotonic() - began < seconds:
             stream = await open_stream(port, request)
-            await stream.over
+            async with asyncio.timeout(_ANSWERED_WITHIN_S):
+                await stream.over
             if not stream.ok:
                 raise Failed(f"a short answer was refused: {stream.head.decode(errors='replace')}")
             answered += 1
