@@ -41,12 +41,12 @@ async def play(
     for number in range(count):
         at = number % len(names)
         say(f"round {number + 1} of {count}, {streams} streams each")
-        rounds.append(
-            {
-                name: await measure(name, contenders[name], upstream, load, streams)
-                for name in names[at:] + names[:at]
-            }
-        )
+        played: dict[str, Run] = {}
+        for name in names[at:] + names[:at]:
+            run = played[name] = await measure(name, contenders[name], upstream, load, streams)
+            by_role = ", ".join(f"{role} {cpu:.0f}" for role, cpu in run.cpu_us_per_delta.items())
+            say(f"{name}: {by_role} us a delta (upstream {run.upstream_us_per_delta:.0f})")
+        rounds.append(played)
     return rounds
 
 
