@@ -10,6 +10,7 @@ MUTANTS = load()
 ROOMS = (
     *("shared/", "shared/lua/", "worker/", "worker/backends/", "gateway/relay/", "gateway/edge/"),
     *("gateway/dialects/native/", "gateway/dialects/openai/", "gateway/dialects/ai_sdk/"),
+    *("gateway/dialects/anthropic/", "gateway/dialects/ag_ui/"),
     *("deploy/client/", "gateway/web/client/"),
 )
 
