@@ -56,6 +56,7 @@ Step = Literal[
     "told",
     "undo",
     "branch",
+    "note",
 ]
 
 _LUA = Path(__file__).parent / "lua"

@@ -132,6 +132,34 @@ class Conversations:
         version = await self.version(owner, conversation_id)
         return None if version is None else version.headline
 
+    async def metadata(self, owner: str, conversation_id: str) -> dict[str, str]:
+        """What its client has noted on it."""
+        cell, scope = self._place(owner, conversation_id)
+        raw = await self._broker.call(
+            "conversation", cell, "HGET", cell.key(keys.CONVERSATION, scope), "metadata"
+        )
+        return {} if raw is None else msgspec.json.decode(raw, type=dict[str, str])
+
+    async def note(
+        self,
+        owner: str,
+        conversation_id: str,
+        said: Sequence[Message],
+        *,
+        title: str = "",
+        metadata: dict[str, str] | None = None,
+        known: bool = False,
+    ) -> bool:
+        """
+        Add *said* to its end, and give it *metadata*, without a generation. It begins with that, unless it is
+        to be *known*: then False where there is no such conversation.
+        """
+        cell, _ = self._place(owner, conversation_id)
+        noted = "" if metadata is None else msgspec.json.encode(metadata).decode()
+        args: list[str | bytes | int] = [owner, conversation_id, "1" if known else "", title, noted]
+        args += [messages.encode(message) for message in said]
+        return bool(await self._broker.run("note", cell, args))
+
     async def change(
         self,
         owner: str,

@@ -68,6 +68,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     #: With a conversation: its id and the user's message, which is empty where a reply is continued.
     conversation_id: str | None = None
     message: str = ""
+    #: What that message was said as, where its text alone is not all of it.
+    items: list[dict[str, Any]] | None = None
     #: The generation whose turn, with all that followed, gives way to this one.
     replaces: str | None = None
     #: What its conversation is answered with from now on.

@@ -264,6 +264,7 @@ def _creation(submission: Submission, limits: Any) -> bytes:
                 generation_id=submission.generation_id,
                 content=submission.message,
                 ts=events.now_ms(),
+                items=submission.items,
             )
             record["turn"] = messages.encode(turn).decode()
         if submission.replaces is not None:

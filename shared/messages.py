@@ -48,6 +48,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reasoning_ms: int | None = None
     tool_calls: list[MadeCall] | None = None
     error: Failure | None = None
+    #: What it was said as, where a dialect has to show it again, and to a model.
+    items: list[dict[str, Any]] | None = None
 
 
 #: Our own rough count, for bounding a prompt; what an upstream reports always wins.

@@ -47,7 +47,7 @@ async def test_what_cannot_be_honoured_is_refused_by_name(
     ("fields", "param"),
     [
         ({"input": "x", "background": True, "store": False}, "store"),
-        ({"input": "x", "extra_body": {"conversation": "c"}}, "conversation"),
+        ({"input": "x", "extra_body": {"conversation": {"name": "c"}}}, "conversation"),
         ({"input": "x", "tools": [{"type": "function"}]}, "tools[0].name"),
         ({"input": [{"type": "web_search_call", "id": "x"}]}, "input[0].type"),
         (

@@ -39,6 +39,7 @@ class ResponseObject(msgspec.Struct, frozen=True, kw_only=True):
     output: list[_Object] = []
     parallel_tool_calls: bool = True
     previous_response_id: str | None = None
+    conversation: dict[str, str] | None = None
     reasoning: _Object = msgspec.field(default_factory=lambda: {"effort": None, "summary": None})
     service_tier: str = "default"
     store: bool = True

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.dialects.openai import response_items
+from gateway.dialects.openai import conversations, response_items
 from gateway.dialects.openai.extras import extras_for
 from gateway.dialects.openai.models import checked_model
 from gateway.dialects.openai.response_frames import RESPONSES
@@ -63,6 +63,7 @@ class ResponseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     model: str | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
+    conversation: str | _Object | None = None
     stream: bool | None = None
     stream_options: ResponseStreamOptions | None = None
     background: bool | None = None
@@ -127,7 +128,10 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
     history: list[_Object] = []
     if body.previous_response_id is not None:
         history = await turns(request, body.previous_response_id)
-    if not history and not own:
+    conversation_id = None
+    if body.conversation is not None:
+        conversation_id, history = await conversations.history(request, body.conversation, own)
+    if not own and (conversation_id is not None or not history):
         raise InvalidRequest("`input` is missing.", field="input")
     head = [{"role": "system", "content": body.instructions}] if body.instructions is not None else []
     # A previous response that was stopped before its first word has left its question unanswered.
@@ -154,8 +158,11 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
         ),
         suffix=suffix,
         messages_in="input",
+        conversation_id=conversation_id,
+        message=conversations.last_said(own),
         options=_Options(
             include=body.include or [],
+            conversation=None if conversation_id is None else {"id": conversation_id},
             id=f"resp_{suffix}",
             created_at=int(time.time()),
             model=model,
@@ -164,10 +171,13 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
         on_disconnect="continue" if body.background else "cancel",
     )
     hook = bool(body.background and state.settings.webhook_url)
-    return msgspec.structs.replace(wanted, hook=hook)
+    items = wanted.request.input if conversation_id is not None else None
+    return msgspec.structs.replace(wanted, hook=hook, items=items)
 
 
 def _refuse(body: ResponseRequest) -> None:
+    if body.conversation is not None and body.previous_response_id is not None:
+        raise InvalidRequest("A response goes on from one of both.", field="conversation")
     if body.background and body.store is False:
         raise InvalidRequest("A response in the background has to be stored.", field="store")
     if body.stream_options is not None and body.stream_options.include_obfuscation:

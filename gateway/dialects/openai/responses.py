@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from aiohttp import web
 
 from gateway.dialects.openai.extras import read_with_extras
+from gateway.dialects.openai.paging import page_of
 from gateway.dialects.openai.response_frames import RESPONSES, ResponsesEncoder
 from gateway.dialects.openai.response_request import ResponseRequest, submission_of
 from gateway.dialects.openai.stored import as_it_stands, stored
@@ -21,8 +22,6 @@ from shared.errors import InvalidRequest, Unavailable
 from shared.generation import Generation
 from shared.messages import prompt_tokens
 from shared.position import ORIGIN
-
-_MOST_ITEMS = 100
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,16 +38,6 @@ class InputTokens(msgspec.Struct, frozen=True):
     input_tokens: int
     object: Literal["response.input_tokens"] = "response.input_tokens"
     estimated: bool = True
-
-
-class ItemList(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /v1/responses/{response_id}/input_items`"""
-
-    object: Literal["list"] = "list"
-    data: list[dict[str, Any]]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -115,29 +104,8 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 async def input_items(request: web.Request) -> web.StreamResponse:
     """What a response was made from, its own input only; the last first, unless `order=asc`."""
-    query = request.query
-    limit, order = query.get("limit", "20"), query.get("order", "desc")
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= _MOST_ITEMS:
-        raise InvalidRequest(f"`limit` must be a number from 1 to {_MOST_ITEMS}.", field="limit")
-    if order not in {"asc", "desc"}:
-        raise InvalidRequest("`order` must be asc or desc.", field="order")
     generation, _ = await stored(request, request.match_info["response_id"], "response_id")
-    items = generation.asked.input
-    if order == "desc":
-        items.reverse()
-    if (after := query.get("after")) is not None:
-        ids = [item["id"] for item in items]
-        if after not in ids:
-            raise InvalidRequest("`after` is no item of this response.", field="after")
-        items = items[ids.index(after) + 1 :]
-    page = items[: int(limit)]
-    listing = ItemList(
-        data=page,
-        first_id=page[0]["id"] if page else None,
-        last_id=page[-1]["id"] if page else None,
-        has_more=len(items) > len(page),
-    )
-    return answer_json(listing)
+    return answer_json(page_of(request.query, generation.asked.input))
 
 
 async def input_tokens(request: web.Request) -> web.StreamResponse:

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.dialects.openai import chat, compaction, models, response_socket, responses
+from gateway.dialects.openai import (
+    chat,
+    compaction,
+    conversations,
+    models,
+    paging,
+    response_socket,
+    responses,
+)
 from gateway.dialects.openai.errors import OPENAI_ERRORS
 from gateway.dialects.openai.response_object import ResponseObject
 from gateway.dialects.openai.response_request import ResponseRequest
@@ -14,6 +22,11 @@ _PAGE = (
     ("query", "order", {"enum": ["asc", "desc"]}),
     ("query", "after", STRING),
 )
+
+_ONE = "/{conversation_id}"
+_FOUND = (401, 404, 503)
+_CHANGED = (400, 401, 404, 413, 415, 503)
+_CONVERSATION = conversations.ConversationObject
 
 _CALLS: Sequence[Route] = (
     Route(
@@ -72,7 +85,7 @@ _CALLS: Sequence[Route] = (
         "GET",
         "/v1/responses/{response_id}/input_items",
         responses.input_items,
-        gives=responses.ItemList,
+        gives=paging.ItemList,
         parameters=_PAGE,
     ),
     # A WebSocket's: other requests are told so.
@@ -100,6 +113,36 @@ _CALLS: Sequence[Route] = (
         body=ResponseRequest,
         gives=responses.InputTokens,
         errors=(400, 401, 404, 413, 415, 503),
+    ),
+    *(
+        Route(
+            method, f"/v1/conversations{path}", handler, body=body, gives=gives, errors=errors, parameters=of
+        )
+        for method, path, handler, body, gives, errors, of in (
+            ("POST", "", conversations.create, conversations.NewConversation, _CONVERSATION, _CHANGED, ()),
+            ("GET", _ONE, conversations.retrieve, None, _CONVERSATION, _FOUND, ()),
+            (
+                "POST",
+                _ONE,
+                conversations.change,
+                conversations.ChangedConversation,
+                _CONVERSATION,
+                _CHANGED,
+                (),
+            ),
+            ("DELETE", _ONE, conversations.delete, None, conversations.DeletedConversation, _FOUND, ()),
+            ("GET", f"{_ONE}/items", conversations.items, None, paging.ItemList, (400, *_FOUND), _PAGE),
+            (
+                "POST",
+                f"{_ONE}/items",
+                conversations.add,
+                conversations.NewItems,
+                paging.ItemList,
+                _CHANGED,
+                (),
+            ),
+            ("GET", f"{_ONE}/items/{{item_id}}", conversations.item, None, paging.AnyItem, _FOUND, ()),
+        )
     ),
     Route("GET", "/v1/models", models.listing, gives=models.ModelList, errors=(401, 503)),
     Route("GET", "/v1/models/{model}", models.detail, gives=models.ModelEntry, errors=(401, 404, 503)),
