@@ -29,6 +29,7 @@ _WHY = {
     r"LOADING|BusyLoading": "the broker is still loading its data",
     r"NOREPLICAS": "the broker has too few replicas",
     r"MISCONF": "the broker cannot write to its disk",
+    r"(?i)certificate|\bSSL|\btls": "the broker's TLS certificate, or ours, is not accepted",
 }
 
 
