@@ -15,6 +15,7 @@ from gateway.edge.places import place_for_stream
 from gateway.edge.state import ASKER, STATE, State
 from gateway.relay.dialect import Dialect, Encoder, Resumption
 from gateway.relay.ending import ENDING
+from gateway.relay.relay import ahead
 from shared import metrics
 from shared.errors import Gone, InvalidRequest, NotFound, Resumable, Unavailable
 from shared.generation import Generation, Submission
@@ -127,14 +128,19 @@ async def resume(
 
 
 async def _nothing_follows(state: State, ended: Generation, after: Position) -> bool:
-    """Whether *after* is the end of an ended generation. Raises `Gone` when its log has expired."""
+    """
+    Whether *after* is the end of an ended generation. Raises `Gone` when its log has expired, and
+    `InvalidRequest` for a position beyond its end, which is another's.
+    """
     top = await state.log.top(ended.id)
     if top is None:
         metrics.resumes.labels("gone").inc()
         raise expired(f"/api/chat/{ended.id}")
-    if after >= top:
+    if after > top:
+        raise ahead(after, top)
+    if after == top:
         metrics.resumes.labels("finished").inc()
-    return after >= top
+    return after == top
 
 
 async def await_new(request: web.Request, submission: Submission) -> tuple[Generation, bool]:

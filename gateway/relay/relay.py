@@ -30,8 +30,8 @@ from shared.skipped import skipped
 logger = structlog.get_logger("gateway.relay.relay")
 
 #: How long a reader may be ahead of its log: what a worker needs to see that the broker has lost a tail.
-_AHEAD_WAIT_S = 2.0
-_AHEAD_POLL_S = 0.25
+AHEAD_WAIT_S = 2.0
+AHEAD_POLL_S = 0.25
 #: More than the time between two renewals.
 _LINGER_LEASES = 0.4
 
@@ -113,15 +113,14 @@ class Relay:
         """
         if feed.position is not None and after <= feed.position:
             return
-        wait_until = time.monotonic() + _AHEAD_WAIT_S
+        wait_until = time.monotonic() + AHEAD_WAIT_S
         while True:
             top = await self._log.top(feed.generation.id)
             if top is not None and after <= top:
                 return
             if time.monotonic() > wait_until:
-                at = "is empty" if top is None else f"is at {top}"
-                raise InvalidRequest(f"{after} is ahead of this stream, which {at}.", field="Last-Event-ID")
-            await asyncio.sleep(_AHEAD_POLL_S)
+                raise ahead(after, top)
+            await asyncio.sleep(AHEAD_POLL_S)
 
     async def hears(self) -> None:
         """Returns if it can hear what is published. Raises `BrokerUnavailable`, caused by why not."""
@@ -162,3 +161,9 @@ class Relay:
         feed = self._feeds.get(generation_id)
         if feed is not None:
             feed.heal()
+
+
+def ahead(after: Position, top: Position | None) -> InvalidRequest:
+    """What to say of a position that a log, whose last is *top*, has not reached."""
+    at = "is empty" if top is None else f"is at {top}"
+    return InvalidRequest(f"{after} is ahead of this stream, which {at}.", field="Last-Event-ID")

@@ -115,6 +115,8 @@ async def test_input_items_are_listed_page_by_page(openai: AsyncOpenAI) -> None:
 async def test_what_cannot_be_retrieved_is_refused_by_name(openai: AsyncOpenAI) -> None:
     """Query fields that we cannot honour, or that make no sense, are BadRequestErrors too."""
     whole = await openai.responses.create(model="scripted", input="Hello")
+    hinted = await openai.responses.retrieve(whole.id, include=["reasoning.encrypted_content"])
+    assert hinted.output_text == whole.output_text
     queries: list[dict[str, Any]] = [
         {"include": ["reasoning.encrypted_content"], "extra_query": {"stream": "true"}},
         {"include_obfuscation": True},

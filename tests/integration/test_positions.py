@@ -38,6 +38,32 @@ async def test_ahead_of_a_running_log(local: Local, session: ClientSession, path
     assert reader.ids == [f"1-{i}" for i in range(len(reader.ids))]
 
 
+@pytest.mark.parametrize("after", AHEAD)
+async def test_ahead_of_an_ended_log(local: Local, session: ClientSession, after: str) -> None:
+    """It is another's: `nothing follows` would be taken for the end, and the reply never be read."""
+    await local.start()
+    chat = ChatClient(session, local.url)
+    reply = await chat.ask(script(length=3), conversation_id="c1")
+    paths = [f"/api/chat/{reply.generation_id}/stream", f"/v1/chat/completions/{reply.generation_id}/stream"]
+    for path in paths:
+        assert (await chat.call("GET", path + f"?after={after}")).status == 400
+    headers = {"Last-Event-ID": f"{reply.generation_id}/{after}"}
+    assert (await chat.call("GET", "/api/conversations/c1/stream", headers=headers)).status == 400
+
+
+async def test_ahead_of_a_response(local: Local, session: ClientSession) -> None:
+    """The same for the number of a response's event, running or ended."""
+    await local.start()
+    chat = ChatClient(session, local.url)
+    for options in ({"length": 1000, "rate": 100}, {"length": 3}):
+        body = {"input": script(**options), "background": True}
+        made = await chat.call("POST", "/v1/responses", json=body)
+        path = f"/v1/responses/{made.body['id']}"
+        refused = await chat.call("GET", path + "?stream=true&starting_after=9999")
+        assert (refused.status, refused.body["error"]["param"]) == (400, "starting_after")
+        await chat.call("POST", path + "/cancel")
+
+
 async def test_ahead_of_a_chat(local: Local, session: ClientSession) -> None:
     """The same for a chat of the AI SDK."""
     await local.start()

@@ -14,6 +14,7 @@ from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.streams import checked_resumption, expired, resume_value, stream_headers, stream_known
 from gateway.relay.dialect import Dialect, Resumption
 from shared.branches import Branch, Branching
+from gateway.relay.relay import ahead
 from shared.conversations import Conversation, Place
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import ChatSettings, Generation
@@ -233,12 +234,17 @@ async def _of(request: web.Request, conversation_id: str, generation_id: str | N
 
 
 async def _has_more(state: State, generation: Generation, after: Position) -> bool:
-    """Whether something follows *after*. Raises `Gone` for what can no longer be read."""
+    """
+    Whether something follows *after*. Raises `Gone` for what can no longer be read, and `InvalidRequest` for
+    a position beyond the end.
+    """
     if not generation.ended:
         return True
     top = await state.log.top(generation.id)
     if top is None and (generation.position is None or after < Position.parse(generation.position)):
         raise expired(f"/api/chat/{generation.id}")
+    if top is not None and after > top:
+        raise ahead(after, top)
     return top is not None and after < top
 
 

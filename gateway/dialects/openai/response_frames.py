@@ -77,6 +77,11 @@ class ResponsesEncoder(Encoder):
             case End() | Error():
                 return self._begin() + self._end(event) + _DONE
 
+    @property
+    def number(self) -> int:
+        """That of the last event; -1 before the first."""
+        return self._number
+
     def go_live(self) -> None:
         """Whoever reads live has all there is."""
         self._after = -1

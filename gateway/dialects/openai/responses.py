@@ -11,7 +11,7 @@ from gateway.dialects.openai.extras import read_with_extras
 from gateway.dialects.openai.paging import page_of
 from gateway.dialects.openai.response_frames import RESPONSES, ResponsesEncoder
 from gateway.dialects.openai.response_request import ResponseRequest, submission_of
-from gateway.dialects.openai.stored import as_it_stands, stored
+from gateway.dialects.openai.stored import as_it_stands, check_number, stored
 from gateway.edge import streams
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
@@ -74,7 +74,10 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     room_for_stream(state)
     if generation.ended and await state.log.top(generation.id) is None:
         raise streams.expired(f"/v1/responses/{response.id}")
-    encoder = None if number is None else partial(ResponsesEncoder, after=number)
+    encoder = None
+    if number is not None:
+        await check_number(request, generation, number)
+        encoder = partial(ResponsesEncoder, after=number)
     return await streams.stream_known(
         request, generation, RESPONSES, ORIGIN, _headers(generation), encoder=encoder
     )

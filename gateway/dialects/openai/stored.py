@@ -1,6 +1,8 @@
 """Responses that are kept: how one stands, what was said up to its end, and its items that input names."""
 
+import asyncio
 import re
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ from gateway.dialects.openai.response_frames import RESPONSES, ResponsesEncoder
 from gateway.dialects.openai.response_object import ResponseObject
 from gateway.edge.access import owned
 from gateway.edge.state import STATE
+from gateway.relay.relay import AHEAD_POLL_S, AHEAD_WAIT_S
 from shared import events
 from shared.errors import InvalidRequest, NotFound, PreviousResponseNotFound
 from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
@@ -65,7 +68,9 @@ async def resolved(request: web.Request, given: Sequence[_Object]) -> list[_Obje
     items = []
     for i, item in enumerate(given):
         if response_items.kind_of(item) == "item_reference":
-            item = await _named(request, str(item.get("id")), f"input[{i}].id", known)
+            if not isinstance(item.get("id"), str):
+                raise InvalidRequest("An item_reference needs the `id` of its item.", field=f"input[{i}].id")
+            item = await _named(request, item["id"], f"input[{i}].id", known)
         items.append(item)
     return items
 
@@ -102,19 +107,39 @@ async def as_it_stands(
     request: web.Request, generation: Generation, also: Sequence[str] = ()
 ) -> ResponseObject:
     """A response by its log; by its record once the log has expired. *also* is of `include`."""
-    encoder = ResponsesEncoder(generation, also=also)
     if generation.state == "queued":
-        return encoder.response
-    logged = False
-    async for page in request.app[STATE].log.pages(generation.id):
-        logged = True
-        for entry in page:
-            if (event := events.decode(entry.event)) is not None:
-                encoder.encode(entry.position, event)
-    if not logged:
+        return ResponsesEncoder(generation, also=also).response
+    encoder = await _read(request, generation, also)
+    if encoder.number < 0:
         for event in _told_by(generation):
             encoder.encode(ORIGIN, event)
     return encoder.so_far()
+
+
+async def check_number(request: web.Request, generation: Generation, number: int) -> None:
+    """
+    Raises `InvalidRequest` for an event's number that a response has not reached: its reader has it from
+    elsewhere, and would miss what there is. As with positions, one that is only just ahead is given time.
+    """
+    wait_until = time.monotonic() + AHEAD_WAIT_S
+    while (reached := (await _read(request, generation)).number) < number:
+        if generation.ended or time.monotonic() > wait_until:
+            raise InvalidRequest(
+                f"There is no event {number} yet; the last is {reached}.", field="starting_after"
+            )
+        await asyncio.sleep(AHEAD_POLL_S)
+
+
+async def _read(
+    request: web.Request, generation: Generation, also: Sequence[str] = ()
+) -> ResponsesEncoder:
+    """What has read all of a response's log."""
+    encoder = ResponsesEncoder(generation, also=also)
+    async for page in request.app[STATE].log.pages(generation.id):
+        for entry in page:
+            if (event := events.decode(entry.event)) is not None:
+                encoder.encode(entry.position, event)
+    return encoder
 
 
 def _told_by(generation: Generation) -> Iterator[Event]:
