@@ -12,6 +12,7 @@ from tests.kit.stack import Stack
         ({"n": 2}, 400, "invalid_request", "n"),
         ({"model": "nobody"}, 404, "model_not_found", "model"),
         ({"logprobs": True}, 400, "invalid_request", "logprobs"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, 400, "invalid_request", "tools[0]"),
     ],
 )
 async def test_refused(

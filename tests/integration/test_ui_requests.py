@@ -108,6 +108,7 @@ async def test_nothing_of_it(
         ({"config": {"modelName": "nope"}}, "config.modelName"),
         ({"tools": {"x": {"parameters": 1}}}, "tools[...].parameters"),
         ({"system": 1}, "system"),
+        ({"callSettings": {"topK": 5}}, "top_k"),
     ],
 )
 async def test_what_cannot_be_honoured(

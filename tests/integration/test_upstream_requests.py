@@ -13,20 +13,30 @@ from tests.kit.upstream import FakeUpstream
 
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
+UI = "/api/ui/chat"
 
 
 def _asked(path: str, message: str = "Hello", **fields: Any) -> dict[str, Any]:
     if path == RESPONSES:
         return {"model": "upstream", "input": message, **fields}
+    if path == UI:
+        said = {"id": "m", "role": "user", "parts": [{"type": "text", "text": message}]}
+        return {"model": "upstream", "id": "c1", "messages": [said], **fields}
     return {"model": "upstream", "messages": [{"role": "user", "content": message}], **fields}
 
 
 async def _send(session: ClientSession, url: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """The answer's status, and what it says; nothing of a stream."""
     async with session.post(url, json=body) as response:
-        return response.status, await response.json()
+        await response.read()
+        return response.status, await response.json() if response.content_type == "application/json" else {}
 
 
-@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+def _at_fault(answer: dict[str, Any]) -> Any:
+    return answer["error"].get("param") or answer["error"].get("field")
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, UI])
 async def test_parameters_of_the_trade(local: Local, session: ClientSession, path: str) -> None:
     """What a model accepts reaches it, beside the others or in `extra_body`; the rest is refused by name."""
     async with FakeUpstream() as upstream:
@@ -43,9 +53,9 @@ async def test_parameters_of_the_trade(local: Local, session: ClientSession, pat
         assert "repetition_penalty" not in body
         for refused in ({"repetition_penalty": 1.1}, {"extra_body": {"repetition_penalty": 1.1}}):
             status, answer = await _send(session, local.url + path, {**asked, **refused})
-            assert (status, answer["error"]["param"]) == (400, "repetition_penalty")
+            assert (status, _at_fault(answer)) == (400, "repetition_penalty")
         status, answer = await _send(session, local.url + path, {**asked, "extra_body": 5})
-        assert (status, answer["error"]["param"]) == (400, "extra_body")
+        assert (status, _at_fault(answer)) == (400, "extra_body")
         assert len(upstream.requests) == 1
 
 

@@ -54,7 +54,9 @@ def test_every_reason(reason: str) -> None:
     """Its word in each dialect, and the state it leaves the record in."""
     [native] = ended(NATIVE, reason)
     assert native["metadata"]["finish_reason"] == reason
-    assert ended(chat_frames.CHAT, reason)[0]["choices"][0]["finish_reason"] == CHAT.get(reason, reason)
+    choice = ended(chat_frames.CHAT, reason)[0]["choices"][0]
+    assert choice["finish_reason"] == CHAT.get(reason, reason)
+    assert choice.get("native_finish_reason") == (reason if reason in CHAT else None)
     last = ended(ai_sdk.UI_MESSAGE, reason)[-1]
     if reason == "cancelled":
         assert last["type"] == "abort"

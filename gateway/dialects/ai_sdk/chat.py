@@ -19,6 +19,7 @@ from gateway.edge.access import known_model, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, read_body
 from gateway.edge.cancellation import Receipt, stop
+from gateway.edge.extras import extras_for, read_with_extras
 from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.submission import submission
 from shared import metrics
@@ -50,6 +51,7 @@ class CallSettings(
     frequency_penalty: Penalty | None = None
     stop_sequences: list[str] | None = None
     seed: int | None = None
+    top_k: int | None = None
     headers: Any = None
     max_retries: Any = None
     timeout: Any = None
@@ -83,6 +85,8 @@ class UIChatRequest(
     system: str | None = None
     call_settings: CallSettings = CallSettings()
     config: UIConfig = UIConfig()
+    #: Parameters beyond OpenAI's, where the model takes them; they may also stand beside the others.
+    extra_body: dict[str, Any] | None = msgspec.field(default=None, name="extra_body")
     #: The client's own.
     metadata: Any = None
 
@@ -98,7 +102,7 @@ class UIStopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a chat's messages and stream the answer; what still answers an earlier one is stopped."""
-    body = await read_body(request, UIChatRequest)
+    body = await read_with_extras(request, UIChatRequest)
     return await streams.stream_new(request, await _submission(request, body), UI_MESSAGE, _headers)
 
 
@@ -195,17 +199,20 @@ async def _submission(request: web.Request, body: UIChatRequest) -> Submission:
         replaces = await _replaced(state, request[ASKER].owner, body, said)
     if body.system and body.system.strip():
         messages.insert(0, {"role": "system", "content": body.system})
-    settings = body.call_settings
+    settings, model = body.call_settings, _model(state, body)
+    extras = dict(body.extra_body or {})
+    if settings.top_k is not None:
+        extras["top_k"] = settings.top_k
     goes_on = known[-1].id if known[-1].role == "assistant" else None
     return submission(
         request,
         body,
         UI_MESSAGE,
-        model=_model(state, body),
+        model=model,
         asked=Request(
             messages=messages,
             max_tokens=body.max_tokens or settings.max_output_tokens or settings.max_tokens,
-            parameters=_parameters(body),
+            parameters={**_parameters(body), **extras_for(state, model, extras)},
         ),
         options=Options(message_id=goes_on),
         conversation_id=chat_id,

@@ -12,11 +12,11 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.dialects.openai.chat_frames import CHAT, ID_PREFIX, Options, finish_reason, head, usage
-from gateway.dialects.openai.extras import extras_for, read_with_extras
+from gateway.dialects.openai.chat_frames import CHAT, ID_PREFIX, Options, finish, head, usage
 from gateway.dialects.openai.models import checked_model
 from gateway.edge import streams
 from gateway.edge.answers import answer_json
+from gateway.edge.extras import extras_for, read_with_extras
 from gateway.edge.state import STATE
 from gateway.edge.submission import submission
 from shared.errors import InvalidRequest
@@ -155,7 +155,7 @@ def _submission(request: web.Request, body: CompletionRequest) -> Submission:
             raise InvalidRequest(f"`{name}` is not supported by this server.", field=name)
     said: _Object = msgspec.to_builtins(body)
     if body.tools is not None:
-        said["tools"] = [_tool(tool) for tool in body.tools]
+        said["tools"] = [_tool(tool, f"tools[{i}]") for i, tool in enumerate(body.tools)]
     model = checked_model(request.app[STATE], body.model)
     extras = extras_for(request.app[STATE], model, body.extra_body)
     return submission(
@@ -178,8 +178,11 @@ def _message(message: _Object) -> _Object:
     return {name: value for name, value in message.items() if value is not None or name == "content"}
 
 
-def _tool(tool: _Object) -> _Object:
+def _tool(tool: _Object, field: str) -> _Object:
     """A tool without its nulls; those within its schema are the schema's."""
+    if tool.get("type") == "custom":
+        # Its calls are no function's: nobody here could tell what they say.
+        raise InvalidRequest("Tools of type 'custom' are not supported by this server.", field=field)
     if isinstance(function := tool.get("function"), dict):
         tool = {**tool, "function": {name: value for name, value in function.items() if value is not None}}
     return {name: value for name, value in tool.items() if value is not None}
@@ -204,7 +207,7 @@ def _completion(generation: Generation) -> Completion:
         "index": 0,
         "message": message,
         "logprobs": None,
-        "finish_reason": finish_reason(generation.finish_reason),
+        **finish(generation.finish_reason, generation.upstream_reason),
     }
     return Completion(
         **head(generation, "chat.completion"), choices=[choice], usage=usage(generation.spent or Usage())

@@ -25,7 +25,7 @@ ID_PREFIX = "chatcmpl-"
 _json = msgspec.json.Encoder().encode
 _DONE = b"data: [DONE]\n\n"
 #: What clients know. An answer that was stopped ends with `stop`, and so does one of which nobody knows why:
-#: there is no other word for it.
+#: there is no other word for it, so `native_finish_reason` says it.
 _FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 
 
@@ -48,9 +48,14 @@ def head(generation: Generation, kind: str) -> dict[str, Any]:
     }
 
 
-def finish_reason(reason: str | None) -> str:
-    """An upstream's reason, or ours, as clients know it."""
-    return reason if reason in _FINISH_REASONS else "stop"
+def finish(reason: str | None, upstream_reason: str | None) -> dict[str, str]:
+    """
+    `finish_reason` as clients know it; where it is not the whole truth, `native_finish_reason` beside it, as
+    OpenRouter calls the upstream's own word, or ours where it has none.
+    """
+    known = reason if reason in _FINISH_REASONS else "stop"
+    own = upstream_reason or reason or known
+    return {"finish_reason": known} if own == known else {"finish_reason": known, "native_finish_reason": own}
 
 
 def usage(counted: Usage) -> dict[str, Any]:
@@ -96,8 +101,8 @@ class ChatEncoder(Encoder):
             case Start():
                 return at + self._chunk({"role": "assistant", "content": ""})
             case End():
-                reason = _json(finish_reason(event.finish_reason))
-                last = self._delta + b'{},"logprobs":null,"finish_reason":' + reason + b"}" + self._end
+                reason = _json(finish(event.finish_reason, event.upstream_reason))[1:]
+                last = self._delta + b'{},"logprobs":null,' + reason + self._end
                 if self._include_usage:
                     last += self._head + b'],"usage":' + _json(usage(event.usage)) + b"}\n\n"
                 return last + at + _DONE

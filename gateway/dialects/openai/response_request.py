@@ -8,13 +8,13 @@ from aiohttp import web
 from msgspec import Meta
 
 from gateway.dialects.openai import conversations, response_items
-from gateway.dialects.openai.extras import extras_for
 from gateway.dialects.openai.models import checked_model
 from gateway.dialects.openai.response_frames import RESPONSES
 from gateway.dialects.openai.response_object import ResponseObject
 from gateway.dialects.openai.response_tools import Tools, chat_tools
 from gateway.dialects.openai.stored import resolved, turns
 from gateway.edge.body import checked
+from gateway.edge.extras import extras_for
 from gateway.edge.state import STATE
 from gateway.edge.submission import new_suffix, submission
 from shared.errors import InvalidRequest

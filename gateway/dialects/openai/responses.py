@@ -7,7 +7,6 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from gateway.dialects.openai.extras import read_with_extras
 from gateway.dialects.openai.paging import page_of
 from gateway.dialects.openai.response_frames import RESPONSES, ResponsesEncoder
 from gateway.dialects.openai.response_request import ResponseRequest, submission_of
@@ -16,6 +15,7 @@ from gateway.edge import streams
 from gateway.edge.access import owned, room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.cancellation import stop
+from gateway.edge.extras import read_with_extras
 from gateway.edge.limits import accept, bounded
 from gateway.edge.state import ASKER, STATE
 from shared.errors import InvalidRequest, Unavailable
