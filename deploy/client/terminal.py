@@ -14,6 +14,13 @@ from .harmless import Harmless
 CANCELLED = 128 + signal.SIGINT
 #: A message that no server has accepted by then needs no cancelling.
 _ACCEPTED_WITHIN_S = 3.0
+#: What to say of an answer that may be less than the model's whole word.
+_NOT_WHOLE = {
+    "length": "cut off: the answer reached its longest",
+    "content_filter": "cut off: the model server's filter",
+    "tool_calls": "the model calls tools, which are not here",
+    "unknown": "the model server did not say that this is the end",
+}
 
 
 class Chat:
@@ -108,8 +115,8 @@ class Chat:
                 case Ended(finish_reason="cancelled"):
                     self._note("[cancelled]")
                     return CANCELLED
-                case Ended(finish_reason="length"):
-                    self._note("[cut off: the answer reached its longest]")
+                case Ended(finish_reason=reason) if reason in _NOT_WHOLE:
+                    self._note(f"[{_NOT_WHOLE[reason]}]")
         self._say("", end=True)
         return 0
 

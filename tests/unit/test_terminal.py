@@ -1,9 +1,11 @@
 """What a model says reaches the terminal as text alone: nothing in it moves, hides or reorders anything."""
 
 import io
+from collections.abc import AsyncIterator
 
 import pytest
 
+from headrace.events import Ended
 from headrace.terminal import Chat
 
 _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
@@ -53,3 +55,18 @@ def test_unchanged(text: str) -> None:
     """Languages written from the right, joiners and emoji are what they were, however they are cut."""
     assert said(text) == text
     assert said(*text) == text
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("stop", ""), ("length", "longest"), ("content_filter", "filter"), ("unknown", "end"), ("newer", "")],
+)
+async def test_an_answer_that_may_not_be_whole(reason: str, told: str) -> None:
+    """Whoever reads it is told."""
+
+    async def reply() -> AsyncIterator[Ended]:
+        yield Ended(reason, {}, position="1-1")
+
+    notes = io.StringIO()
+    assert await Chat("http://127.0.0.1:1", out=io.StringIO(), notes=notes)._read(reply()) == 0  # type: ignore[arg-type]
+    assert (told in notes.getvalue()) if told else not notes.getvalue()
