@@ -76,6 +76,17 @@ async def test_comments_after_the_end_do_not_hold_it_up() -> None:
         await backend.close()
 
 
+async def test_a_whole_answer_is_not_silent() -> None:
+    """Its last words are waited for no longer than a silent server would be; else it would fail as one."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    said = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+    async with bare_server([head + said, said, *[b""] * 100], pause_s=0.1) as base_url:
+        backend = OpenAICompatible(Model(base_url=base_url, between_tokens_timeout_s=0.6), "m")
+        async with asyncio.timeout(1.5):
+            assert text_of(await read(backend, prompt())) == "hihi"
+        await backend.close()
+
+
 async def test_done_without_a_finish_reason_is_a_stop(backend: OpenAICompatible) -> None:
     """`[DONE]` says that nothing is missing."""
     deltas = await read(backend, script(finish_reason=None))

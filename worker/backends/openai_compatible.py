@@ -89,7 +89,8 @@ class OpenAICompatible:
         self, response: aiohttp.ClientResponse, continued: bool, take: Take | None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         completion = Completion(continued=continued, tags=None if continued else self._tags())
-        reads = Reads(response.content, completion)
+        # Whoever keeps the time must not find an answer silent that is whole.
+        reads = Reads(response.content, completion, self._model.between_tokens_timeout_s / 2)
         read, kind = b"", None
         while kind is None and (more := await reads.next()):
             read += more

@@ -39,9 +39,11 @@ def kind_of(head: bytes) -> Kind | None:
 class Reads:
     """The network reads of one answer, up to its end."""
 
-    def __init__(self, content: aiohttp.StreamReader, completion: Completion) -> None:
+    def __init__(self, content: aiohttp.StreamReader, completion: Completion, patience_s: float) -> None:
+        """A whole answer's last words are never waited for longer than *patience_s*."""
         self._content = content
         self._completion = completion
+        self._patience_s = patience_s
         self._waits_since: float | None = None
 
     async def each(self, take: Callable[[bytes], bool]) -> bool:
@@ -81,7 +83,7 @@ class Reads:
         if self._waits_since is None or completion.spoke:
             self._waits_since = asyncio.get_running_loop().time()
         wait_s = _EOF_S if completion.complete else _PATIENCE_S if completion.goes_on else _LAST_WORDS_S
-        async with asyncio.timeout_at(self._waits_since + wait_s):
+        async with asyncio.timeout_at(self._waits_since + min(wait_s, self._patience_s)):
             return await self._content.readany()
 
 
