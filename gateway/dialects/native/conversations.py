@@ -13,8 +13,8 @@ from gateway.edge.body import checked_id, clean_text, read_body
 from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.streams import checked_resumption, expired, resume_value, stream_headers, stream_known
 from gateway.relay.dialect import Dialect, Resumption
-from shared.branches import Branch, Branching
 from gateway.relay.relay import ahead
+from shared.branches import Branch, Branching
 from shared.conversations import Conversation, Place
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import ChatSettings, Generation

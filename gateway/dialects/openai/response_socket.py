@@ -13,12 +13,12 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from gateway.dialects.openai.errors import openai_body
-from gateway.dialects.openai.extras import decode_with_extras
 from gateway.dialects.openai.response_frames import RESPONSES
 from gateway.dialects.openai.response_request import ResponseRequest, submission_of
 from gateway.dialects.openai.stored import KEPT
 from gateway.edge.access import room_for_stream
 from gateway.edge.body import decode_body
+from gateway.edge.extras import decode_with_extras
 from gateway.edge.leavers import LEAVERS
 from gateway.edge.limits import accept, bounded
 from gateway.edge.state import ASKER, STATE

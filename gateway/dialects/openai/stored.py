@@ -130,9 +130,7 @@ async def check_number(request: web.Request, generation: Generation, number: int
         await asyncio.sleep(AHEAD_POLL_S)
 
 
-async def _read(
-    request: web.Request, generation: Generation, also: Sequence[str] = ()
-) -> ResponsesEncoder:
+async def _read(request: web.Request, generation: Generation, also: Sequence[str] = ()) -> ResponsesEncoder:
     """What has read all of a response's log."""
     encoder = ResponsesEncoder(generation, also=also)
     async for page in request.app[STATE].log.pages(generation.id):
