@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from itertools import chain
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,12 +15,11 @@ from shared.errors import Busy, NotFound, Taken
 from shared.generation import ChatSettings
 from shared.messages import Message
 from shared.outcome import stopped_unbegun
+from shared.place import Place
 from shared.skipped import skipped
 
 #: Messages read at once where it is not known how many are needed.
 _PAGE = 64
-#: A broker's scores are exact below 2 ** 53.
-_MOST_DIGITS = 15
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -34,24 +33,6 @@ class Conversation(msgspec.Struct, frozen=True):
     active: str | None = None
     #: How it is answered; absent where nothing in particular is said.
     settings: ChatSettings | msgspec.UnsetType = msgspec.UNSET
-
-
-class Place(NamedTuple):
-    """A conversation's place in its owner's list, the last used first; as a string `<used_ms>-<id>`."""
-
-    used_ms: int
-    id: str
-
-    def __str__(self) -> str:
-        return f"{self.used_ms}-{self.id}"
-
-    @classmethod
-    def parse(cls, written: str) -> Self:
-        """Raises `ValueError` for what is not a place."""
-        used_ms, _, conversation_id = written.partition("-")
-        if not (used_ms.isascii() and used_ms.isdigit() and len(used_ms) <= _MOST_DIGITS and conversation_id):
-            raise ValueError("not a place in a list of conversations")
-        return cls(int(used_ms), conversation_id)
 
 
 class Version(msgspec.Struct, frozen=True):

@@ -22,7 +22,11 @@ MESSAGES = [{"role": "user", "content": '/script {"length": 1}'}]
 UI_MESSAGES = [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "Hello"}]}]
 
 
-RUN = {"threadId": "ag1", "runId": "r1", "messages": [{"id": "1", "role": "user", "content": "Hello"}]}
+RUN: dict[str, Any] = {
+    "threadId": "ag1",
+    "runId": "r1",
+    "messages": [{"id": "1", "role": "user", "content": "Hello"}],
+}
 RUN |= {"tools": [], "context": [], "state": {}, "forwardedProps": {}}
 
 
@@ -74,6 +78,12 @@ MATRIX: dict[Call, Row] = {
     ("GET", "/api/rooms/{room_id}"): OWNED,
     ("POST", "/api/rooms/{room_id}/invitations"): Row({}, stranger=404, right=(201,)),
     ("DELETE", "/api/rooms/{room_id}/invitations/{invitation_id}"): Row(stranger=404, right=(204,)),
+    ("POST", "/v1/conversations"): Row({}),
+    ("GET", "/v1/conversations/{conversation_id}"): OWNED,
+    ("POST", "/v1/conversations/{conversation_id}"): Row({"metadata": {"a": "b"}}, stranger=404),
+    ("GET", "/v1/conversations/{conversation_id}/items"): OWNED,
+    ("POST", "/v1/conversations/{conversation_id}/items"): Row({"items": MESSAGES}, stranger=404),
+    ("GET", "/v1/conversations/{conversation_id}/items/{item_id}"): OWNED,
     ("GET", "/v1/models"): Row(),
     ("GET", "/v1/models/{model}"): Row(),
     ("POST", "/api/chat/{generation_id}/token"): OWNED,
@@ -84,8 +94,9 @@ MATRIX: dict[Call, Row] = {
     ("GET", "/api/admin/usage"): Row(by_user=False),
     ("POST", "/api/admin/keys/{key_id}/revoke"): Row(stranger=404, by_user=False),
     ("DELETE", "/v1/responses/{response_id}"): OWNED,
-    ("DELETE", "/api/conversations/{conversation_id}"): Row(stranger=404, right=(204,)),
+    ("DELETE", "/v1/conversations/{conversation_id}"): OWNED,
     ("POST", "/api/conversations/{conversation_id}/restore"): Row(stranger=404),
+    ("DELETE", "/api/conversations/{conversation_id}"): Row(stranger=404, right=(204,)),
 }
 #: What signs in and out; `test_page_sessions.py` has who is let in by that.
 SIGNING = {
@@ -141,6 +152,7 @@ async def scene(local: Local, session: ClientSession) -> AsyncIterator[Scene]:
     await right.call("POST", "/api/ag-ui", json=RUN)
     await right.call("POST", "/api/rooms", json={"room_id": "room1"})
     invited = await right.call("POST", "/api/rooms/room1/invitations", json={})
+    items = await right.call("GET", "/v1/conversations/mine/items")
     key_id, _ = await client()
     revoked_id, revoked = await client()
     await local.state.api_keys.revoke(revoked_id)
@@ -155,6 +167,7 @@ async def scene(local: Local, session: ClientSession) -> AsyncIterator[Scene]:
         "room_id": "room1",
         "invitation_id": invited.body["id"],
         "model": "plain",
+        "item_id": items.body["data"][0]["id"],
         "key_id": key_id,
     }
     await eventually(lambda: is_refused(expired), "the key expires")

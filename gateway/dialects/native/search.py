@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared.conversations import Conversation, Conversations, Place
+from shared.conversations import Conversation, Conversations
 from shared.messages import Message
+from shared.place import Place
 
 #: Messages that one search reads.
 _MOST_MESSAGES = 20_000

@@ -27,8 +27,8 @@ class ModelList(msgspec.Struct, frozen=True):
     """`GET /v1/models`: all of them, on one page."""
 
     data: list[ModelEntry]
-    first_id: str
-    last_id: str
+    first_id: str | None
+    last_id: str | None
     object: Literal["list"] = "list"
     has_more: bool = False
 
