@@ -126,7 +126,10 @@ def _reserved(asker: Asker, submission: Submission) -> int:
     bounds = [least for level in asker.levels if (least := level.limits.least_tokens) is not None]
     if bounds and tokens > min(bounds):
         if asked.max_tokens is not None and asked.max_tokens > min(bounds):
-            raise BudgetSpent(f"This asks for more than the {min(bounds)} tokens that you may use at all.")
+            raise InvalidRequest(
+                f"This asks for more than the {min(bounds)} tokens that you may use at all.",
+                field="max_tokens",
+            )
         return min(bounds)
     return tokens
 

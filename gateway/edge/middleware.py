@@ -121,8 +121,10 @@ async def complete_headers(request: web.Request, response: web.StreamResponse) -
     """What every answer says, streams included."""
     if REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
-    for name, value in _ALWAYS.items():
-        response.headers.setdefault(name, value)
+    if "Cross-Origin-Resource-Policy" not in response.headers:
+        # Files of our page say what they are for themselves; a script's policy would be its worker's.
+        for name, value in _ALWAYS.items():
+            response.headers.setdefault(name, value)
     if (verdict := request.get(VERDICT)) is not None:
         response.headers.update(limit_headers.common(verdict))
         response.headers.update(request.app[STATE].error_shapes.of(_route(request)).limits(verdict))

@@ -79,14 +79,18 @@ local function join(all, who)
   redis.call('PEXPIRE', all, GENERATION_TTL_MS)
 end
 
--- *push*: RPUSH for what is new, LPUSH for what was handed back.
-local function enqueue(queue, id, push)
+-- *push*: RPUSH for what is new, LPUSH for what was handed back or left out.
+local function stand_in_line(queue, id, push)
   local class, tenant, owner = line_of(id)
   local line = line_in(queue, class, tenant, owner)
   join(turns_in(queue, class), tenant)
   join(users_in(queue, class, tenant), owner)
-  redis.call(push or 'RPUSH', line, id)
+  redis.call(push, line, id)
   redis.call('PEXPIRE', line, GENERATION_TTL_MS)
+end
+
+local function enqueue(queue, id, push)
+  stand_in_line(queue, id, push or 'RPUSH')
   redis.call('ZADD', QUEUE .. queue, now_ms(), TAG .. id)
   redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
   redis.call('LPUSH', WAKE .. queue, '1')

@@ -79,6 +79,21 @@ local function claim_lapsed()
   end
 end
 
+-- What an older version has accepted stands in no line, and what an older worker had is not among the leased: lest a
+-- backlog hold it up for ever, what has waited longest is looked at.
+local function look_at_oldest()
+  local job = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, 1)[1]
+  if not job or #claimed == limit then return end
+  local id = string.sub(job, #TAG + 1)
+  local state = redis.pcall('HGET', RECORD .. id, 'state')
+  if state == 'running' then
+    claim_from({job})
+  elseif state == 'queued' then
+    local class, tenant, owner = line_of(id)
+    if not redis.call('LPOS', line_in(name, class, tenant, owner), id) then stand_in_line(name, id, 'LPUSH') end
+  end
+end
+
 local function take_turns(class)
   local turns, back = turns_in(name, class), {}
   while #claimed < limit do
@@ -119,10 +134,15 @@ local function keep_pace(turns)
   if turns == 0 then return end
   local pace = redis.call('HMGET', PACE .. name, 'at', 'ms', 'left')
   local left = redis.call('ZCOUNT', queue, '-inf', now)
+  if left == 0 and not pace[3] then return end
   if (tonumber(pace[3]) or 0) > 0 then
     local took = math.min(60000, now - tonumber(pace[1])) / turns
     local ms = tonumber(pace[2])
     redis.call('HSET', PACE .. name, 'ms', ms and ms * 0.8 + took * 0.2 or took)
+  end
+  if left == 0 then
+    redis.call('HDEL', PACE .. name, 'left')
+    return
   end
   redis.call('HSET', PACE .. name, 'at', now, 'left', left)
   redis.call('PEXPIRE', PACE .. name, 60000)
@@ -130,6 +150,7 @@ end
 
 if not newest_ms then
   claim_lapsed()
+  look_at_oldest()
   local lapsed = #claimed
   take_turns('interactive')
   take_turns('background')

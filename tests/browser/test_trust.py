@@ -45,6 +45,36 @@ async def test_policy(system: System, http: ClientSession) -> None:
     assert "<style" not in page and " style=" not in page and "<script>" not in page
 
 
+async def test_staying_signed_in(locked_system: System, browser: Browser) -> None:
+    """
+    Remembered on this device by a cookie that no script can read; signed out, nothing is left and nobody is
+    in.
+    """
+    visitor = await Visitor.arrive(browser, locked_system.url)
+    visitor.expect("401")
+    try:
+        chat = await visitor.open()
+        dialog = chat.page.get_by_role("dialog", name="This server asks for an API key")
+        await dialog.get_by_label("API key").fill(KEY)
+        await dialog.get_by_label("Stay signed in on this device").check()
+        await dialog.get_by_role("button", name="Use this key").click()
+        await expect(dialog).to_have_count(0)
+        await chat.ask("Hello")
+        assert KEY not in await chat.evaluate(_STORED)
+        [cookie] = await visitor.context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        await chat.reload()
+        await expect(chat.conversation("Hello")).to_be_visible()
+        await expect(dialog).to_have_count(0)
+        await chat.page.keyboard.press("Control+/")
+        await chat.page.get_by_role("button", name="Sign out").click()
+        await expect(dialog).to_be_visible()
+        assert await visitor.context.cookies() == []
+        assert "Hello" not in await chat.evaluate(_STORED)
+    finally:
+        await visitor.leave(None)
+
+
 async def test_policy_is_in_force(visitor: Visitor, chat: ChatPage) -> None:
     """A script that is written into the page does not run, and one from elsewhere is not fetched."""
     visitor.expect("Content Security Policy")

@@ -64,8 +64,9 @@ async def test_headers_for_browsers(local: Local, session: ClientSession) -> Non
 
 
 async def test_a_broker_with_little_rights(local: Local, session: ClientSession) -> None:
-    """A user of the broker that has our keys and channels, and no dangerous command, is enough."""
-    rights = "on >secret ~hr:* ~arq:job:* &hr:* +@all -@admin -@dangerous +info"
+    """The smallest user of the broker that the runbook names is enough for keys and limits as well."""
+    rights = "on >secret ~hr:* ~arq:job:* &hr:* -@all +@read +@write +@connection +@transaction +@scripting"
+    rights += " +@pubsub +wait +time -@admin -@dangerous"
     local.redis.execute_command("ACL", "SETUSER", "headrace", "reset", *rights.split())
     try:
         scheme, _, rest = str(local.settings().redis_url).partition("://")

@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from shared import metrics
 from shared.ledger import Used
 from tests.kit.api_keys import CACHE_S, made_key, make_key
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
+from tests.kit.room_client import member
 
 LONG = script(length=1000, rate=50)
 
 
 async def start(local: Local, **settings: Any) -> str:
     """A gateway that asks for keys, and a worker."""
-    return await local.start(auth="keys", key_cache_s=CACHE_S, **settings)
+    return await local.start(**{"auth": "keys", "key_cache_s": CACHE_S, **settings})
 
 
 async def used(local: Local, level: str = "tenant", tenant: str = "acme") -> Used:
@@ -177,7 +179,7 @@ async def test_tokens_a_minute(local: Local, session: ClientSession) -> None:
         await chat.cancel(reader.generation_id)
     await chat.ask(script(length=2), max_tokens=800)
     too_much = await chat.submit(max_tokens=5000)
-    assert (too_much.status, too_much.headers["X-Should-Retry"]) == (429, "false")
+    assert (too_much.status, too_much.error["field"]) == (400, "max_tokens")
 
 
 async def test_models_and_the_longest_reply(local: Local, session: ClientSession) -> None:
@@ -214,6 +216,50 @@ async def test_a_request_that_was_never_accepted(local: Local, session: ClientSe
     await chat.ask()
     now = await used(local)
     assert (now.day.messages, now.reserved_tokens) == (1, 0)
+
+
+async def test_one_round_trip(local: Local, session: ClientSession) -> None:
+    """
+    A key that is known, with every limit on, costs one more round trip than none, and nothing afterwards.
+    """
+    limits = {
+        "requests_per_minute": 1000,
+        "max_concurrent": 100,
+        "max_queued": 100,
+        "tokens_per_minute": 10**6,
+    }
+    limits |= {"tokens_per_day": 10**7, "tokens_per_month": 10**8, "cost_per_day": 5, "cost_per_month": 50}
+    await start(local, key_cache_s=60)
+    chat = ChatClient(session, local.url, await make_key(local, limits={**limits, "max_tokens": 10**5}))
+    await chat.ask(script(length=2))
+    await eventually(lambda: asked("use_key") > 0, "the key's first use is noted")
+    before = {name: asked(name) for name in ("admit", "create", *_OF_KEYS)}
+    await chat.ask(script(length=50))
+    more = {name: asked(name) - count for name, count in before.items()}
+    assert more == {"admit": 1, "create": 1, **dict.fromkeys(_OF_KEYS, 0)}
+
+
+#: What keys and limits ask the broker for otherwise.
+_OF_KEYS = ("load_key", "load_tenant", "use_key", "settle", "settle_look", "held", "used", "hold", "secret")
+
+
+def asked(command: str) -> float:
+    """How often the broker was asked that, by all of this process."""
+    return metrics.redis_round_trips.labels(command).value
+
+
+async def test_a_room_is_its_makers_to_pay(local: Local, session: ClientSession) -> None:
+    """Who has used up its replies gets no more by making rooms, and the room says why."""
+    await start(local)
+    key = await make_key(local, limits={"requests_per_minute": 1})
+    headers = {"Authorization": f"Bearer {key}"}
+    async with member(session, local.url, "r", "ann", headers=headers) as ann:
+        await ann.say(script(length=2))
+        await ann.until("stream_end")
+        await ann.say(script(length=2))
+        await ann.until("stream_error")
+        assert ann.log[-1]["code"] == "rate_limited"
+    assert (await used(local)).day.messages == 1
 
 
 async def test_addresses_without_a_key(local: Local, session: ClientSession) -> None:

@@ -137,11 +137,21 @@ async def test_what_runs_out_comes_first(line: Line) -> None:
 
 
 async def test_jobs_of_an_older_version(line: Line) -> None:
-    """What stands in no line is taken all the same."""
+    """What stands in no line is taken all the same, and is not held up by those who do."""
+    redis = line.local.redis
     await line.wait("ann", 3)
-    for name in line.local.redis.scan_iter("hr:line:*"):
-        line.local.redis.delete(name)
-    assert await line.take(5) == ["ann"] * 3
+    await line.wait("old")
+    for name in redis.scan_iter("hr:line:*"):
+        redis.delete(name)
+    await line.wait("busy", 50)
+    taken = await line.take(12)
+    assert [taken.count(who) for who in ("ann", "old")] == [3, 1]
+    [lost] = await line.wait("eve")
+    while "eve" not in await line.take(1):
+        pass
+    redis.zrem(f"{keys.LEASED}scripted", lost)
+    redis.zadd(f"{keys.QUEUE}scripted", {lost: 1})
+    assert await line.take(1) == ["eve"]
 
 
 async def test_a_stopped_job_leaves_its_line(line: Line) -> None:

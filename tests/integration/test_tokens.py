@@ -187,6 +187,14 @@ async def test_keys_that_may_not_sign(local: Local, session: ClientSession, issu
         assert answer.status == status
 
 
+async def test_only_listed_algorithms(local: Local, session: ClientSession, issuer: FakeIssuer) -> None:
+    """A good signature of an algorithm that the operator does not take is refused."""
+    await local.start(**issuer.settings, oidc_algorithms="ES256")
+    for key, status in ((issuer.ec, 200), (issuer.rsa, 401)):
+        answer = await ChatClient(session, local.url, issuer.token(key)).call("GET", LISTING)
+        assert answer.status == status
+
+
 async def test_half_an_issuer_is_refused(local: Local) -> None:
     """
     Tokens cannot be asked for without an issuer, an audience, or by an address that anyone could answer for.

@@ -59,11 +59,17 @@ class MemberClient:
 
 @asynccontextmanager
 async def member(
-    session: ClientSession, url: str, room: str, user: str | None = None, **query: str
+    session: ClientSession,
+    url: str,
+    room: str,
+    user: str | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+    **query: str,
 ) -> AsyncIterator[MemberClient]:
     """Be in *room* at the gateway at *url*, as *user*, for as long as the block lasts."""
     asked = {**({"userId": user} if user else {}), **query}
-    async with session.ws_connect(f"{url}/ws/{room}?{urlencode(asked)}") as socket:
+    async with session.ws_connect(f"{url}/ws/{room}?{urlencode(asked)}", headers=headers) as socket:
         yield MemberClient(socket)
 
 
