@@ -18,6 +18,7 @@ from worker.backends.tolerant import Joiner, whole_characters
 from worker.backends.usage import usage_of
 
 _NO_CHOICE = object()
+_MOST_CHOICES = 2**31
 #: Reasons that say by themselves why nothing was answered.
 _WHY_NOT = frozenset({"length", "content_filter"})
 
@@ -178,12 +179,14 @@ class Completion:
             self._counted_last = not chunk.choices and isinstance(chunk.usage, Mapping)
             # Some add the whole answer to its last chunk.
             fresh = not (self._said or deltas)
+            # Throughout the chunk: its first piece may be plain and its second half a character.
+            plain = self._plain
             for choice in chunk.choices:
                 if self._index is _NO_CHOICE:
                     self._index = choice.index
                 # One is asked for; others may come all the same.
-                if (choice.index or 0) == (self._index or 0):
-                    self._add(choice, ts, deltas, fresh)
+                if _place(choice.index) == _place(self._index):
+                    self._add(choice, ts, deltas, fresh, plain)
         if chunk.error is not None and is_error(chunk.error):
             raise stated(read(payload))
         if self._reason is not None and reason_of(self._reason) == "error":
@@ -198,7 +201,7 @@ class Completion:
         else:
             self._words = said
 
-    def _add(self, choice: Choice, ts: int, deltas: list[Delta], fresh: bool) -> None:
+    def _add(self, choice: Choice, ts: int, deltas: list[Delta], fresh: bool, plain: bool) -> None:
         before = len(deltas)
         said = choice.delta
         if fresh and choice.message is not None and (said is None or not (said.content or said.tool_calls)):
@@ -206,7 +209,7 @@ class Completion:
         if said is not None:
             reasoning = said.reasoning_content or said.reasoning
             text = said.content or said.refusal
-            if self._plain:
+            if plain:
                 if reasoning:
                     deltas.append(Reasoning(ts, reasoning))
                 if text:
@@ -255,6 +258,11 @@ class Completion:
         error = UpstreamFailed(f"The model server broke off its answer: {self._upstream_reason()}")
         error.upstream_reason = self._upstream_reason()
         return error
+
+
+def _place(index: int | None) -> int:
+    """Which of the choices; one that is out of all bounds, or none, is the first."""
+    return index if index is not None and 0 < index < _MOST_CHOICES else 0
 
 
 def _piece(index: int | None, call_id: str | None, function: Function | None) -> Piece:

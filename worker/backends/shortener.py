@@ -7,7 +7,8 @@ from shared.failures import UpstreamInvalid
 
 #: Stands where a string was. Nobody else can have written it.
 SHORTENED = f"shortened-{secrets.token_hex(8)}"
-_PLAIN = re.compile(rb'[^"\\]*')
+#: As much of a string as there is, with its escapes.
+_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
 class Shortened(bytes):
@@ -23,7 +24,7 @@ class Shortener:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._longest_string = most_bytes // 16
+        self._longest_string = 0
         self._kept = bytearray()
         #: Where the string began that is being read; -1 outside of strings.
         self._string_at = -1
@@ -48,6 +49,9 @@ class Shortener:
         self._kept += data[at:end]
         if quote >= 0:
             self._string_at, self._leaving_out = len(self._kept), False
+            # Many that are not so long fill it, too.
+            is_full = len(self._kept) > self._most_bytes // 2
+            self._longest_string = self._most_bytes // (1024 if is_full else 16)
         return end
 
     def _string(self, data: bytes, at: int) -> int:
@@ -55,7 +59,7 @@ class Shortener:
             self._escaped = False
             self._keep(data[at : at + 1])
             return at + 1
-        match = _PLAIN.match(data, at)
+        match = _STRING.match(data, at)
         end = match.end() if match else at
         self._keep(data[at:end])
         if end == len(data):
