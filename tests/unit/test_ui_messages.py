@@ -115,6 +115,24 @@ def test_a_call_without_result_is_left_out(state: str) -> None:
     assert converted("assistant", TEXT, tool(state)) == [{"role": "assistant", "content": "look"}]
 
 
+def test_a_call_without_an_id() -> None:
+    """It is refused: its result could be any call's."""
+    with pytest.raises(InvalidRequest) as refused:
+        converted("assistant", {**tool("output-available", output="2"), "toolCallId": None})
+    assert refused.value.field == "messages[0]"
+
+
+def test_messages_that_say_nothing() -> None:
+    """The last one is refused; an earlier one is left out, or no further message could ever be sent."""
+    said = [{"id": "1", "role": "user", "parts": [{"type": "data-x", "data": 1}]}]
+    said.append({"id": "2", "role": "user", "parts": [TEXT]})
+    messages = msgspec.convert(said, list[UIMessage])
+    assert chat_messages(messages, 1000) == [{"role": "user", "content": "look"}]
+    with pytest.raises(InvalidRequest) as refused:
+        chat_messages(messages[::-1], 1000)
+    assert refused.value.field == "messages[1]"
+
+
 def test_what_is_for_people() -> None:
     """Reasoning, sources and data parts are not sent to the model."""
     unread: list[dict[str, Any]] = [

@@ -39,7 +39,12 @@ def chat_messages(messages: Sequence[UIMessage], max_chars: int) -> list[dict[st
     for i, message in enumerate(messages):
         field = f"messages[{i}]"
         if message.role == "user":
-            converted.append(_user(message, field, max_chars))
+            content = _user(message, field, max_chars)
+            if not content and message is messages[-1]:
+                raise InvalidRequest(f"`{field}` is empty.", field=field)
+            # An earlier one that says nothing to a model must not end the chat for ever.
+            if content:
+                converted.append({"role": "user", "content": content})
         elif message.role == "system":
             text = "".join(_text(part, field) for part in message.parts if part.get("type") == "text")
             converted.append({"role": "system", "content": text})
@@ -60,7 +65,7 @@ def last_said(messages: Sequence[dict[str, Any]]) -> str:
     return ""
 
 
-def _user(message: UIMessage, field: str, max_chars: int) -> dict[str, Any]:
+def _user(message: UIMessage, field: str, max_chars: int) -> str | list[dict[str, Any]]:
     content: list[dict[str, Any]] = []
     for i, part in enumerate(message.parts):
         at = f"{field}.parts[{i}]"
@@ -73,11 +78,9 @@ def _user(message: UIMessage, field: str, max_chars: int) -> dict[str, Any]:
                 content.append(_file(part, at))
             case kind:
                 _leave_out(kind, at)
-    if not content:
-        raise InvalidRequest(f"`{field}` is empty.", field=field)
     # Servers without eyes and ears take text alone, and some of them only as a string.
     only_text = len(content) == 1 and content[0]["type"] == "text"
-    return {"role": "user", "content": content[0]["text"] if only_text else content}
+    return str(content[0]["text"]) if only_text else content
 
 
 def _file(part: _Part, at: str) -> dict[str, Any]:
@@ -120,7 +123,9 @@ def _assistant(step: Sequence[_Part], field: str) -> list[dict[str, Any]]:
     for part in step:
         if part["type"] == "text" or (result := _result(part)) is None:
             continue
-        call_id, arguments = str(part.get("toolCallId")), msgspec.json.encode(part.get("input") or {})
+        if not isinstance(call_id := part.get("toolCallId"), str):
+            raise InvalidRequest(f"`{field}` has a tool's part without `toolCallId`.", field=field)
+        arguments = msgspec.json.encode(part.get("input") or {})
         function = {"name": _tool_name(part), "arguments": arguments.decode()}
         calls.append({"id": call_id, "type": "function", "function": function})
         results.append({"role": "tool", "tool_call_id": call_id, "content": result})
