@@ -4,6 +4,8 @@
 export type Marks = '(' | '[' | '$' | '$$';
 
 const TEX = /[\\^_={}]/;
+/** Signs alone say nothing. */
+const LETTER = /[\p{L}\p{N}]/u;
 /** As in `$HOME_A:$HOME_B`, the names of variables. */
 const VARIABLES = /[:;,=/&+(-]$|^[A-Z]{2,}_[A-Z]/;
 const SIGNS = /[\\^_={}+*/<>|&]/;
@@ -18,7 +20,7 @@ const COMMAND = /\\[a-zA-Z]{2}|[\w)}]\^/;
  * A dollar alone is mostly money, and an escaped bracket in a line of text mostly a bracket.
  */
 export function isFormula(marks: Marks, content: string, isDisplay = false): boolean {
-  if (content.trim() === '') return false;
+  if (!LETTER.test(content)) return false;
   if (marks === '$') return TEX.test(content) && !VARIABLES.test(content);
   if (marks === '[' && !isDisplay) return COMMAND.test(content);
   if (!SIGNS.test(content) && WORDS.test(content)) return false;

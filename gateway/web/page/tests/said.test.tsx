@@ -169,6 +169,10 @@ describe('whatever marks it stands among, right or wrong', () => {
   });
 });
 
+it('keeps the dollars around signs that say nothing', () => {
+  for (const text of ['é$^$', 'x$$=$$', '$_{}$']) expect(shown(text)).toBe(compact(text));
+});
+
 describe('code', () => {
   const copied = (text: string) => [...drawn(text).querySelectorAll('.code')].map((code) => code.textContent);
 

@@ -56,6 +56,7 @@ export const KINDS: Readonly<Record<string, FailureKind>> = {
   closed: 'other',
   stale: 'other',
   stopped: 'other',
+  taken: 'other',
 };
 
 /** What an error code means to a reader, who has seen something of the reply or not. */
