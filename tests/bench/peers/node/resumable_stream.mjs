@@ -7,14 +7,14 @@ import { createResumableStreamContext } from "resumable-stream";
 
 const [port, upstream, broker] = process.argv.slice(2);
 
-function client() {
-  return createClient({ socket: { path: broker } });
+function connected() {
+  return createClient({ socket: { path: broker } }).connect();
 }
 
 const streams = createResumableStreamContext({
   waitUntil: null,
-  publisher: client(),
-  subscriber: client(),
+  publisher: await connected(),
+  subscriber: await connected(),
 });
 
 async function bodyOf(request) {
