@@ -40,7 +40,14 @@ async def run(settings: Settings) -> None:
         state = app[STATE]
         stopping = asyncio.create_task(_set(stop))
         relaying = state.relaying or stopping
-        await asyncio.wait([stopping, relaying], return_when=asyncio.FIRST_COMPLETED)
+        confirming = asyncio.create_task(state.broker.confirm())
+        try:
+            await asyncio.wait([stopping, relaying, confirming], return_when=asyncio.FIRST_COMPLETED)
+            if confirming.done():
+                confirming.result()
+                await asyncio.wait([stopping, relaying], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            confirming.cancel()
         if relaying.done():
             relaying.result()
         logger.info("draining", streams=state.relay.open_streams)

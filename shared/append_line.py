@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError
 from shared import metrics, redis_private
 from shared.broker import BROKEN, COMMAND_TIMEOUT_S, Broker
 from shared.cells import Cell
+from shared.cluster import Address
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.event_log import UNANSWERED, Appended, Batch, answers_of, arguments_of
 
@@ -97,6 +98,7 @@ class AppendLine(asyncio.Protocol):
             return
         if isinstance(reply, Exception):
             failure = self._broker.failure("append", reply)
+            self._broker.redirected(step.cell, reply)
             if isinstance(failure, BrokerUnavailable):
                 self._end(failure)
                 return
@@ -139,9 +141,12 @@ class AppendLine(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def append_line(broker: Broker) -> AsyncIterator[AppendLine]:
-    """A line for as long as the block lasts. Raises `BrokerUnavailable` where there can be none."""
-    connection = broker.connection()
+async def append_line(broker: Broker, home: Address) -> AsyncIterator[AppendLine]:
+    """
+    A line to a primary, for as long as the block lasts. Raises `BrokerUnavailable` where there can be
+    none.
+    """
+    connection = broker.connection(home)
     try:
         async with broker.watch("connect"):
             await connection.connect()  # type: ignore[no-untyped-call]

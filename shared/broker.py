@@ -5,10 +5,9 @@ for what blocks or subscribes. What may pass is `BrokerUnavailable`; what will n
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
@@ -18,55 +17,28 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import (
+    AskError,
+    ClusterDownError,
     ExecAbortError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 
-from shared import keys, metrics, redis_private
+from shared import keys, layout, metrics, redis_private, steps
 from shared.cells import Cell, Cells
+from shared.cluster import ONLY, Address, Cluster, is_cluster
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.sentinel import Sentinels, is_sentinel
 from shared.settings import Settings
 from shared.sockets import TCP_OPTIONS
+from shared.steps import Step
 
-Step = Literal[
-    "create",
-    "append",
-    "claim",
-    "clock",
-    "ready",
-    "renew",
-    "release",
-    "restore",
-    "cancel",
-    "close",
-    "change",
-    "remove",
-    "admit",
-    "settle",
-    "hold",
-    "room_open",
-    "room_say",
-    "room_begin",
-    "room_meet",
-    "told",
-    "undo",
-    "branch",
-    "note",
-]
+_T = TypeVar("_T")
 
-_LUA = Path(__file__).parent / "lua"
-
-#: Generations that may wait for their turn in one conversation.
-_MAX_WAITING = 20
-#: Branches of one conversation that are kept beside the one that is shown.
-_MAX_BRANCHES = 50
-#: What was deleted can be brought back for this long: the page offers it for ten seconds.
-_UNDO_MS = 15_000
 #: Commands under way at once in one process; more wait for a connection.
 _MAX_CONNECTIONS = 64
 _CONNECT_TIMEOUT_S = 2.0
@@ -76,11 +48,25 @@ COMMAND_TIMEOUT_S = 5.0
 #: What commands over a broken connection raise; uvloop says `RuntimeError` of one that is closed already.
 BROKEN = (RedisError, OSError, RuntimeError)
 #: Refusals that tell of the broker's state, not of the command: it is full, a replica, loading, failing over.
-_PASSING = (ExecAbortError, NoScriptError, OutOfMemoryError, ReadOnlyError)
+_PASSING = (
+    AskError,
+    ClusterDownError,
+    ExecAbortError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
 #: The same where redis-py has no class for them, or Redis 6 wraps them in a script's error.
 _PASSING_CODE = re.compile(
-    r"\b(OOM|READONLY|LOADING|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|BUSY|UNBLOCKED)\b"
+    r"\b(OOM|READONLY|LOADING|MOVED|ASK|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|BUSY|UNBLOCKED)\b"
+    # A script met a slot that just left, or that nobody serves for the moment.
+    r"|attempted to access a (?:non local key|hash slot not served)"
 )
+
+_CONFIRM_AGAIN_S = 0.5
+#: A cell moves once, and what is said of it may be late.
+_MOST_MOVES = 3
 
 logger = structlog.get_logger("shared.broker")
 
@@ -93,35 +79,86 @@ class Broker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.cells = Cells(1)
-        self._sentinels = Sentinels(settings.redis_url) if is_sentinel(settings.redis_url) else None
-        #: arq's client, with msgpack for job payloads: nothing read from Redis is ever unpickled.
-        self._redis = ArqRedis(self._pool(_MAX_CONNECTIONS), job_serializer=pack, job_deserializer=unpack)
+        self.cells = Cells(settings.cells)
+        url = settings.redis_url
+        self._sentinels = Sentinels(url) if is_sentinel(url) else None
+        reached = (*self.cells, *layout.FIRST_CELLS)
+        self._cluster = Cluster(url, reached) if is_cluster(url) else None
+        self._clients: dict[Address, ArqRedis] = {}
+        self._confirmed = False
         self._scripts: dict[Step, AsyncScript] = {}
 
+    @property
+    def clustered(self) -> bool:
+        """Whether there may be several primaries, between which cells move."""
+        return self._cluster is not None
+
+    def home(self, cell: Cell) -> Address:
+        """
+        The primary of *cell*, for whoever groups by it. Raises `BrokerUnavailable` while that is not
+        known.
+        """
+        return ONLY if self._cluster is None else self._cluster.primary(cell)
+
+    def one_of_each(self) -> list[Cell]:
+        """A cell of each primary that is known; where none is, one all the same."""
+        found: dict[Address, Cell] = {}
+        for cell in self.cells:
+            with suppress(BrokerUnavailable):
+                found.setdefault(self.home(cell), cell)
+        return list(found.values()) or [next(iter(self.cells))]
+
+    def on_move(self, call: Callable[[], None]) -> None:
+        """Call that whenever a cell has another primary."""
+        if self._cluster is not None:
+            self._cluster.on_move(call)
+
+    def redirected(self, cell: Cell, error: Exception) -> None:
+        """Follow *error* where it says that *cell* is elsewhere."""
+        if self._cluster is not None and isinstance(error, AskError):
+            self._cluster.redirected(cell, error)
+
+    async def look(self) -> None:
+        """See at once where cells are. Raises `BrokerUnavailable`."""
+        if self._cluster is not None:
+            await self._cluster.known()
+            await self._cluster.look()
+
     def at(self, cell: Cell) -> ArqRedis:
-        """The client for what is in *cell*."""
-        return self._redis
+        """
+        The client for what is in *cell*: arq's, with msgpack for job payloads, so that nothing read from the
+        broker is ever unpickled. Raises `BrokerUnavailable`.
+        """
+        home = self.home(cell)
+        client = self._clients.get(home)
+        if client is None:
+            pool = self._pool(_MAX_CONNECTIONS, home)
+            client = self._clients[home] = ArqRedis(pool, job_serializer=pack, job_deserializer=unpack)
+        return client
 
     @asynccontextmanager
     async def dedicated(self, cell: Cell) -> AsyncIterator[ArqRedis]:
         """A client with a connection of its own and no read time-out, for commands that block."""
-        pool = self._pool(1)
+        pool = self._pool(1, self.home(cell))
         try:
             yield ArqRedis(pool)
         finally:
             with suppress(*BROKEN):
                 await pool.aclose()
 
-    def connection(self) -> Connection:
-        """A bare connection, not yet connected, for who subscribes, or sends command after command."""
-        return cast(Connection, self._pool(1).make_connection())  # type: ignore[no-untyped-call]
+    def connection(self, home: Address = ONLY) -> Connection:
+        """
+        A bare connection to the primary *home*, not yet connected, for who subscribes, or sends command
+        after command.
+        """
+        pool = self._pool(1, home)
+        return cast(Connection, pool.make_connection())  # type: ignore[no-untyped-call]
 
     async def run(self, step: Step, cell: Cell, args: Sequence[str | bytes | int]) -> Any:
         """One atomic step in *cell*, `lua/<step>.lua`. Raises as `watch` says."""
+        where, script = [cell.key(keys.CLOCK)], self._script(step)
         async with self.watch(step):
-            script = self._script(step)
-            return await script(keys=[cell.key(keys.CLOCK)], args=args, client=self.at(cell))
+            return await self._followed(cell, lambda client: script(keys=where, args=args, client=client))
 
     def step(
         self, step: Step, cell: Cell, args: Sequence[str | bytes | int], *, whole: bool = False
@@ -134,7 +171,7 @@ class Broker:
     async def call(self, name: str, cell: Cell, *command: Any) -> Any:
         """One command about what is in *cell*, counted as *name*. Raises as `watch` says."""
         async with self.watch(name):
-            return await self.at(cell).execute_command(*command)  # type: ignore[no-untyped-call]
+            return await self._followed(cell, lambda client: client.execute_command(*command))  # type: ignore[no-untyped-call]
 
     async def pipe(
         self,
@@ -149,14 +186,19 @@ class Broker:
         Several commands in one round trip. Raises as `watch` says; an error in the place of an answer is
         given as it is where *tolerates*, called with the command's number, says so.
         """
-        async with self.watch(name), self.at(cell).pipeline(transaction=transaction) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            answers: list[Any] = await pipe.execute(raise_on_error=False)
-            for i, answer in enumerate(answers):
-                if isinstance(answer, Exception) and not tolerates(i, answer):
-                    raise answer
-            return answers
+
+        async def ask(client: ArqRedis) -> list[Any]:
+            async with client.pipeline(transaction=transaction) as pipe:
+                for command in commands:
+                    pipe.execute_command(*command)
+                answers: list[Any] = await pipe.execute(raise_on_error=False)
+                for i, answer in enumerate(answers):
+                    if isinstance(answer, Exception) and not tolerates(i, answer):
+                        raise answer
+                return answers
+
+        async with self.watch(name):
+            return await self._followed(cell, ask)
 
     @asynccontextmanager
     async def watch(self, command: str) -> AsyncIterator[None]:
@@ -169,6 +211,8 @@ class Broker:
             # Not redis-py's own time-out: it makes a task of every command, and on Python 3.11 that
             # loses a cancellation which comes at the wrong moment (asyncio.wait_for).
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                if not self._confirmed:
+                    await self._confirm()
                 yield
         except BROKEN as error:
             raise self.failure(command, error) from error
@@ -181,14 +225,53 @@ class Broker:
             return BrokerRefused()
         return BrokerUnavailable(retry_after_s=1)
 
+    async def confirm(self) -> None:
+        """
+        Returns once the broker is there, and its data in as many cells as is set; nothing is sent to it
+        before. Raises `SettingsWrong`.
+        """
+        while not self._confirmed:
+            try:
+                async with self.watch("confirm"):
+                    pass
+            except (BrokerUnavailable, BrokerRefused):
+                await asyncio.sleep(_CONFIRM_AGAIN_S)
+
     async def close(self) -> None:
         """Close every pooled connection."""
-        await self._redis.aclose()
-        await self._redis.connection_pool.aclose()
+        for client in self._clients.values():
+            await client.aclose()
+            await client.connection_pool.aclose()
+        if self._cluster is not None:
+            await self._cluster.close()
         if self._sentinels is not None:
             await self._sentinels.close()
 
-    def _pool(self, max_connections: int) -> ConnectionPool:
+    async def _confirm(self) -> None:
+        async def ask(cell: Cell) -> Sequence[bytes | None]:
+            clock = "HMGET", cell.key(keys.CLOCK), "seen", "cells"
+            return await self._followed(cell, lambda client: client.execute_command(*clock))  # type: ignore[no-untyped-call]
+
+        if self._cluster is not None:
+            await self._cluster.known()
+        await layout.confirm(self.cells, len(self.cells), ask, (*BROKEN, BrokerUnavailable))
+        self._confirmed = True
+
+    async def _followed(self, cell: Cell, ask: Callable[[ArqRedis], Awaitable[_T]]) -> _T:
+        """
+        *ask* the primary of *cell*; where the cell has just moved, nothing was done yet, and the next
+        is asked.
+        """
+        if self._cluster is None:
+            return await ask(self.at(cell))
+        for _ in range(_MOST_MOVES):
+            try:
+                return await ask(self.at(cell))
+            except AskError as error:
+                self._cluster.redirected(cell, error)
+        return await ask(self.at(cell))
+
+    def _pool(self, max_connections: int, home: Address) -> ConnectionPool:
         options: dict[str, Any] = {
             "max_connections": max_connections,
             "timeout": COMMAND_TIMEOUT_S,
@@ -201,6 +284,8 @@ class Broker:
         pool: ConnectionPool
         if self._sentinels is not None:
             pool = self._sentinels.pool(**options)
+        elif self._cluster is not None:
+            pool = self._cluster.pool(home, **options)
         else:
             pool = BlockingConnectionPool.from_url(self.settings.redis_url, **options)
         pool.connection_class = redis_private.light(pool.connection_class)
@@ -209,31 +294,9 @@ class Broker:
     def _script(self, step: Step) -> AsyncScript:
         script = self._scripts.get(step)
         if script is None:
-            script = self._scripts[step] = self._redis.register_script(self._source(step))
+            source = steps.source(step, self.settings, clustered=self.clustered)
+            script = self._scripts[step] = AsyncScript(cast(Any, None), source)
         return script
-
-    def _source(self, step: Step) -> str:
-        s = self.settings
-        limits = {
-            "WAKE_CAP": keys.WAKE_CAP,
-            "MAX_WAITING": _MAX_WAITING,
-            "MAX_BRANCHES": _MAX_BRANCHES,
-            "UNDO_MS": _UNDO_MS,
-            "MAX_ATTEMPTS": s.max_attempts,
-            "GENERATION_TTL_MS": s.generation_ttl_s * 1000,
-            "RECORD_TTL_MS": s.record_retention_s * 1000,
-            "LOG_TTL_MS": s.log_retention_s * 1000,
-            "CONVERSATION_TTL_MS": s.conversation_ttl_s * 1000,
-            "MAX_CONVERSATION_BYTES": s.max_conversation_bytes,
-            "MAX_MESSAGES": s.max_conversation_messages,
-            "MAX_CONVERSATIONS": s.max_conversations,
-            "MOST_UNSEEN_MS": max(1, int(s.lease_s * 500)),
-            "PUBLISH": "'PUBLISH'",
-            "NUMSUB": "'NUMSUB'",
-        }
-        head = keys.lua(celled=len(self.cells) > 1)
-        head += "".join(f"local {name} = {value}\n" for name, value in limits.items())
-        return head + (_LUA / "_steps.lua").read_text() + (_LUA / f"{step}.lua").read_text()
 
 
 def _passes(error: ResponseError) -> bool:

@@ -9,7 +9,7 @@ has no more carries no tag: its names are those of `shared/keys.py`.
 import random
 import uuid
 from collections.abc import Hashable, Iterable, Iterator
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import TypeVar
 
 from shared import keys
@@ -17,6 +17,8 @@ from shared import keys
 _T = TypeVar("_T", bound=Hashable)
 
 _ID = "gen_"
+#: Characters of a room's id after its cell.
+ROOM_DIGEST = 24
 
 
 class Cell:
@@ -108,6 +110,16 @@ class Cells:
             return self._all[0]
         digest = blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
         return self._all[int.from_bytes(digest) % len(self._all)]
+
+
+def id_in(cells: Cells, cell: Cell, rest: str) -> str:
+    """An id of *cell* that ends with *rest*."""
+    return f"{_ID}{cell.number:0{digits(len(cells))}x}{rest}"
+
+
+def room_digest(owner: str, name: str) -> str:
+    """What a room's id ends with, whatever cell it is in: it is its conversation's room."""
+    return sha256(f"{owner}:{name}".encode()).hexdigest()[:ROOM_DIGEST]
 
 
 def digits(count: int) -> int:

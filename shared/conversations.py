@@ -20,6 +20,8 @@ from shared.skipped import skipped
 
 #: Messages read at once where it is not known how many are needed.
 _PAGE = 64
+#: Conversations being answered that are passed over where room is made.
+_ACTIVE = 64
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -234,6 +236,28 @@ class Conversations:
         more = rows[count - 1][0] if len(rows) > count else None
         listed = [(place, _headline(place.id, fields)) for place, fields in rows[:count] if fields]
         return listed, more
+
+    async def trim(self, owner: str) -> None:
+        """
+        Delete those used least recently beyond the most an owner may have. Within one cell the step that
+        makes one has seen to that; over several it takes a look at all of them.
+        """
+        cells, most = self._broker.cells, self._broker.settings.max_conversations
+        counts = await asyncio.gather(
+            *(self._broker.call("trim", cell, "ZCARD", cell.key(keys.CONVERSATIONS, owner)) for cell in cells)
+        )
+        excess = sum(counts) - most
+        if excess <= 0:
+            return
+        oldest = await asyncio.gather(*(self._oldest(cell, owner, excess + _ACTIVE) for cell in cells))
+        for place, cell in sorted(chain.from_iterable(oldest), key=lambda found: found[0]):
+            if excess > 0:
+                excess -= await self._broker.run("trim", cell, [owner, place.id])
+
+    async def _oldest(self, cell: Cell, owner: str, count: int) -> list[tuple[Place, Cell]]:
+        key = cell.key(keys.CONVERSATIONS, owner)
+        listed = await self._broker.call("trim", cell, "ZRANGE", key, 0, count - 1, "WITHSCORES")
+        return [(place, cell) for place in _scored(listed)]
 
     async def _recent_in(
         self, cell: Cell, owner: str, count: int, before: Place | None

@@ -6,13 +6,16 @@ A generation's record: what was asked, who may see it, how far it is, and how it
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
 from shared import events, keys, messages, metrics
+from shared.backlog import Backlog
 from shared.broker import Broker
 from shared.cells import Cell
+from shared.conversations import Conversations
 from shared.errors import (
     BrokerRefused,
     BrokerUnavailable,
@@ -48,6 +51,7 @@ class Generations:
         self._broker = broker
         self._log = EventLog(broker)
         self._max_queued = max_queued
+        self._backlogs: dict[str, Backlog] = {}
         self._owned: set[asyncio.Task[Any]] = set()
         self._idempotency_ttl_ms = idempotency_ttl_s * 1000
 
@@ -71,8 +75,10 @@ class Generations:
 
     async def _create(self, submission: Submission) -> tuple[str, bool]:
         payload, ending = job_payload(submission.generation_id), stopped_unbegun("interrupted")
-        args: list[str | bytes | int] = [_creation(submission, self), payload, *ending]
-        answer = await self._broker.run("create", self._cell(submission.generation_id), args)
+        cell, backlog = self._cell(submission.generation_id), self._backlog(submission.queue)
+        most = self._max_queued - backlog.elsewhere(cell)
+        args: list[str | bytes | int] = [_creation(submission, self, most), payload, *ending]
+        answer = await self._broker.run("create", cell, args)
         outcome = answer[0].decode()
         if outcome == "known":
             return _same(answer[1].decode(), submission), False
@@ -92,7 +98,14 @@ class Generations:
         ):
             raise BrokerUnavailable(retry_after_s=1)
         metrics.generations_created.labels(submission.model, submission.dialect).inc()
-        await self.settle_stopped(answer[1:], "interrupted")
+        if outcome == "waiting":
+            await self.settle_stopped(answer[1:], "interrupted")
+        else:
+            backlog.added(cell)
+            if answer[1] and len(self._broker.cells) > 1:
+                # What it could not see to is seen to with the next; the message is accepted.
+                with suppress(BrokerUnavailable, BrokerRefused):
+                    await Conversations(self._broker).trim(submission.owner)
         return submission.generation_id, True
 
     async def known(self, submission: Submission) -> str | None:
@@ -145,6 +158,8 @@ class Generations:
         """Returns once what callers left behind is done."""
         while self._owned:
             await asyncio.wait(self._owned)
+        for backlog in self._backlogs.values():
+            await backlog.finished()
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._owned.discard(task)
@@ -156,6 +171,9 @@ class Generations:
         args: list[str | bytes | int] = [generation_id, owner, reason, *ending]
         outcome = (await self._broker.run("cancel", self._cell(generation_id), args)).decode()
         return await self._stopped(generation_id, outcome, reason)
+
+    def _backlog(self, queue: str) -> Backlog:
+        return self._backlogs.setdefault(queue, Backlog(self._broker, queue))
 
     def _cell(self, generation_id: str) -> Cell:
         return self._broker.cells.of_generation(generation_id)
@@ -224,7 +242,7 @@ def _same(known: str, submission: Submission) -> str:
     return known_id
 
 
-def _creation(submission: Submission, limits: Any) -> bytes:
+def _creation(submission: Submission, limits: Any, max_queued: int) -> bytes:
     record = {
         "owner": submission.owner,
         "model": submission.model,
@@ -247,7 +265,7 @@ def _creation(submission: Submission, limits: Any) -> bytes:
         "id": submission.generation_id,
         "owner": submission.owner,
         "queue": submission.queue,
-        "max_queued": limits._max_queued,
+        "max_queued": max_queued,
         "max_wait_ms": int(limits.max_wait_s(submission) * 1000),
         "idempotency_ttl_ms": limits._idempotency_ttl_ms,
         "digest": submission.digest,

@@ -6,6 +6,7 @@ let go once its receiver has said that it heard. Each is told at least once.
 from typing import NamedTuple
 
 from shared.broker import Broker
+from shared.errors import BrokerUnavailable
 
 #: The longest wait between two tries.
 _LONGEST_WAIT_MS = 3_600_000
@@ -30,10 +31,18 @@ class Hooks:
         One that is due, or None. If nobody says that it was told it is due again: after *wait_s*, then twice
         that, …, until its record has expired.
         """
+        failed: BrokerUnavailable | None = None
         for cell in self._broker.cells:
-            answer = await self._broker.run("told", cell, ["take", int(wait_s * 1000), _LONGEST_WAIT_MS])
+            try:
+                answer = await self._broker.run("told", cell, ["take", int(wait_s * 1000), _LONGEST_WAIT_MS])
+            except BrokerUnavailable as error:
+                # It holds up nobody elsewhere.
+                failed = error
+                continue
             if answer is not None:
                 return Due(answer[0].decode(), answer[1])
+        if failed is not None:
+            raise failed
         return None
 
     async def told(self, generation_id: str) -> None:

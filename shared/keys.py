@@ -8,7 +8,6 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:log:{id}                       stream  its event log; entry ids are positions, one field `e`
     hr:live:{id}                      channel what is appended to the log, as `<position> <event>` lines
     hr:cancel                         channel `<generation id> <reason>` of those that are to stop
-    hr:replicated                     channel published to before waiting for replicas; nobody listens
     hr:queue:{queue}                  zset    arq's queue: job id (= generation id) by the moment it is due
     hr:turns:{class}:{queue}          zset    tenants that wait, by what they have had over their weight
     hr:users:{class}:{tenant}:{queue} zset    a tenant's users that wait, by what they have had
@@ -50,7 +49,6 @@ LOG = "hr:log:"
 LIVE = "hr:live:"
 CANCEL = "hr:cancel"
 CLOCK = "hr:clock"
-REPLICATED = "hr:replicated"
 QUEUE = "hr:queue:"
 TURNS = "hr:turns:"
 USERS = "hr:users:"

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from shared.broker import Broker
+from shared.cells import Cell
 from shared.errors import BrokerRefused, BrokerUnavailable, Unavailable
 
 logger = structlog.get_logger("shared.readiness")
@@ -25,7 +26,11 @@ _WHY = {
     ),
     r"READONLY|ReadOnly|read only": "the broker is read-only",
     r"OOM|OutOfMemory|maxmemory": "the broker is full",
-    r"CLUSTER|CROSSSLOT|MOVED|non local key": "the broker is a Redis Cluster, which is not supported",
+    r"CLUSTERDOWN": "the broker's cluster is down: too few of its primaries are left, or a slot is nobody's",
+    r"cluster support disabled": "the broker is no cluster: HEADRACE_REDIS_URL should begin with redis://",
+    r"CLUSTER|CROSSSLOT|MOVED|non local key": (
+        "the broker is a cluster: HEADRACE_REDIS_URL should begin with redis+cluster://"
+    ),
     r"LOADING|BusyLoading": "the broker is still loading its data",
     r"NOREPLICAS": "the broker has too few replicas",
     r"MISCONF": "the broker cannot write to its disk",
@@ -39,7 +44,7 @@ class Readiness:
     def __init__(
         self,
         broker: Broker,
-        hears: Callable[[], Awaitable[None]] | None = None,
+        hears: Callable[[Cell], Awaitable[None]] | None = None,
         *,
         full_is_ready: bool = False,
     ) -> None:
@@ -76,32 +81,50 @@ class Readiness:
             self._asking = None
 
     async def _wrong(self) -> str | None:
+        """Why no primary would take anything. One that is away pauses what is there, and nothing else."""
+        trying = [asyncio.create_task(self._wrong_in(cell)) for cell in self._broker.one_of_each()]
+        try:
+            whys = []
+            for tried in asyncio.as_completed(trying):
+                if (why := await tried) is None:
+                    self._said = None
+                    return None
+                whys.append(why)
+            return self._named(*whys[0])
+        finally:
+            for task in trying:
+                task.cancel()
+            await asyncio.gather(*trying, return_exceptions=True)
+
+    async def _wrong_in(self, cell: Cell) -> tuple[str, bool] | None:
+        """The error that a primary gives, and whether it refuses."""
         try:
             # Side by side: a far broker's answer takes a while, and probers wait for a second.
             results = await asyncio.gather(
-                self._broker.run("ready", next(iter(self._broker.cells)), [self._pass]),
-                self._is_cluster(),
-                self._hears() if self._hears is not None else asyncio.sleep(0),
+                self._broker.run("ready", cell, [self._pass]),
+                self._is_cluster(cell),
+                self._hears(cell) if self._hears is not None else asyncio.sleep(0),
                 return_exceptions=True,
             )
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
-            if results[1]:
-                return self._named("CLUSTER")
+            return ("CLUSTER", False) if results[1] else None
         except (BrokerUnavailable, BrokerRefused) as error:
             cause = error.__cause__ or error
-            refused = isinstance(error, BrokerRefused)
-            return self._named(f"{type(cause).__name__}: {cause}", refused=refused)
-        self._said = None
-        return None
+            return f"{type(cause).__name__}: {cause}", isinstance(error, BrokerRefused)
 
-    async def _is_cluster(self) -> bool:
-        """Its scripts may work by chance, as long as their keys happen to be on this node."""
+    async def _is_cluster(self, cell: Cell) -> bool:
+        """
+        Whether it is one though it was not said to be: scripts may work by chance, as long as their keys
+        happen to be on this node.
+        """
+        if self._broker.clustered:
+            return False
         if self._cluster is not None:
             return self._cluster
         try:
-            answer = await self._broker.call("mode", next(iter(self._broker.cells)), "HELLO")
+            answer = await self._broker.call("mode", cell, "HELLO")
         except BrokerRefused:
             return False
         self._cluster = (
@@ -109,7 +132,7 @@ class Readiness:
         )
         return self._cluster
 
-    def _named(self, error: str, *, refused: bool = False) -> str:
+    def _named(self, error: str, refused: bool) -> str:
         why = next((why for pattern, why in _WHY.items() if re.search(pattern, error)), None)
         why = why or ("the broker refuses what is needed" if refused else "the broker does not answer")
         if error != self._said:

@@ -22,8 +22,9 @@ async def replicated(broker: Broker, generation_id: str) -> str | None:
         "wait",
         cell,
         [
-            # WAIT speaks of what its own connection has written: this comes after everything.
-            ("PUBLISH", cell.key(keys.REPLICATED), b""),
+            # WAIT speaks of what its own connection has written: this comes after everything. A cluster's
+            # replicas are not told of what is published, but of a key that lives on.
+            ("PEXPIRE", cell.key(keys.CLOCK), settings.conversation_ttl_s * 1000),
             ("WAIT", settings.min_replicas, timeout_ms),
             # Over the same connection: that is, from the primary that has just waited.
             ("HGET", cell.key(keys.RECORD, generation_id), "state"),

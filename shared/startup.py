@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from redis.asyncio.connection import parse_url
 
 from shared.authority import host_of, is_loopback
+from shared.cluster import Cluster, is_cluster
 from shared.models import Models, load
 from shared.sentinel import Sentinels, is_sentinel
 from shared.settings import Settings
@@ -15,6 +16,10 @@ from shared.settings import Settings
 #: What may be wrong with the address itself is not repeated: it may hold a password.
 _NO_BROKER = "should look like redis://host:port/0, rediss://host:port/0 or unix:///path/to/socket"
 _NO_SENTINELS = "should look like redis+sentinel://host:port,host:port/service/0"
+_NO_CLUSTER = "should look like redis+cluster://host:port,host:port"
+_ONE_CELL = (
+    "a cluster spreads cells over its primaries: set 8 or more for each of them, in all a power of two"
+)
 
 
 class SettingsWrong(Exception):
@@ -99,15 +104,20 @@ def _wrong_addresses(settings: Settings) -> list[tuple[str, str]]:
             host.encode("idna")
         except UnicodeError:
             problems.append((name, "is no name and no address of a machine"))
-    sentinels = False
+    url, shape = settings.redis_url, _NO_BROKER
     try:
-        sentinels = is_sentinel(settings.redis_url)
-        if sentinels:
-            Sentinels(settings.redis_url)
+        if is_sentinel(url):
+            shape = _NO_SENTINELS
+            Sentinels(url)
+        elif is_cluster(url):
+            shape = _NO_CLUSTER
+            Cluster(url, [])
+            if settings.cells == 1:
+                problems.append(("cells", _ONE_CELL))
         else:
-            parse_url(settings.redis_url)
+            parse_url(url)
     except ValueError:
-        problems.append(("redis_url", _NO_SENTINELS if sentinels else _NO_BROKER))
+        problems.append(("redis_url", shape))
     return problems
 
 

@@ -47,7 +47,8 @@ class LogWriter:
         on_fenced: Callable[[], None],
         on_missing: Callable[[], None],
     ) -> None:
-        self._appender = appender
+        #: Whoever is near its log.
+        self.appender = appender
         self.generation_id = claim.generation.id
         self.lease = claim.lease
         self._held = list(prefix)
@@ -80,10 +81,10 @@ class LogWriter:
         self._held.append(Entry(self._next, raw))
         self._next = self._next.next()
         self._closing = closing
-        self._appender.wake(self)
+        self.appender.wake(self)
         if closing or not (self._answered or isinstance(event, Start)):
             self._answered = True
-            self._appender.hurry()
+            self.appender.hurry()
 
     async def durable(self, at_most: int = 0) -> None:
         """Wait until no more than *at_most* events are unacknowledged, or the writer is fenced."""
@@ -95,7 +96,7 @@ class LogWriter:
         """The log was seen with *log_length* events: write again what is missing."""
         self._acked = min(log_length, self._acked)
         if self.unacknowledged and not self.fenced:
-            self._appender.wake(self)
+            self.appender.wake(self)
 
     def repeat_last(self) -> None:
         """It may have been lost after all: append the last event again, which costs nothing where it is."""
@@ -131,7 +132,7 @@ class LogWriter:
                 return
         self._settled.set()
         if self.unacknowledged and not self.fenced:
-            self._appender.wake(self)
+            self.appender.wake(self)
 
 
 class Line(Protocol):
@@ -145,10 +146,21 @@ class Line(Protocol):
 
 
 class Appender:
-    """Owns the process's appends, one after another over one line; `run` is its task, which keeps it open."""
+    """
+    Owns the process's appends to one primary, one after another over one line; `run` is its task, which keeps
+    it open. What fails goes to *hand_on*, for its cell may be elsewhere by now.
+    """
 
-    def __init__(self, line: Callable[[], AbstractAsyncContextManager[Line]], settings: Settings) -> None:
+    def __init__(
+        self,
+        line: Callable[[], AbstractAsyncContextManager[Line]],
+        settings: Settings,
+        hand_on: Callable[[LogWriter], None],
+    ) -> None:
         self._open_line = line
+        self._hand_on = hand_on
+        #: Somebody wants to append, though the line is gone.
+        self._wanted = asyncio.Event()
         self._interval_s = settings.append_interval_s
         self._loop = asyncio.get_running_loop()
         self._line: Line | None = None
@@ -188,18 +200,25 @@ class Appender:
                 self._put_down()
             await asyncio.sleep(_BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)])
             self._failures += 1
+            # What was a primary may be none any more, and nobody's.
+            await self._wanted.wait()
 
     def _put_down(self) -> None:
         """The line is gone: what was under way is to be appended again."""
         self._line = None
-        self._dirty = dict.fromkeys(writer for writer, _ in self._under_way) | self._dirty
-        self._under_way = []
+        writers = dict.fromkeys(writer for writer, _ in self._under_way) | self._dirty
+        self._dirty, self._under_way = {}, []
+        self._wanted.clear()
         if self._next is not None:
             self._next.cancel()
             self._next = None
+        for writer in writers:
+            self._hand_on(writer)
 
     def _plan(self) -> None:
         """Append next as soon as may be: once all who are awake by then have had the chance to join in."""
+        if self._line is None:
+            self._wanted.set()
         if self._line is None or self._under_way or not self._dirty:
             return
         if self._next is not None:

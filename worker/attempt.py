@@ -63,7 +63,7 @@ class Attempt:
         """Take over the log, with what earlier attempts wrote."""
         log = await self._read_log()
         writer = self._running.writer = LogWriter(
-            self._tools.appender,
+            self._tools.appenders.of(self._generation.id),
             self._claim,
             log,
             on_fenced=self._running.fence,

@@ -2,31 +2,21 @@
 The cancel channel: who is to stop, pushed the moment somebody asks. What is missed comes with a renewal.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 
-import structlog
-
 from shared import keys
-from shared.broker import BROKEN, Broker
-from shared.cells import Cell
+from shared.cells import Cells
+from shared.channels import Channels
 from shared.events import CancelReason, cancel_reason
-
-logger = structlog.get_logger("worker.cancels")
 
 Stop = Callable[[CancelReason], None]
 
-_RECONNECT_S = 0.2
-#: A channel that is silent for this long is asked for a sign of life.
-_PING_S = 2.0
-
 
 class Cancels:
-    """Tells whoever expects it that its generation is to stop; `hear` is its task."""
+    """Tells whoever expects it that its generation is to stop."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self) -> None:
         self._stops: dict[str, Stop] = {}
         #: A cancel may overtake the answer to the claim of its generation.
         self._unclaimed: deque[tuple[str, CancelReason]] = deque(maxlen=1000)
@@ -42,31 +32,10 @@ class Cancels:
         """Nobody expects it any more."""
         self._stops.pop(generation_id, None)
 
-    async def hear(self) -> None:
-        """Follow the cells' channels for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            for cell in self._broker.cells:
-                tasks.create_task(self._follow(cell))
-
-    async def _follow(self, cell: Cell) -> None:
-        while True:
-            try:
-                async with self._broker.dedicated(cell) as redis, redis.pubsub() as pubsub:
-                    async with asyncio.timeout(2 * _PING_S):
-                        await pubsub.subscribe(cell.key(keys.CANCEL))
-                    silent = False
-                    while True:
-                        message = await pubsub.get_message(timeout=_PING_S)
-                        if message is None:
-                            if silent:
-                                raise TimeoutError
-                            await pubsub.ping()
-                        elif message["type"] == "message":
-                            self.heard(message["data"])
-                        silent = message is None
-            except BROKEN:
-                logger.warning("cancel channel lost, connecting again")
-                await asyncio.sleep(_RECONNECT_S)
+    def follow(self, channels: Channels, cells: Cells) -> None:
+        """Hear of all who are to stop, over *channels*."""
+        for cell in cells:
+            channels.want(cell, cell.key(keys.CANCEL), self.heard)
 
     def heard(self, data: bytes) -> None:
         """One push: `<generation id> <reason>`."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from arq.worker import Worker, func
 from shared import keys, metrics
 from shared.broker import BROKEN, Broker, pack, unpack
 from shared.cells import Cell
+from shared.channels import Channels
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.queue import JOB_FUNCTION, Claim, Queue
 from worker.attempt import generate
@@ -36,6 +38,10 @@ class _Overdue(Exception):
     """Redis has not ended a wait: it hangs, is gone, or its clock, by which it waits, was set back."""
 
 
+def _set(signal: asyncio.Event, _: bytes) -> None:
+    signal.set()
+
+
 async def _run(ctx: dict[str, Any], generation_id: str) -> None:
     await generate(ctx["tools"], ctx["claim"])
 
@@ -43,7 +49,9 @@ async def _run(ctx: dict[str, Any], generation_id: str) -> None:
 class LeasedWorker(Worker):
     """One queue's worker in this process; `async_run` works until it is cancelled."""
 
-    def __init__(self, broker: Broker, queue: str, concurrency: int, tools: Tools) -> None:
+    def __init__(
+        self, broker: Broker, channels: Channels, queue: str, concurrency: int, tools: Tools
+    ) -> None:
         super().__init__(
             functions=[func(_run, name=JOB_FUNCTION)],
             queue_name=keys.QUEUE + queue,
@@ -61,6 +69,11 @@ class LeasedWorker(Worker):
         #: Jobs that cells' claims under way may still bring.
         self._asked = 0
         self._stopping = asyncio.Event()
+        #: Set when something is queued in a cell, where there is more than one.
+        self._queued = {cell: asyncio.Event() for cell in broker.cells}
+        if len(broker.cells) > 1:
+            for cell, queued in self._queued.items():
+                channels.want(cell, cell.key(keys.WAKE, queue), partial(_set, queued))
         #: Due jobs that could not be taken at the last look.
         self._broken: dict[Cell, set[str]] = {}
 
@@ -72,12 +85,10 @@ class LeasedWorker(Worker):
                 tasks.create_task(self._work(cell))
 
     async def _work(self, cell: Cell) -> None:
+        follow = self._follow if len(self._broker.cells) > 1 else self._wait_in_line
         while self.allow_pick_jobs:
             try:
-                async with self._broker.dedicated(cell) as waiting:
-                    while self.allow_pick_jobs:
-                        if not await self._take(cell):
-                            await self._woken(cell, waiting)
+                await follow(cell)
             except _Overdue:
                 # Whether the broker is away tells the next claim, over another connection.
                 logger.warning("waiting for work took too long, connecting again")
@@ -86,10 +97,28 @@ class LeasedWorker(Worker):
                 logger.warning("broker away, connecting again", error=str(error) or type(error).__name__)
                 await asyncio.sleep(_RECONNECT_S)
 
+    async def _wait_in_line(self, cell: Cell) -> None:
+        """A token wakes one worker alone."""
+        async with self._broker.dedicated(cell) as waiting:
+            while self.allow_pick_jobs:
+                if not await self._take(cell):
+                    await self._woken(cell, waiting)
+
+    async def _follow(self, cell: Cell) -> None:
+        """No command can wait in several slots at once, so a channel wakes all who are idle."""
+        queued = self._queued[cell]
+        while self.allow_pick_jobs:
+            queued.clear()
+            if not await self._take(cell):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.tools.settings.poll_s):
+                        await queued.wait()
+
     async def drain(self, grace_s: float, hurried: "asyncio.Task[None]") -> None:
         """Claim nothing more, let jobs end within *grace_s* or until *hurried*, hand the rest back."""
         self.allow_pick_jobs = False
-        self._stopping.set()
+        for signal in (self._stopping, *self._queued.values()):
+            signal.set()
         ended = asyncio.create_task(self._all_ended())
         await asyncio.wait([ended, hurried], timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
         for task in self.tasks.values():

@@ -5,7 +5,6 @@ import contextlib
 import signal
 import sys
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any
 
 import structlog
@@ -13,8 +12,8 @@ import uvloop
 from aiohttp import web
 
 from shared import metrics, models
-from shared.append_line import append_line
 from shared.broker import Broker
+from shared.channels import Channels
 from shared.conversations import Conversations
 from shared.errors import Unavailable
 from shared.event_log import EventLog
@@ -23,7 +22,7 @@ from shared.queue import Queue
 from shared.readiness import Readiness
 from shared.settings import Settings
 from shared.startup import SettingsWrong, prepare_process, read_settings
-from worker.appender import Appender
+from worker.appenders import Appenders
 from worker.backends.choice import open_backend, unusable
 from worker.cancels import Cancels
 from worker.leased_worker import LeasedWorker
@@ -38,7 +37,8 @@ async def run(settings: Settings) -> None:
     known = models.load(settings.models)
     broker = Broker(settings)
     queue, log = Queue(broker, lease_s=settings.lease_s), EventLog(broker)
-    cancels, appender = Cancels(broker), Appender(partial(append_line, broker), settings)
+    cancels, channels, appenders = Cancels(), Channels(broker, "worker"), Appenders(broker, settings)
+    cancels.follow(channels, broker.cells)
     registry = Registry(broker, queue, cancels, settings)
     tools = Tools(
         settings=settings,
@@ -48,20 +48,26 @@ async def run(settings: Settings) -> None:
         log=log,
         conversations=Conversations(broker),
         queue=queue,
-        appender=appender,
+        appenders=appenders,
         registry=registry,
     )
-    workers = [LeasedWorker(broker, name, concurrency, tools) for name, concurrency in known.queues.items()]
+    workers = [
+        LeasedWorker(broker, channels, name, concurrency, tools) for name, concurrency in known.queues.items()
+    ]
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, lambda: hurry.set() if stop.is_set() else stop.set())
     face = await _face(settings, broker, stop)
-    owned: list[Coroutine[Any, Any, None]] = [appender.run(), registry.keep_leases(), cancels.hear()]
-    tasks: list[asyncio.Task[None]] = [asyncio.create_task(coroutine) for coroutine in owned]
-    tasks += [asyncio.create_task(worker.async_run()) for worker in workers]
     stopping = asyncio.create_task(_set(stop))
+    tasks: list[asyncio.Task[None]] = [asyncio.create_task(broker.confirm())]
     try:
+        await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[0].result()
+            owned: list[Coroutine[Any, Any, None]] = [appenders.run(), registry.keep_leases(), channels.run()]
+            tasks = [asyncio.create_task(coroutine) for coroutine in owned]
+            tasks += [asyncio.create_task(worker.async_run()) for worker in workers]
         done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()

@@ -8,7 +8,7 @@ from shared.event_log import EventLog
 from shared.models import Models
 from shared.queue import Queue
 from shared.settings import Settings
-from worker.appender import Appender
+from worker.appenders import Appenders
 from worker.backends import Backend
 from worker.registry import Registry
 
@@ -23,5 +23,5 @@ class Tools(msgspec.Struct):
     log: EventLog
     conversations: Conversations
     queue: Queue
-    appender: Appender
+    appenders: Appenders
     registry: Registry

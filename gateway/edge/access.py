@@ -11,7 +11,7 @@ async def owned(state: State, request: web.Request, generation_id: str) -> Gener
     """The generation, if it is the asker's; a stranger's is not found."""
     asker = request[ASKER]
     generation = await state.generations.load(generation_id)
-    if generation is None and state.relay.settling:
+    if generation is None and state.relay.settling(generation_id):
         raise BrokerUnavailable(retry_after_s=1)
     if generation is None or generation.owner != asker.owner or asker.only not in {None, generation_id}:
         raise NotFound("There is no generation of that id.", field="generation_id")

@@ -11,13 +11,35 @@ from gateway.edge.body import digest, idempotency_key
 from gateway.edge.state import ASKER, STATE
 from gateway.relay.dialect import Dialect
 from shared.asker import Asker, scope_of
+from shared.cells import Cell, Cells
 from shared.errors import InvalidRequest
 from shared.generation import ChatSettings, OnBusy, OnDisconnect, Priority, Request, Submission
 
 
-def new_suffix() -> str:
-    """What makes a new id unlike every other."""
-    return uuid.uuid4().hex
+def new_suffix(request: web.Request, conversation_id: str | None = None) -> str:
+    """
+    What makes a new generation's id unlike every other. It says which cell it is in: that of its
+    conversation, or where there is none, the one in which a repeated request would be looked for.
+    """
+    cells = request.app[STATE].broker.cells
+    return cells.new_suffix(_cell(request, cells, conversation_id))
+
+
+def new_conversation_id(request: web.Request) -> str:
+    """One that nobody has, in the cell in which a repeated request would be looked for."""
+    cells, owner = request.app[STATE].broker.cells, request[ASKER].owner
+    cell = _cell(request, cells, None)
+    while True:
+        conversation_id = f"conv_{uuid.uuid4().hex}"
+        if cells.of_conversation(owner, conversation_id) is cell:
+            return conversation_id
+
+
+def _cell(request: web.Request, cells: Cells, conversation_id: str | None) -> Cell:
+    owner, key = request[ASKER].owner, idempotency_key(request)
+    if conversation_id is not None:
+        return cells.of_conversation(owner, conversation_id)
+    return cells.any() if key is None else cells.of_idempotency(owner, key)
 
 
 def submission(
@@ -49,7 +71,7 @@ def submission(
     models, asker = request.app[STATE].models, request[ASKER]
     said: dict[str, Any] = {} if options is None else msgspec.to_builtins(options)
     return Submission(
-        generation_id=f"gen_{suffix or new_suffix()}",
+        generation_id=f"gen_{suffix or new_suffix(request, conversation_id)}",
         owner=asker.owner,
         tenant=scope_of(asker.tenant),
         weight=asker.weight,

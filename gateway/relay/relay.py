@@ -19,6 +19,7 @@ from gateway.relay.live import Live
 from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
 from shared.broker import Broker
+from shared.cells import Cell
 from shared.errors import Draining, Internal, InvalidRequest
 from shared.event_log import Entry, EventLog
 from shared.generation import Generation
@@ -50,10 +51,9 @@ class Relay:
         #: Subscribers in this process.
         self.open_streams = 0
 
-    @property
-    def settling(self) -> bool:
-        """Whether workers may still be about to write again what a broker lost while it was away."""
-        return self._live.away_within(RESTORED_WITHIN_S)
+    def settling(self, generation_id: str) -> bool:
+        """Whether a worker may still be about to write again what a broker lost of it while it was away."""
+        return self._live.away_within(generation_id, RESTORED_WITHIN_S)
 
     @property
     def empty(self) -> bool:
@@ -122,9 +122,9 @@ class Relay:
                 raise ahead(after, top)
             await asyncio.sleep(AHEAD_POLL_S)
 
-    async def hears(self) -> None:
-        """Returns if it can hear what is published. Raises `BrokerUnavailable`, caused by why not."""
-        await self._live.try_out()
+    async def hears(self, cell: Cell) -> None:
+        """Returns if it can hear what is published there. Raises `BrokerUnavailable`, caused by why not."""
+        await self._live.try_out(cell)
 
     async def run(self) -> None:
         """Follow the live connection and look after silent feeds, for ever."""

@@ -4,13 +4,12 @@ A room's log in the broker: what was said and streamed there, in one order for a
 Whoever joins late, or comes back, reads it from where they are. An entry's position is `1-<n>`, dense from 1.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from shared import keys
 from shared.broker import Broker
-from shared.cells import Cell, digits
+from shared.cells import Cell, id_in, room_digest
 from shared.settings import Settings
 
 #: It asks for a reply, ends one, or is told to who is there now and kept in no log.
@@ -62,8 +61,7 @@ class Room:
         #: The keyspace's owner of the room's conversation.
         self.owner = owner
         self.cell: Cell = broker.cells.of_conversation(owner, name)
-        digest = hashlib.sha256(f"{owner}:{name}".encode()).hexdigest()[:24]
-        self.id = f"gen_{self.cell.number:0{digits(len(broker.cells))}x}{digest}"
+        self.id = id_in(broker.cells, self.cell, room_digest(owner, name))
         self._ttl = settings.conversation_ttl_s * 1000
         self._most = settings.room_entries
 

@@ -1,5 +1,5 @@
 -- What several scripts do in the same way. Loaded in front of each of them, after the names of
--- shared/keys.py and the limits of shared/broker.py. Keys are made up here, all of them in the cell of KEYS[1].
+-- shared/keys.py and the limits of shared/steps.py. Keys are made up here, all of them in the cell of KEYS[1].
 -- Queues hold arq's job ids: a generation's with its cell's tag in front, so that arq's own key is in the cell too.
 
 -- A step is one moment: both are asked for once in it, although it may need them a dozen times.
@@ -25,7 +25,7 @@ local function now_ms()
   local passed = math.max(0, math.min(wall - seen, MOST_UNSEEN_MS))
   if not clock[1] or wall < seen or wall - seen >= MOST_UNSEEN_MS / 6 then
     ahead = ahead + passed - (wall - seen)
-    redis.call('HSET', CLOCK, 'seen', wall, 'ahead', ahead)
+    redis.call('HSET', CLOCK, 'seen', wall, 'ahead', ahead, 'cells', CELLS)
     if redis.call('PTTL', CLOCK) < CONVERSATION_TTL_MS / 2 then
       redis.call('PEXPIRE', CLOCK, CONVERSATION_TTL_MS)
     end
@@ -93,6 +93,10 @@ local function enqueue(queue, id, push)
   stand_in_line(queue, id, push or 'RPUSH')
   redis.call('ZADD', QUEUE .. queue, now_ms(), TAG .. id)
   redis.call('PEXPIRE', QUEUE .. queue, GENERATION_TTL_MS)
+  if CELLS > 1 then
+    redis.call(PUBLISH, WAKE .. queue, '')
+    return
+  end
   redis.call('LPUSH', WAKE .. queue, '1')
   redis.call('LTRIM', WAKE .. queue, 0, WAKE_CAP - 1)
   redis.call('PEXPIRE', WAKE .. queue, GENERATION_TTL_MS)
@@ -246,18 +250,18 @@ local function let_go(owner, asked, excess)
   end
 end
 
--- An owner's conversation exists, and is the last used.
+-- An owner's conversation exists, and is the last used. Gives 1 if it is new, else 0.
 local function converse(owner, name, title)
   local conversation, all = CONVERSATION .. owner .. ':' .. name, CONVERSATIONS .. owner
-  if redis.call('HSETNX', conversation, 'created_ms', wall_ms()) == 1 then
-    redis.call('HSET', conversation, 'title', title)
-  end
+  local new = redis.call('HSETNX', conversation, 'created_ms', wall_ms())
+  if new == 1 then redis.call('HSET', conversation, 'title', title) end
   redis.call('HSET', conversation, 'updated_ms', wall_ms())
   revise(owner .. ':' .. name)
   redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
   redis.call('ZADD', all, now_ms(), name)
   let_go(owner, name, redis.call('ZCARD', all) - MAX_CONVERSATIONS)
   redis.call('PEXPIRE', all, CONVERSATION_TTL_MS)
+  return new
 end
 
 -- A generation's turn in its conversation begins: its message is said, its job can be claimed.

@@ -6,7 +6,7 @@
 --         of this conversation, its `continues` the reply that is to be its last message)
 --       2 the arq job payload  3 terminal event and  4 closing as JSON of what is interrupted before it has begun
 --       its `max_wait_ms` is how long it may have to wait for its turn, as far as anybody can tell; 0 for any time
--- gives {'overloaded', ms that it would have to wait too long} | {'created'} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'} | {'not_last'}
+-- gives {'overloaded', ms that it would have to wait too long} | {'created', 1 if its conversation is new, else 0} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'} | {'not_last'}
 local new, payload, event, closing = cjson.decode(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
 
@@ -55,8 +55,9 @@ redis.call('SET', JOB .. new.id, payload, 'PX', GENERATION_TTL_MS)
 if idempotency then
   redis.call('SET', idempotency, new.id .. ' ' .. new.digest, 'PX', new.idempotency_ttl_ms)
 end
+local fresh = 0
 if scope then
-  converse(new.owner, new.conversation, new.title)
+  fresh = converse(new.owner, new.conversation, new.title)
   if new.settings then redis.call('HSET', CONVERSATION .. scope, 'settings', new.settings) end
 end
 if active then
@@ -76,4 +77,4 @@ if active then
   return answer
 end
 activate(new.id)
-return {'created'}
+return {'created', fresh}

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests.chaos.link import Link
 from tests.kit import debian
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
+from tests.kit.link import Link
 from tests.kit.local import Local
 
 #: As the run book has it.
@@ -41,7 +41,7 @@ async def own(own_broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[tuple
     admin: Any = own_broker.client(0)
     admin.execute_command("ACL", "SETUSER", "headrace", "on", ">secret", *_SMALLEST.split())
     local = Local(own_broker, 0, tmp_path)
-    local._url += "&username=headrace&password=secret"
+    local._broker["redis_url"] = f"{own_broker.url()}&username=headrace&password=secret"
     await local.start()
     yield local, admin
     await local.close()

@@ -25,6 +25,9 @@ class EmbeddedBroker:
     Its 16 databases keep stacks apart that run at the same time.
     """
 
+    #: What whoever works with it must be told beside its address.
+    settings: Mapping[str, object] = {}
+
     def __init__(
         self, environment: Mapping[str, str] | None = None, program: Path | None = None, *options: str
     ) -> None:

@@ -26,7 +26,7 @@ class Local:
         #: A client that looks at its part of the broker.
         self.redis: Any = broker.client(database)
         self.url = ""
-        self._url = broker.url(database)
+        self._broker: dict[str, object] = {"redis_url": broker.url(database), **broker.settings}
         self._models_file = directory / "models.toml"
         self._worker: asyncio.Task[None] | None = None
         self._gateways: list[Runner] = []
@@ -46,7 +46,7 @@ class Local:
 
     def settings(self, **settings: Any) -> Settings:
         """Settings for one more part."""
-        ours = {"redis_url": self._url, "models": self._models_file, "drain_grace_s": 0, "lease_s": 1}
+        ours = {"models": self._models_file, "drain_grace_s": 0, "lease_s": 1, **self._broker}
         return Settings.model_validate({**ours, **settings})
 
     async def start(self, models_toml: str = MODELS, *, worker: bool = True, **settings: Any) -> str:
@@ -79,6 +79,11 @@ class Local:
             if not worker.done():
                 signal.raise_signal(signal.SIGTERM)
             await worker
+
+    async def stop_gateways(self) -> None:
+        """All of them; nothing may be under way."""
+        while self._gateways:
+            await self._gateways.pop().cleanup()
 
     async def close(self) -> None:
         """End every generation and every part; each must have come to its one end."""

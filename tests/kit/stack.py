@@ -66,6 +66,7 @@ class Stack:
             "redis_url": broker.url(database),
             "models": models_file,
             "drain_grace_s": 2,
+            **broker.settings,
             **settings,
         }
         if upstream:

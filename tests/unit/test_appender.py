@@ -67,7 +67,7 @@ def writer(appender: Appender, generation_id: str) -> LogWriter:
 
 async def written(log: Log, ids: Sequence[str]) -> dict[str, LogWriter]:
     """All of them have something to write in the same moment; returns once each is settled."""
-    appender = Appender(log.line, Settings())
+    appender = Appender(log.line, Settings(), lambda writer: writer.appender.wake(writer))
     writers = {each: writer(appender, each) for each in ids}
     for each in writers.values():
         each.put(Text(1, "one"))
@@ -99,7 +99,7 @@ async def test_an_absent_broker_costs_nothing() -> None:
 async def test_a_tail_that_was_lost_is_written_again() -> None:
     """All that the writer holds from there on, each event once and in order."""
     log = Log()
-    appender = Appender(log.line, Settings())
+    appender = Appender(log.line, Settings(), lambda writer: writer.appender.wake(writer))
     held = writer(appender, "a")
     running = asyncio.create_task(appender.run())
     async with asyncio.timeout(10):

@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 from shared.broker import Broker
-from shared.cells import Cells
 from shared.generation import Generation
 from shared.queue import Claim
 from shared.settings import Settings
@@ -35,12 +34,13 @@ async def test_elapsed_since_the_first_claim() -> None:
 def registry() -> Registry:
     """Of a process without a broker."""
     nothing, settings = cast(Any, None), Settings(lease_s=10, max_attempts=3)
-    return Registry(Broker(settings), nothing, Cancels(nothing), settings)
+    return Registry(Broker(settings), nothing, Cancels(), settings)
 
 
 async def test_what_is_claimed_after_the_broker_was_away() -> None:
     """Until a lease is over, what was queued since it came back; before and after, whatever is due."""
-    registered, [cell] = registry(), Cells(1)
+    registered = registry()
+    [cell] = registered._cells
     seen = [registered.queued_within_s(cell)]
     registered.broker_failed(cell)
     seen.append(registered.queued_within_s(cell))
@@ -50,6 +50,16 @@ async def test_what_is_claimed_after_the_broker_was_away() -> None:
     assert before is None
     assert since is not None and since < 10
     assert after is None
+
+
+async def test_a_cell_that_was_away_alone_is_claimed_with_care() -> None:
+    """What is queued in the others is taken as ever."""
+    settings = Settings(cells=2)
+    registered = Registry(Broker(settings), cast(Any, None), Cancels(), settings)
+    away, there = registered._cells
+    registered.broker_failed(away)
+    assert registered.queued_within_s(there) is None
+    assert registered.queued_within_s(away) is not None
 
 
 async def test_room_for_one_suspect() -> None:

@@ -13,10 +13,10 @@ from shared.append_line import append_line
 from shared.broker import Broker
 from shared.settings import Settings
 from shared.sockets import SILENCE_S
-from tests.chaos.link import Link
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import script
 from tests.kit.eventually import eventually
+from tests.kit.link import Link
 from tests.kit.local import Local
 from tests.kit.upstream import FakeUpstream
 from worker.backends.connections import Connections, cut

@@ -15,7 +15,7 @@ from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, clean_text, read_body
 from gateway.edge.cancellation import stop
 from gateway.edge.state import ASKER, STATE
-from gateway.edge.submission import new_suffix, submission
+from gateway.edge.submission import new_conversation_id, submission
 from gateway.relay.dialect import Dialect
 from shared import events
 from shared.errors import InvalidRequest
@@ -138,8 +138,9 @@ async def _settings(request: web.Request, body: ChatRequest) -> ChatSettings:
 
 def _submission(request: web.Request, body: ChatRequest, settings: ChatSettings) -> Submission:
     state = request.app[STATE]
-    conversation_id = f"conv_{new_suffix()}"
-    if body.conversation_id is not None:
+    if body.conversation_id is None:
+        conversation_id = new_conversation_id(request)
+    else:
         conversation_id = checked_id(body.conversation_id, "conversation_id")
     if body.replaces is not None:
         checked_id(body.replaces, "replaces")

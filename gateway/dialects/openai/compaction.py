@@ -70,7 +70,7 @@ async def compact(request: web.Request) -> web.StreamResponse:
     if not isinstance(given, str):
         given = await resolved(request, given)
     said = response_items.chat_messages(given)
-    suffix = new_suffix()
+    suffix = new_suffix(request)
     items = response_items.items_of(given, suffix)
     if body.previous_response_id is not None:
         said = [*await turns(request, body.previous_response_id), *said]

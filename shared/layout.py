@@ -1,0 +1,54 @@
+"""
+Whether the broker's data is in as many cells as this process takes it to be: otherwise nothing of it would
+be found, and what is new would lie beside it. Each cell's clock says how many there are.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from shared.cells import Cell, tag
+from shared.startup import SettingsWrong
+
+#: What one cell's clock says: when it was last looked at, and how many cells there are.
+Ask = Callable[[Cell], Awaitable[Sequence[bytes | None]]]
+
+#: The first cell of every layout there can be.
+FIRST_CELLS = tuple(Cell(0, tag(0, count)) for count in (1, 256, 4096))
+
+#: Of this layout's own cells.
+_ASKED_AT_MOST = 16
+_WRONG = (
+    "the data in the broker is in {found}, which cannot be changed: set it to that, or use an empty broker "
+    "(`headrace move` copies data into other cells)"
+)
+
+
+async def confirm(cells: Iterable[Cell], count: int, ask: Ask, away: tuple[type[Exception], ...]) -> None:
+    """
+    Raises `SettingsWrong` where the data is laid out otherwise, and what *ask* raised, one of *away*, where
+    that cannot be told.
+    """
+    failed: Exception | None = None
+    for cell in cells:
+        try:
+            found = _count(cell, await ask(cell))
+        except away as error:
+            failed = error
+            continue
+        if found == count:
+            return
+        # An empty cell tells nothing: most are, where little is kept yet.
+        if cell.number >= _ASKED_AT_MOST:
+            break
+    for cell in FIRST_CELLS:
+        found = _count(cell, await ask(cell))
+        if found is not None and found != count:
+            raise SettingsWrong([("cells", _WRONG.format(found=found))])
+    if failed is not None:
+        raise failed
+
+
+def _count(cell: Cell, clock: Sequence[bytes | None]) -> int | None:
+    seen, cells = clock
+    if not cell.tag:
+        return None if seen is None else 1
+    return None if cells is None else int(cells)
