@@ -36,6 +36,7 @@ def up(
     workers: Count = 1,
     gateways: Count = 1,
     redis: str | None = None,
+    cluster: int | None = None,
     upstream: str | None = None,
     model: str | None = None,
     api_key_env: str | None = None,
@@ -58,6 +59,8 @@ def up(
         How many gateway processes.
     redis
         Use this Redis instead of the embedded one: redis://, rediss:// or unix://.
+    cluster
+        Run so many embedded brokers as a cluster, each with a replica; 3 or more.
     upstream
         Use this OpenAI-compatible server instead of the embedded model, such as http://host:8080/v1.
     model
@@ -88,6 +91,7 @@ def up(
             workers=workers,
             gateways=gateways,
             redis=redis,
+            cluster=cluster,
             upstream=upstream,
             model=model,
             api_key_env=api_key_env,
@@ -172,6 +176,39 @@ def gateway(*, host: str | None = None, port: Port = None) -> None:
 def worker() -> None:
     """Run one worker against the Redis of HEADRACE_REDIS_URL and the models of HEADRACE_MODELS."""
     _become("worker")
+
+
+@app.command
+def move(*, source: str, target: str, cells: int, source_cells: int = 1) -> None:
+    """Copy the data of one broker to another, into other cells: the way from one broker to a cluster.
+
+    Gateways and workers must be stopped, and all they had under way must have ended. The source is only read.
+
+    Parameters
+    ----------
+    source
+        The broker that has the data, as HEADRACE_REDIS_URL names it.
+    target
+        The broker that is to have it, and has nothing yet, such as redis+cluster://host:port,host:port.
+    cells
+        HEADRACE_CELLS of the target: a power of two, 8 or more for each primary.
+    source_cells
+        HEADRACE_CELLS of the source.
+    """
+    from deploy.move import CannotMove
+    from deploy.move import move as copy
+    from shared.startup import SettingsWrong, read_settings
+
+    try:
+        ends = [
+            read_settings({"redis_url": url, "cells": count}, models_needed=False)
+            for url, count in ((source, source_cells), (target, cells))
+        ]
+        asyncio.run(copy(ends[0], ends[1], partial(print, flush=True)))
+    except SettingsWrong as error:
+        sys.exit(str(error))
+    except CannotMove as error:
+        _fail(str(error))
 
 
 @app.command

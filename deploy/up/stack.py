@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -16,8 +17,9 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from deploy import programs
-from deploy.up import append_only, llama, models_file, ports, valkey
+from deploy.up import append_only, llama, models_file, nodes, ports, valkey
 from deploy.up.child import Child, Say, StartFailed
+from deploy.up.cluster import CannotForm
 from deploy.up.data_directory import DataDirectory
 from deploy.up.guard import Leash
 from deploy.up.options import CannotStart, Options
@@ -73,14 +75,18 @@ class Stack:
             models_file.write(models, options.models_toml(self._model_port))
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from error
-        redis_url = options.redis or await self._start_broker()
+        env: dict[str, str] = {}
+        if options.cluster is not None:
+            redis_url = await self._start_cluster(options.cluster, env)
+        else:
+            redis_url = options.redis or await self._start_broker()
         if options.redis:
             await _reach(options.redis)
         if options.embeds_model:
             with assembling(Console(stderr=True)) as report:
                 await asyncio.to_thread(llama.assemble, report)
             self._model.append(self._new_model_server())
-        env = {
+        env |= {
             "HEADRACE_REDIS_URL": redis_url,
             "HEADRACE_MODELS": str(models),
             "HEADRACE_LOG_LEVEL": os.environ.get("HEADRACE_LOG_LEVEL", "warning"),
@@ -109,7 +115,31 @@ class Stack:
         for child in self._faces + self._model + self._broker:
             child.kill()
 
+    async def _start_cluster(self, primaries: int, env: dict[str, str]) -> str:
+        cells = self._settings.cells if "cells" in self._settings.model_fields_set else None
+        plan = nodes.planned(self._data.path, primaries, cells)
+        for node in range(len(plan.ports)):
+            self._broker.append(
+                self._child(
+                    f"broker {node + 1}",
+                    plan.command(self._data.path, node),
+                    ready=partial(plan.answers, node),
+                    log=self._data.logs / f"valkey-{node + 1}.log",
+                    keep=(self._data.lock,),
+                )
+            )
+        with Console(stderr=True).status("Starting the cluster"):
+            await _together(child.start() for child in self._broker)
+            try:
+                await asyncio.to_thread(plan.form)
+            except CannotForm as error:
+                raise CannotStart(str(error)) from error
+        env["HEADRACE_CELLS"] = str(plan.cells)
+        return plan.url
+
     async def _start_broker(self) -> str:
+        if nodes.is_there(self._data.path):
+            raise CannotStart(f"{self._data.path} holds a cluster's data: start it with --cluster")
         socket = self._socket = valkey.socket_path(self._data.path)
         broker = self._child(
             "the broker",

@@ -1,0 +1,77 @@
+"""The way from one broker to many cells: what one held is there, as it was, and goes on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientSession
+
+from deploy.move import CannotMove, move
+from gateway.rooms.log import Room, Said
+from shared.settings import Settings
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
+
+CELLS = 8
+_TARGET = 9
+
+
+@pytest.fixture
+async def target(broker: EmbeddedBroker) -> AsyncIterator[Settings]:
+    """An empty database, to be in eight cells."""
+    yield Settings(redis_url=broker.url(_TARGET), cells=CELLS)
+    broker.client(_TARGET).flushdb()
+
+
+async def test_all_is_there(local: Local, session: ClientSession, target: Settings) -> None:
+    """Lists in their order, messages, records, logs to be resumed, idempotency keys; then it goes on."""
+    old = ChatClient(session, await local.start())
+    for name in (f"c{i}" for i in range(12)):
+        await old.ask(script(length=4), conversation_id=name)
+    told = await old.ask(script(length=6), conversation_id="c3", headers={"Idempotency-Key": "k1"})
+    loose = await old.ask(script(length=6), headers={"Idempotency-Key": "k2"})
+    listed = (await old.call("GET", "/api/conversations")).body
+    kept = {name: await old.conversation(name) for name in ("c0", "c3", "c11")}
+    [owner] = [key.decode().rpartition(":")[2] for key in local.redis.keys("hr:convs:*")]
+    room = Room(local.state.broker, local.settings(), "c3", owner)
+    await room.open({"rule": "any"})
+    await room.say([Said('{"content":"Hello"}', "m1")])
+    there = await room.fields(), await room.read(0)
+    await local.stop_worker()
+    await local.stop_gateways()
+    said: list[str] = []
+    await move(local.settings(), target, said.append)
+    assert any("hr:conv:" in line for line in said) and not any("NOT" in line for line in said)
+    await local.start(redis_url=target.redis_url, cells=CELLS)
+    new = ChatClient(session, local.url)
+    assert (await new.call("GET", "/api/conversations")).body == listed
+    assert {name: await new.conversation(name) for name in kept} == kept
+    for reader, body in ((told, {"conversation_id": "c3"}), (loose, {})):
+        async with await new.resume(reader.generation_id, "1-2") as resumed:
+            await resumed.all()
+        assert resumed.ids == reader.ids[3:]
+        headers = {"Idempotency-Key": "k1" if body else "k2"}
+        again = await new.ask(script(length=6), headers=headers, **body)
+        assert (again.generation_id, again.text) == (reader.generation_id, reader.text)
+    room = Room(local.state.broker, local.settings(), "c3", owner)
+    assert (await room.fields(), await room.read(0)) == there
+    await new.ask(script(length=4), conversation_id="c0")
+    first = (await new.call("GET", "/api/conversations?limit=1")).body["conversations"]
+    assert [each["id"] for each in first] == ["c0"]
+    assert len((await new.conversation("c0"))["messages"]) == 4
+
+
+async def test_only_what_has_ended(local: Local, session: ClientSession, target: Settings) -> None:
+    """It refuses what is under way, a source that is in use, and a target that holds something."""
+    chat = ChatClient(session, await local.start(worker=False))
+    async with await chat.send(script(length=3)):
+        with pytest.raises(CannotMove, match="1 generations have not ended"):
+            await move(local.settings(), target, print)
+    await local.start_worker()
+    await asyncio.sleep(0)
+    with pytest.raises(CannotMove, match=r"have not ended|still run"):
+        await move(local.settings(), target, print)
+    await local.stop_worker()
+    with pytest.raises(CannotMove, match="holds data already"):
+        await move(local.settings(), local.settings(), print)
