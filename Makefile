@@ -56,10 +56,17 @@ figures: setup
 	@$(BIN)/headrace build
 	@$(BIN)/python -m tests.browser.measure $(ARGS)
 
+# The promises that speak of no broker's end, for brokers other than the suite's.
+PROMISES := $(addsuffix .py,$(addprefix tests/integration/test_,resume takeover cancel drain slow_reader idempotency \
+	silence owners busy_conversation conversations changed_conversations abandonment completions responses ui_message))
+
 chaos: setup
 	@$(BIN)/python -m tests.kit.debian
+	@$(BIN)/python -m pytest -n 0 --broker sentinel $(PROMISES)
+	@$(BIN)/python -m pytest -n 0 --broker cluster $(PROMISES)
 	@$(BIN)/python -m pytest tests/chaos -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+	@$(BIN)/python -m tests.chaos --cluster $(ARGS)
 
 mutants: setup
 	@$(BIN)/headrace build

@@ -14,10 +14,17 @@ from openai import AsyncOpenAI
 from tests.kit import invariants
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient
+from tests.kit.cluster import Clusters
 from tests.kit.local import Local
+from tests.kit.sentinels import Sentinels
 from tests.kit.stack import Stack
 
 _SHARED, _LOCAL, _OWN = 0, 1, 2
+BROKERS: dict[str, type[EmbeddedBroker]] = {
+    "single": EmbeddedBroker,
+    "sentinel": Sentinels,
+    "cluster": Clusters,
+}
 
 # How long an example takes tells of the machine: beside other tests it may wait for its turn.
 settings.register_profile("headrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,15 +34,29 @@ settings.load_profile("headrace")
 def pytest_configure(config: pytest.Config) -> None:
     """Settings of the machine must not reach the tests."""
     config.addinivalue_line("markers", "long: a fault that takes its time; `make chaos` runs it")
+    config.addinivalue_line("markers", "one_cell: looks at what is so with one cell alone")
     config.addinivalue_line("markers", "timing: asserts a duration that the project promises")
     for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
         del os.environ[name]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Promises hold whatever the broker is: `--broker cluster` asks for them there."""
+    parser.addoption("--broker", choices=sorted(BROKERS), default="single", help="what tests run against")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What looks at one cell's inside has nothing to say of others."""
+    if config.getoption("--broker") == "cluster":
+        for item in items:
+            if "one_cell" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="looks at what is so with one cell alone"))
+
+
 @pytest.fixture(scope="session")
-def broker() -> Iterator[EmbeddedBroker]:
+def broker(request: pytest.FixtureRequest) -> Iterator[EmbeddedBroker]:
     """One broker for all tests; each stack has a database of its own."""
-    broker = EmbeddedBroker()
+    broker = BROKERS[request.config.getoption("--broker")]()
     broker.start()
     yield broker
     broker.remove()

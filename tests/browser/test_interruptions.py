@@ -8,9 +8,9 @@ from playwright.async_api import expect
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
 from tests.browser.visitor import GONE, Visitor
-from tests.chaos.link import Link
 from tests.e2e.system import System
 from tests.kit.chat_client import ChatClient, script
+from tests.kit.link import Link
 from worker.backends.script import expected_text
 
 _LENGTH = 80

@@ -9,12 +9,20 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.cluster_faults import CLUSTER_FAULTS
 from tests.chaos.crowd import p99
 from tests.chaos.stage import Stage
 from tests.chaos.storm import Account, Storm
 
 
-async def _storm(seed: int, seconds: float, streams: int) -> Account:
+async def _storm(seed: int, seconds: float, streams: int, *, cluster: bool) -> Account:
+    if cluster:
+        # A replica must have what was accepted, or a primary that is killed may take with it what no
+        # worker has.
+        async with Stage(
+            gateways=2, workers=3, cells=32, min_replicas=1, max_attempts=20, heartbeat_s=2
+        ) as stage:
+            return await Storm(seed, seconds, streams, CLUSTER_FAULTS).run(stage)
     async with Stage(gateways=2, workers=3, max_attempts=20, heartbeat_s=2) as stage:
         return await Storm(seed, seconds, streams).run(stage)
 
@@ -50,9 +58,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--streams", type=int, default=40, help="readers at a time")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--cluster", action="store_true", help="over three primaries with a replica each")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    account = asyncio.run(_storm(options.seed, options.minutes * 60, options.streams))
+    account = asyncio.run(
+        _storm(options.seed, options.minutes * 60, options.streams, cluster=options.cluster)
+    )
     Console(width=100).print(_table(account))
     for fault in account.wrong[:50]:
         print(fault)

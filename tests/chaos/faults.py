@@ -9,6 +9,7 @@ import redis
 
 from tests.chaos import clients
 from tests.chaos.stage import Stage
+from tests.kit.link import Link
 
 Fault = Callable[[Stage, random.Random], Awaitable[bool]]
 
@@ -99,34 +100,47 @@ async def _scripts_flushed(stage: Stage, dice: random.Random) -> bool:
         return True
 
 
+def _link(stage: Stage) -> Link:
+    assert stage.link is not None
+    return stage.link
+
+
 async def _link_cut(stage: Stage, dice: random.Random) -> bool:
-    stage.link.cut()
+    _link(stage).cut()
     return True
 
 
 async def _link_stalled(stage: Stage, dice: random.Random) -> bool:
     async with stage.broker_is_free:
-        stage.link.stall()
+        _link(stage).stall()
         await asyncio.sleep(dice.uniform(0.5, 4))
-        stage.link.resume()
+        _link(stage).resume()
         return True
 
 
 async def _link_slow(stage: Stage, dice: random.Random) -> bool:
     async with stage.broker_is_free:
-        stage.link.delay_s = 0.2
+        _link(stage).delay_s = 0.2
         await asyncio.sleep(dice.uniform(1, 4))
-        stage.link.delay_s = 0
+        _link(stage).delay_s = 0
         return True
 
 
-FAULTS: dict[str, Fault] = {
+#: Of processes and clients, whatever the broker is.
+ANYWHERE: dict[str, Fault] = {
     "worker SIGKILL": _killed("worker"),
     "worker SIGTERM": _drained("worker"),
     "worker SIGSTOP, SIGCONT": _paused("worker"),
     "gateway SIGKILL": _killed("gateway"),
     "gateway SIGTERM": _drained("gateway"),
     "gateway SIGSTOP, SIGCONT": _paused("gateway"),
+    "reader vanished": clients.vanished_reader,
+    "client hung up in mid-handler": clients.hung_up,
+    "position ahead of the log": clients.ahead_of_the_log,
+}
+
+FAULTS: dict[str, Fault] = {
+    **ANYWHERE,
     "broker SIGKILL, restart": _broker_killed,
     "broker SIGSTOP, SIGCONT": _broker_paused,
     "broker full (OOM)": _broker_full,
@@ -136,10 +150,7 @@ FAULTS: dict[str, Fault] = {
     "link cut": _link_cut,
     "link stalled": _link_stalled,
     "link 200 ms slower": _link_slow,
-    "reader vanished": clients.vanished_reader,
-    "client hung up in mid-handler": clients.hung_up,
-    "position ahead of the log": clients.ahead_of_the_log,
 }
 
 #: A fault may meet a broker that another has just taken away.
-PASSING = (redis.RedisError, OSError)
+PASSING = (redis.RedisError, OSError, StopIteration)

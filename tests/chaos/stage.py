@@ -12,20 +12,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.chaos.link import Link
 from tests.kit.broker import EmbeddedBroker
+from tests.kit.cluster import EmbeddedCluster
+from tests.kit.link import Link
 from tests.kit.program import Program
 from tests.kit.stack import Stack
 
 
 class Stage:
-    """*gateways* and *workers* around a broker of their own; faults of one part never overlap."""
+    """
+    *gateways* and *workers* around a broker of their own, behind a link, or with *cells* around a cluster;
+    faults of
+    one part never overlap.
+    """
 
-    def __init__(self, gateways: int, workers: int, **settings: Any) -> None:
+    def __init__(self, gateways: int, workers: int, *, cells: int = 1, **settings: Any) -> None:
         self._sizes = gateways, workers
         self._settings: dict[str, Any] = settings
         self._directory = Path(tempfile.mkdtemp(prefix="headrace-storm-"))
-        self.broker = EmbeddedBroker()
+        self.broker = EmbeddedBroker() if cells == 1 else EmbeddedCluster(cells=cells)
+        self._cells = cells
         self.broker_is_free = asyncio.Lock()
         self._busy: set[Program] = set()
         #: Connections of clients that have vanished, and what was seen to be wrong while it blew.
@@ -34,10 +40,12 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         self.broker.start()
-        self.link = Link(self.broker.socket)
-        self.link.__enter__()
-        url = f"redis://127.0.0.1:{self.link.port}/0"
-        self.stack = Stack(self.broker, self._directory, redis_url=url, **self._settings)
+        self.link: Link | None = None
+        if self._cells == 1:
+            self.link = Link(self.broker.socket)
+            self.link.__enter__()
+            self._settings["redis_url"] = f"redis://127.0.0.1:{self.link.port}/0"
+        self.stack = Stack(self.broker, self._directory, cells=self._cells, **self._settings)
         await self.stack.begin(*self._sizes)
         return self
 
@@ -48,7 +56,8 @@ class Stage:
             connection.close()
         for program in self.programs:
             program.kill()
-        self.link.__exit__(None, None, None)
+        if self.link is not None:
+            self.link.__exit__(None, None, None)
         self.broker.remove()
         shutil.rmtree(self._directory, ignore_errors=True)
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from shared import keys
 from tests.chaos.clients import HUNG_UP
-from tests.chaos.faults import FAULTS, PASSING
+from tests.chaos.faults import FAULTS, PASSING, Fault
 from tests.chaos.follower import Follower
 from tests.chaos.stage import Stage
 from tests.chaos.verdict import faults_of
@@ -51,7 +52,8 @@ class Account(msgspec.Struct):
 class Storm:
     """*streams* readers at a time, each of a generation of a few seconds, until *seconds* are over."""
 
-    def __init__(self, seed: int, seconds: float, streams: int) -> None:
+    def __init__(self, seed: int, seconds: float, streams: int, faults: Mapping[str, Fault] = FAULTS) -> None:
+        self._faults = faults
         self._dice = random.Random(seed)
         self._seconds = seconds
         self._streams = streams
@@ -77,7 +79,7 @@ class Storm:
     async def _break(self, until: float) -> None:
         faults: set[asyncio.Task[None]] = set()
         while time.monotonic() < until:
-            name = self._dice.choice(list(FAULTS))
+            name = self._dice.choice(list(self._faults))
             task = asyncio.create_task(self._fault(name, random.Random(self._dice.randrange(2**32))))
             faults.add(task)
             task.add_done_callback(faults.discard)
@@ -86,7 +88,7 @@ class Storm:
 
     async def _fault(self, name: str, dice: random.Random) -> None:
         try:
-            self.account.faults[name] += await FAULTS[name](self._stage, dice)
+            self.account.faults[name] += await self._faults[name](self._stage, dice)
         except PASSING:
             self.account.faults[name] += 1
 

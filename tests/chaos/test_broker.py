@@ -9,12 +9,12 @@ from aiohttp import ClientSession
 
 from shared import keys
 from tests.chaos.crowd import STREAMS, Crowd, p99
-from tests.chaos.link import Link
 from tests.conftest import StartStack
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.invariants import not_ended
+from tests.kit.link import Link
 from worker.backends.script import expected_text
 
 #: The issue's bound: from the broker's return to every reader's next chunk.

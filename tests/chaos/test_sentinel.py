@@ -8,9 +8,9 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.chaos.crowd import STREAMS, Crowd, p99
-from tests.chaos.sentinels import Sentinels
 from tests.conftest import StartStack
 from tests.kit.eventually import eventually
+from tests.kit.sentinels import Sentinels
 
 pytestmark = pytest.mark.long
 

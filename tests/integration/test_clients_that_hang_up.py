@@ -8,12 +8,12 @@ import pytest
 from aiohttp import ClientSession
 
 from shared import keys
-from tests.chaos.link import Link
 from tests.conftest import StartStack
 from tests.kit import invariants
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
+from tests.kit.link import Link
 from tests.kit.stack import Stack
 
 _TIMES = 40

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession
 
 from shared import keys
@@ -37,6 +38,7 @@ async def test_list(chat: ChatClient) -> None:
     assert [conversation["id"] for conversation in listed] == ["a"]
 
 
+@pytest.mark.one_cell
 async def test_pages(chat: ChatClient, stack: Stack) -> None:
     """`next` leads through all conversations, each of them once, also of several used at once."""
     ids = [f"c{number}" for number in range(7)]

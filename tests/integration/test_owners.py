@@ -114,6 +114,7 @@ async def test_the_process_refuses_an_open_door(tmp_path: Path) -> None:
     assert "Traceback" not in gateway.log
 
 
+@pytest.mark.one_cell
 async def test_no_key_is_in_the_broker(local: Local, session: ClientSession) -> None:
     """P16: neither as a name nor as a value; who reads the broker can ask for nothing."""
     await local.start(api_keys="alice-key")

