@@ -20,6 +20,7 @@ from redis.exceptions import (
     AskError,
     ClusterDownError,
     ExecAbortError,
+    MovedError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -52,6 +53,7 @@ _PASSING = (
     AskError,
     ClusterDownError,
     ExecAbortError,
+    MovedError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -94,10 +96,7 @@ class Broker:
         return self._cluster is not None
 
     def home(self, cell: Cell) -> Address:
-        """
-        The primary of *cell*, for whoever groups by it. Raises `BrokerUnavailable` while that is not
-        known.
-        """
+        """The primary of *cell*, for who groups by it. Raises `BrokerUnavailable` while it is not known."""
         return ONLY if self._cluster is None else self._cluster.primary(cell)
 
     def one_of_each(self) -> list[Cell]:
@@ -115,7 +114,7 @@ class Broker:
 
     def redirected(self, cell: Cell, error: Exception) -> None:
         """Follow *error* where it says that *cell* is elsewhere."""
-        if self._cluster is not None and isinstance(error, AskError):
+        if self._cluster is not None and isinstance(error, MovedError):
             self._cluster.redirected(cell, error)
 
     async def look(self) -> None:
@@ -258,16 +257,13 @@ class Broker:
         self._confirmed = True
 
     async def _followed(self, cell: Cell, ask: Callable[[ArqRedis], Awaitable[_T]]) -> _T:
-        """
-        *ask* the primary of *cell*; where the cell has just moved, nothing was done yet, and the next
-        is asked.
-        """
+        """*ask* the primary of *cell*; where that has just moved, nothing was done, and the next is asked."""
         if self._cluster is None:
             return await ask(self.at(cell))
         for _ in range(_MOST_MOVES):
             try:
                 return await ask(self.at(cell))
-            except AskError as error:
+            except MovedError as error:
                 self._cluster.redirected(cell, error)
         return await ask(self.at(cell))
 

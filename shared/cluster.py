@@ -8,6 +8,7 @@ https://valkey.io/topics/cluster-spec/
 """
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,7 +20,7 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.cluster import ClusterParser
 from redis.crc import key_slot
-from redis.exceptions import AskError, RedisError
+from redis.exceptions import MovedError, RedisError
 
 from shared import keys, redis_private
 from shared.cells import Cell
@@ -48,7 +49,8 @@ class Cluster:
         nodes = [_address(host) for host in parts.netloc.rpartition("@")[2].split(",") if host]
         if not nodes or parts.path.strip("/") or parts.query:
             raise ValueError("HEADRACE_REDIS_URL: it should look like redis+cluster://host:port,host:port")
-        self._slots = {cell: key_slot(cell.key(keys.CLOCK).encode()) for cell in cells}
+        slots = sorted(((key_slot(cell.key(keys.CLOCK).encode()), cell) for cell in cells), key=_slot)
+        self._slots, self._cells = [slot for slot, _ in slots], [cell for _, cell in slots]
         self._by_name = parts.scheme.startswith("rediss")
         self._options: dict[str, Any] = {
             "connection_class": _SCHEMES[parts.scheme],
@@ -108,7 +110,7 @@ class Cluster:
                     return
             raise BrokerUnavailable("No node of the cluster answers.", retry_after_s=1) from last
 
-    def redirected(self, cell: Cell, error: AskError) -> None:
+    def redirected(self, cell: Cell, error: MovedError) -> None:
         """A node has said that *cell* is elsewhere; where it does not say where, the next look will."""
         host, port = error.node_addr
         if host:
@@ -151,10 +153,13 @@ class Cluster:
             address = self._reached(written, node, asked)
             if not {"noaddr", "handshake"} & {*node["flags"].split(",")}:
                 self._nodes.setdefault(address)
-            epoch, ranges = int(node["epoch"]), [(int(r[0]), int(r[-1])) for r in node["slots"]]
-            for cell, slot in self._slots.items():
-                if any(first <= slot <= last for first, last in ranges):
-                    found[cell] = (address, epoch)
+            for slots in node["slots"]:
+                first, last = (
+                    bisect_left(self._slots, int(slots[0])),
+                    bisect_right(self._slots, int(slots[-1])),
+                )
+                for cell in self._cells[first:last]:
+                    found[cell] = (address, int(node["epoch"]))
         self._settle(
             {cell: home for cell, home in found.items() if home[1] >= self._homes.get(cell, home)[1]}
         )
@@ -194,6 +199,10 @@ class _Pool(BlockingConnectionPool):
         connection = super().make_connection()  # type: ignore[no-untyped-call]
         self._opened.add(connection)
         return connection
+
+
+def _slot(place: tuple[int, Cell]) -> int:
+    return place[0]
 
 
 def is_cluster(url: str) -> bool:
