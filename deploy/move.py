@@ -24,9 +24,18 @@ _PAGE = 200
 _BY_GENERATION = (keys.RECORD, keys.LOG)
 _BY_CONVERSATION = (keys.CONVERSATION, keys.MESSAGES, keys.ASIDE)
 _BY_ROOM = (keys.ROOM, keys.ROOM_LOG, keys.ROOM_ONCE)
+_BY_TENANT = (keys.USE, keys.HELD)
+#: Of no conversation.
+_AT_HOME = (
+    *(keys.API_KEY, keys.API_KEYS, keys.TENANT, keys.TAKEN, keys.SECRET),
+    *(keys.SESSION, keys.SESSIONS, keys.SIGNING_IN),
+)
 _LISTS = (keys.CONVERSATIONS, keys.HOOKS)
 #: Of what has ended nothing is left here, or it is made anew.
-_LEFT = (keys.QUEUE, keys.WAKE, keys.JOB, keys.NEXT, keys.CLOCK, keys.GONE, keys.ROOM_MEMBERS)
+_LEFT = (
+    *(keys.QUEUE, keys.TURNS, keys.USERS, keys.LINE, keys.LEASED, keys.PACE, keys.WAKE, keys.JOB),
+    *(keys.NEXT, keys.CLOCK, keys.GONE, keys.ROOM_MEMBERS),
+)
 
 #: A key by its cell, its kind, and what follows that.
 Found = tuple[Cell, str, str]
@@ -136,6 +145,10 @@ class _Mover:
             # Its id says its cell, and ends with what its conversation is known by.
             home = self._rooms.get(room[-ROOM_DIGEST:])
             found = {home: f"{id_in(cells, home, room[-ROOM_DIGEST:])}{colon}{rest}"} if home else {}
+        elif kind in _BY_TENANT:
+            found = {cells.of_tenant(of.partition(":")[0]): of}
+        elif kind in _AT_HOME:
+            found = {cells.home: of}
         elif kind == keys.IDEMPOTENCY:
             found = dict.fromkeys(await self._asked_in(cell, of), of)
         else:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import ClientSession
 
-from deploy.move import CannotMove, move
+from deploy import move
 from gateway.rooms.log import Room, Said
+from shared import keys
 from shared.settings import Settings
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
@@ -41,7 +42,7 @@ async def test_all_is_there(local: Local, session: ClientSession, target: Settin
     await local.stop_worker()
     await local.stop_gateways()
     said: list[str] = []
-    await move(local.settings(), target, said.append)
+    await move.move(local.settings(), target, said.append)
     assert any("hr:conv:" in line for line in said) and not any("NOT" in line for line in said)
     await local.start(redis_url=target.redis_url, cells=CELLS)
     new = ChatClient(session, local.url)
@@ -62,16 +63,25 @@ async def test_all_is_there(local: Local, session: ClientSession, target: Settin
     assert len((await new.conversation("c0"))["messages"]) == 4
 
 
+def test_every_kind_of_key_has_a_place() -> None:
+    """Whoever adds one says where it goes."""
+    placed = [
+        *(move._BY_GENERATION, move._BY_CONVERSATION, move._BY_ROOM, move._BY_TENANT),
+        *(move._AT_HOME, move._LISTS, move._LEFT, (keys.IDEMPOTENCY, keys.LIVE, keys.CANCEL)),
+    ]
+    assert sorted(kind for kinds in placed for kind in kinds) == sorted(keys.NAMES.values())
+
+
 async def test_only_what_has_ended(local: Local, session: ClientSession, target: Settings) -> None:
     """It refuses what is under way, a source that is in use, and a target that holds something."""
     chat = ChatClient(session, await local.start(worker=False))
     async with await chat.send(script(length=3)):
-        with pytest.raises(CannotMove, match="1 generations have not ended"):
-            await move(local.settings(), target, print)
+        with pytest.raises(move.CannotMove, match="1 generations have not ended"):
+            await move.move(local.settings(), target, print)
     await local.start_worker()
     await asyncio.sleep(0)
-    with pytest.raises(CannotMove, match=r"have not ended|still run"):
-        await move(local.settings(), target, print)
+    with pytest.raises(move.CannotMove, match=r"have not ended|still run"):
+        await move.move(local.settings(), target, print)
     await local.stop_worker()
-    with pytest.raises(CannotMove, match="holds data already"):
-        await move(local.settings(), local.settings(), print)
+    with pytest.raises(move.CannotMove, match="holds data already"):
+        await move.move(local.settings(), local.settings(), print)
