@@ -15,13 +15,11 @@ from shared.errors import Busy, NotFound, Taken
 from shared.generation import ChatSettings
 from shared.messages import Message
 from shared.outcome import stopped_unbegun
-from shared.place import Place
+from shared.place import Place, scored
 from shared.skipped import skipped
 
 #: Messages read at once where it is not known how many are needed.
 _PAGE = 64
-#: Conversations being answered that are passed over where room is made.
-_ACTIVE = 64
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -237,28 +235,6 @@ class Conversations:
         listed = [(place, _headline(place.id, fields)) for place, fields in rows[:count] if fields]
         return listed, more
 
-    async def trim(self, owner: str) -> None:
-        """
-        Delete those used least recently beyond the most an owner may have. Within one cell the step that
-        makes one has seen to that; over several it takes a look at all of them.
-        """
-        cells, most = self._broker.cells, self._broker.settings.max_conversations
-        counts = await asyncio.gather(
-            *(self._broker.call("trim", cell, "ZCARD", cell.key(keys.CONVERSATIONS, owner)) for cell in cells)
-        )
-        excess = sum(counts) - most
-        if excess <= 0:
-            return
-        oldest = await asyncio.gather(*(self._oldest(cell, owner, excess + _ACTIVE) for cell in cells))
-        for place, cell in sorted(chain.from_iterable(oldest), key=lambda found: found[0]):
-            if excess > 0:
-                excess -= await self._broker.run("trim", cell, [owner, place.id])
-
-    async def _oldest(self, cell: Cell, owner: str, count: int) -> list[tuple[Place, Cell]]:
-        key = cell.key(keys.CONVERSATIONS, owner)
-        listed = await self._broker.call("trim", cell, "ZRANGE", key, 0, count - 1, "WITHSCORES")
-        return [(place, cell) for place in _scored(listed)]
-
     async def _recent_in(
         self, cell: Cell, owner: str, count: int, before: Place | None
     ) -> list[tuple[Place, dict[bytes, bytes]]]:
@@ -275,7 +251,7 @@ class Conversations:
             listed = await self._broker.call(
                 "conversations", cell, "ZREVRANGE", key, 0, count - 1, "WITHSCORES"
             )
-            found = _scored(listed)
+            found = scored(listed)
         else:
             at = before.used_ms
             same, further = await self._broker.pipe(
@@ -288,16 +264,12 @@ class Conversations:
                 ],
                 transaction=True,
             )
-            found = [place for place in _scored(same) if place.id < before.id] + _scored(further)
+            found = [place for place in scored(same) if place.id < before.id] + scored(further)
         return found[:count]
 
     def _place(self, owner: str, conversation_id: str) -> tuple[Cell, str]:
         """The cell, and what follows the names of the conversation's keys there."""
         return self._broker.cells.of_conversation(owner, conversation_id), f"{owner}:{conversation_id}"
-
-
-def _scored(flat: Sequence[bytes]) -> list[Place]:
-    return [Place(int(float(score)), raw.decode()) for raw, score in zip(flat[::2], flat[1::2], strict=True)]
 
 
 def _last_used_first(row: tuple[Place, dict[bytes, bytes]]) -> tuple[int, bytes]:

@@ -15,7 +15,6 @@ from shared import events, keys, messages, metrics
 from shared.backlog import Backlog
 from shared.broker import Broker
 from shared.cells import Cell
-from shared.conversations import Conversations
 from shared.errors import (
     BrokerRefused,
     BrokerUnavailable,
@@ -33,6 +32,7 @@ from shared.messages import Message
 from shared.outcome import Outcome, stopped_unbegun
 from shared.queue import job_payload
 from shared.replication import replicated
+from shared.trim import trim
 
 _T = TypeVar("_T")
 
@@ -105,7 +105,7 @@ class Generations:
             if answer[1] and len(self._broker.cells) > 1:
                 # What it could not see to is seen to with the next; the message is accepted.
                 with suppress(BrokerUnavailable, BrokerRefused):
-                    await Conversations(self._broker).trim(submission.owner)
+                    await trim(self._broker, submission.owner)
         return submission.generation_id, True
 
     async def known(self, submission: Submission) -> str | None:

@@ -30,11 +30,10 @@ class Settings(BaseSettings):
 
     # Gateway and worker
 
-    #: The broker: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,host:port/service/0`, or
-    #: `redis+cluster://host:port,host:port`.
+    #: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service/0`, `redis+cluster://host:port,…`.
     redis_url: str = "redis://127.0.0.1:6379/0"
-    #: Parts of the data that each live on one primary: a power of two, 8 or more for each primary of a
-    #: cluster that one expects. Fixed for the life of the data. A cluster needs more than one.
+    #: Parts of the data that each live on one primary of a cluster: a power of two, 8 or more for each.
+    #: Fixed for the life of the data.
     cells: int = Field(1, ge=1, le=4096)
     #: A TOML file that names the models; without it there are none.
     models: Path | None = None
@@ -205,13 +204,6 @@ class Settings(BaseSettings):
     max_conversation_bytes: int = Field(8 * 1024 * 1024, gt=0)
     #: How many conversations an owner may keep; of more, the one that was used least recently is deleted.
     max_conversations: int = Field(1_000, gt=0)
-
-    @field_validator("cells")
-    @classmethod
-    def _is_a_power_of_two(cls, cells: int) -> int:
-        if cells & (cells - 1):
-            raise ValueError("must be a power of two: 1, 2, 4, 8, …")
-        return cells
 
     @field_validator("hosts")
     @classmethod

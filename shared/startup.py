@@ -104,6 +104,8 @@ def _wrong_addresses(settings: Settings) -> list[tuple[str, str]]:
             host.encode("idna")
         except UnicodeError:
             problems.append((name, "is no name and no address of a machine"))
+    if settings.cells & (settings.cells - 1):
+        problems.append(("cells", "must be a power of two: 1, 2, 4, 8, …"))
     url, shape = settings.redis_url, _NO_BROKER
     try:
         if is_sentinel(url):

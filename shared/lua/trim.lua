@@ -6,5 +6,5 @@
 local scope = ARGV[1] .. ':' .. ARGV[2]
 pass_memory_limit()
 if active_in(scope) then return 0 end
-redis.call('DEL', CONVERSATION .. scope, MESSAGES .. scope, NEXT .. scope)
+redis.call('DEL', CONVERSATION .. scope, MESSAGES .. scope, ASIDE .. scope, NEXT .. scope)
 return redis.call('ZREM', CONVERSATIONS .. ARGV[1], ARGV[2])

@@ -6,8 +6,7 @@ says so.
 import pytest
 
 from shared.broker import Broker
-from shared.settings import Settings
-from shared.startup import SettingsWrong
+from shared.startup import SettingsWrong, read_settings
 from tests.kit.local import Local
 
 
@@ -44,5 +43,5 @@ async def test_data_from_before_there_were_cells(local: Local) -> None:
 @pytest.mark.parametrize("cells", [0, 3, 6, 5000])
 def test_what_is_no_number_of_cells(cells: int) -> None:
     """A power of two, or it is refused."""
-    with pytest.raises(ValueError, match="cells"):
-        Settings(cells=cells)
+    with pytest.raises(SettingsWrong, match="HEADRACE_CELLS"):
+        read_settings({"cells": cells}, models_needed=False)

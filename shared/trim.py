@@ -1,0 +1,39 @@
+"""
+The bound on an owner's conversations, over all cells. Within one the step that makes a conversation has
+seen to it already; over several it takes a look at all of them.
+"""
+
+import asyncio
+from itertools import chain
+
+from shared import keys
+from shared.broker import Broker
+from shared.cells import Cell
+from shared.place import Place, scored
+
+#: Conversations being answered that are passed over.
+_ACTIVE = 64
+
+
+async def trim(broker: Broker, owner: str) -> None:
+    """
+    Delete those used least recently beyond the most that *owner* may have; what is being answered
+    stays.
+    """
+    counts = await asyncio.gather(
+        *(broker.call("trim", cell, "ZCARD", cell.key(keys.CONVERSATIONS, owner)) for cell in broker.cells)
+    )
+    excess = sum(counts) - broker.settings.max_conversations
+    if excess <= 0:
+        return
+    most = excess + _ACTIVE
+    oldest = await asyncio.gather(*(_oldest(broker, cell, owner, most) for cell in broker.cells))
+    for place, cell in sorted(chain.from_iterable(oldest), key=lambda found: found[0]):
+        if excess > 0:
+            excess -= await broker.run("trim", cell, [owner, place.id])
+
+
+async def _oldest(broker: Broker, cell: Cell, owner: str, count: int) -> list[tuple[Place, Cell]]:
+    key = cell.key(keys.CONVERSATIONS, owner)
+    listed = await broker.call("trim", cell, "ZRANGE", key, 0, count - 1, "WITHSCORES")
+    return [(place, cell) for place in scored(listed)]
