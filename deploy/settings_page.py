@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from shared.models import Model
 from shared.settings import Settings
+from shared.upstream import Prices, UpstreamEntry
 
 PAGE = Path(__file__).with_name("SETTINGS.md")
 SAMPLE = Path(__file__).with_name("models.sample.toml")
@@ -25,7 +26,7 @@ SAMPLE = Path(__file__).with_name("models.sample.toml")
 _HEAD = """\
 # Settings
 
-Written by `make settings` from `shared/settings.py` and `shared/models.py`.
+Written by `make settings` from `shared/settings.py`, `shared/models.py` and `shared/upstream.py`.
 
 Environment variables, read once when a process starts. All have defaults; those that cannot be are refused,
 all at once and by name.
@@ -34,8 +35,24 @@ _MODELS = """
 ## models.toml
 
 `HEADRACE_MODELS` names a TOML file with a table `[models.NAME]` for each model. `default` is the model of
-requests that name none. [models.sample.toml](models.sample.toml):
+requests that name none; `[models."*"]` serves every name that no other table has, under that name.
+[models.sample.toml](models.sample.toml):
 """
+#: What a models.toml is made of: each with what stands above its table.
+_TABLES: dict[type[msgspec.Struct], str] = {
+    Model: "",
+    UpstreamEntry: """
+### Upstreams
+
+`[[models.NAME.upstreams]]`, a table for each server behind a model. What it leaves out is as the
+model has it.
+""",
+    Prices: """
+### Prices
+
+`prices = { prompt = 0.25, completion = 2.0 }`, of a model or of an upstream: for a million tokens.
+""",
+}
 _KINDS: dict[Any, str] = {
     int: "whole number",
     float: "number",
@@ -46,6 +63,8 @@ _KINDS: dict[Any, str] = {
     dict: "table",
     tuple: "two texts",
     frozenset: "list of texts",
+    Prices: "table",
+    UpstreamEntry: "table",
     list: "list of texts",
 }
 _UNITS = {
@@ -75,9 +94,11 @@ def page() -> str:
             *_table("variable", (_setting(name, settings[name].text) for name in names)),
             "",
         ]
-    models, sample = _described(Model), SAMPLE.read_text()
-    rows = (_model_key(field, models[field.name].text) for field in msgspec.structs.fields(Model))
-    lines += [_MODELS.lstrip("\n"), f"```toml\n{sample}```\n", *_table("key", rows)]
+    lines += [_MODELS.lstrip("\n"), f"```toml\n{SAMPLE.read_text()}```\n"]
+    for kind, above in _TABLES.items():
+        described = _described(kind)
+        rows = (_key(kind, field, described[field.name].text) for field in msgspec.structs.fields(kind))
+        lines += [above, *_table("key", rows)] if above else _table("key", rows)
     return "\n".join(lines) + "\n"
 
 
@@ -88,9 +109,9 @@ def _setting(name: str, text: str) -> list[str]:
     return _row(f"HEADRACE_{name.upper()}", name, kind, default, text)
 
 
-def _model_key(field: msgspec.structs.FieldInfo, text: str) -> list[str]:
+def _key(of: type[msgspec.Struct], field: msgspec.structs.FieldInfo, text: str) -> list[str]:
     default = field.default if field.default is not msgspec.NODEFAULT else None
-    return _row(field.name, field.name, _kind(get_type_hints(Model)[field.name]), default, text)
+    return _row(field.name, field.name, _kind(get_type_hints(of)[field.name]), default, text)
 
 
 def _row(title: str, name: str, kind: str, default: object, text: str) -> list[str]:

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from shared.models import Inability
+from shared.upstream import Ability
 
 MODEL = "local"
 #: Requests it answers at once; more wait in llama.cpp's own queue.
@@ -28,7 +28,7 @@ MAX_TOKENS = 512
 #: languages that take more tokens a character than our rough count says.
 MAX_CONVERSATION_TOKENS = 2400
 #: It reads text alone, and its template shows it neither tools nor what they gave.
-CANNOT: list[Inability] = ["pictures", "sounds", "files", "tools"]
+CANNOT: list[Ability] = ["pictures", "sounds", "files", "tools"]
 PARAMETERS: dict[str, Any] = {
     "temperature": 0.3,
     "repeat_penalty": 1.15,

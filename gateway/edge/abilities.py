@@ -6,13 +6,14 @@ import msgspec
 
 from shared.errors import InvalidRequest
 from shared.generation import Request
-from shared.models import Inability, Model
+from shared.models import Model
+from shared.upstream import PARTS, Ability, needs_of, no_upstream
 
-#: Content parts that need an ability of their own, and how a refusal puts it.
-_PARTS: dict[str, tuple[Inability, str]] = {
-    "image_url": ("pictures", "cannot see pictures"),
-    "input_audio": ("sounds", "cannot hear"),
-    "file": ("files", "cannot read files"),
+#: How a refusal puts what a model lacks.
+_WORDS: dict[Ability | None, str] = {
+    "pictures": "cannot see pictures",
+    "sounds": "cannot hear",
+    "files": "cannot read files",
 }
 _TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
@@ -25,20 +26,24 @@ def within(model: Model, name: str, asked: Request, field: str) -> Request:
     """
     for message in asked.messages if model.cannot else ():
         _check(model, name, message, field)
-    if "tools" not in model.cannot:
-        return asked
-    if asked.parameters.get("tool_choice") not in (None, "auto", "none"):
-        raise _cannot(name, "cannot call tools", "tool_choice")
-    kept = {key: value for key, value in asked.parameters.items() if key not in _TOOLS}
-    return msgspec.structs.replace(asked, parameters=kept)
+    if "tools" in model.cannot:
+        if asked.parameters.get("tool_choice") not in (None, "auto", "none"):
+            raise _cannot(name, "cannot call tools", "tool_choice")
+        kept = {key: value for key, value in asked.parameters.items() if key not in _TOOLS}
+        asked = msgspec.structs.replace(asked, parameters=kept)
+    if len(model.upstreams) > 1:
+        needs = needs_of(asked.messages, asked.parameters, model.accepts)
+        if (why := no_upstream(name, model.places, needs)) is not None:
+            raise InvalidRequest(why, field=field)
+    return asked
 
 
 def _check(model: Model, name: str, message: dict[str, Any], field: str) -> None:
     content = message.get("content")
     for part in content if isinstance(content, list) else ():
-        inability, words = _PARTS.get(str(part.get("type")), (None, ""))
-        if inability in model.cannot:
-            raise _cannot(name, words, field)
+        needed = PARTS.get(str(part.get("type")))
+        if needed in model.cannot:
+            raise _cannot(name, _WORDS[needed], field)
     if "tools" in model.cannot and (message.get("tool_calls") or message.get("role") in {"tool", "function"}):
         raise _cannot(name, "cannot call tools, nor read what they gave", field)
 

@@ -2,11 +2,10 @@
 
 import re
 
-import msgspec
-
 from deploy import settings_page
 from shared.models import Model, load
 from shared.settings import Settings
+from shared.upstream import Prices, UpstreamEntry
 
 
 def test_it_is_up_to_date() -> None:
@@ -15,12 +14,12 @@ def test_it_is_up_to_date() -> None:
 
 
 def test_every_setting_is_there() -> None:
-    """Each variable and each key of a model has a row of its own that says what it means."""
+    """Each variable, and each key of a model, an upstream and prices, has a row that says what it means."""
     rows = re.findall(
         r"^\| `(\w+)` \| [^|]+ \| [^|]* \| [^|]* \| .{10,} \|$", settings_page.page(), re.MULTILINE
     )
     variables = [f"HEADRACE_{name.upper()}" for name in Settings.model_fields]
-    keys = [field.name for field in msgspec.structs.fields(Model)]
+    keys = [field for kind in (Model, UpstreamEntry, Prices) for field in kind.__struct_fields__]
     assert sorted(rows) == sorted(variables + keys)
 
 
