@@ -37,7 +37,7 @@ def up(
     gateways: Count = 1,
     redis: str | None = None,
     cluster: int | None = None,
-    upstream: str | None = None,
+    upstream: list[str] | None = None,
     model: str | None = None,
     api_key_env: str | None = None,
     models: Path | None = None,
@@ -62,9 +62,10 @@ def up(
     cluster
         Run so many embedded brokers as a cluster, each with a replica; 3 or more.
     upstream
-        Use this OpenAI-compatible server instead of the embedded model, such as http://host:8080/v1.
+        Use this OpenAI-compatible server instead of the embedded model, such as http://host:8080/v1. Given
+        several times: those that follow answer, or go on, where the one before fails.
     model
-        The server's name for its model; with --models, the one for requests that name none.
+        The servers' name for the model; with --models, the one for requests that name none.
     api_key_env
         The environment variable that holds the upstream's API key.
     models
@@ -92,7 +93,7 @@ def up(
             gateways=gateways,
             redis=redis,
             cluster=cluster,
-            upstream=upstream,
+            upstreams=tuple(upstream or ()),
             model=model,
             api_key_env=api_key_env,
             models=models,
@@ -250,13 +251,30 @@ def chat(
         sys.exit(1)
 
 
+models = App(name="models", help="What models.toml says, and what is there.")
+app.command(models)
+
+
+@models.command
+def check(*, models: Path | None = None) -> None:
+    """Ask each upstream a few tiny questions, and print what it can. Ends with 1 where one cannot answer.
+
+    Parameters
+    ----------
+    models
+        The models.toml [default: HEADRACE_MODELS, or that of the last `headrace up` in this folder].
+    """
+    path = models or Path(os.environ.get("HEADRACE_MODELS") or ".headrace/models.toml")
+    _become("worker.check", str(path))
+
+
 def main() -> None:
     """Do what the command line says."""
     app()
 
 
-def _become(module: str) -> NoReturn:
-    os.execve(sys.executable, programs.command(module), programs.environment())
+def _become(module: str, *arguments: str) -> NoReturn:
+    os.execve(sys.executable, programs.command(module, *arguments), programs.environment())
 
 
 def _fail(message: str) -> NoReturn:

@@ -7,6 +7,7 @@ Whatever it came from, it has been read back by the same code that gateways and 
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ _DEFAULT = re.compile(r"^\s*default\s*=.*\n?", re.MULTILINE)
 _FIRST_TABLE = re.compile(r"^\s*\[", re.MULTILINE)
 
 
-def for_upstream(url: str, model: str, api_key_env: str | None) -> str:
-    """One model of an OpenAI-compatible server at *url*, asked for by the server's own name for it."""
-    return _one(model, {"base_url": url} | ({"api_key_env": api_key_env} if api_key_env else {}))
+def for_upstreams(urls: Sequence[str], model: str, api_key_env: str | None) -> str:
+    """One model of OpenAI-compatible servers at *urls*, asked for by the servers' own name for it."""
+    entry = {"api_key_env": api_key_env} if api_key_env else {}
+    if len(urls) == 1:
+        return _one(model, {"base_url": urls[0]} | entry)
+    tables = (f"\n[[models.{_toml(model)}.upstreams]]\nbase_url = {_toml(url)}\n" for url in urls)
+    return _one(model, entry) + "".join(tables)
 
 
 def for_embedded(name: str, port: int, **entry: Any) -> str:
@@ -43,10 +48,11 @@ def write(path: Path, text: str) -> models.Models:
     partial.write_text(_HEAD + "\n" + text)
     known = models.load(partial)
     for name, model in known.by_name.items():
-        if model.api_key_env and not os.environ.get(model.api_key_env, "").strip():
-            raise ValueError(
-                f"model {name!r} needs its API key in the environment variable {model.api_key_env}"
-            )
+        for server in (model.at(number) for number, _ in enumerate(model.places)):
+            if server.api_key_env and not os.environ.get(server.api_key_env, "").strip():
+                raise ValueError(
+                    f"model {name!r} needs its API key in the environment variable {server.api_key_env}"
+                )
     partial.replace(path)
     return known
 

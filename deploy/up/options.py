@@ -23,7 +23,7 @@ class Options:
     redis: str | None = None
     #: How many primaries the embedded broker has, each with a replica; None for one broker.
     cluster: int | None = None
-    upstream: str | None = None
+    upstreams: tuple[str, ...] = ()
     model: str | None = None
     api_key_env: str | None = None
     models: Path | None = None
@@ -32,19 +32,19 @@ class Options:
     @property
     def embeds_model(self) -> bool:
         """Whether the embedded model server is wanted."""
-        return self.upstream is None and self.models is None
+        return not self.upstreams and self.models is None
 
     def check(self) -> None:
         """Raises `CannotStart` for options that contradict each other or what is installed."""
-        if self.upstream is not None and self.models is not None:
+        if self.upstreams and self.models is not None:
             raise CannotStart("give either --upstream or --models, not both")
-        if self.upstream is not None and self.model is None:
+        if self.upstreams and self.model is None:
             raise CannotStart("--upstream needs --model NAME: the server's own name for the model")
-        if self.upstream is not None and not self.upstream.startswith(("http://", "https://")):
+        if not all(url.startswith(("http://", "https://")) for url in self.upstreams):
             raise CannotStart(
                 "--upstream must be an http:// or https:// address, such as http://host:8080/v1"
             )
-        if self.api_key_env is not None and self.upstream is None:
+        if self.api_key_env is not None and not self.upstreams:
             raise CannotStart("--api-key-env goes with --upstream")
         if self.api_key_env is not None and not os.environ.get(self.api_key_env, "").strip():
             raise CannotStart(f"the environment variable {self.api_key_env} must hold the API key")
@@ -68,8 +68,8 @@ class Options:
 
     def models_toml(self, model_port: int) -> str:
         """The text of the `models.toml` that these options mean. Raises `ValueError`."""
-        if self.upstream is not None and self.model is not None:
-            return models_file.for_upstream(self.upstream, self.model, self.api_key_env)
+        if self.upstreams and self.model is not None:
+            return models_file.for_upstreams(self.upstreams, self.model, self.api_key_env)
         if self.models is not None:
             models.load(self.models)
             text = self.models.read_text()

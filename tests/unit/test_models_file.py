@@ -18,12 +18,20 @@ def options(**given: object) -> Options:
 def test_upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """An upstream becomes one model of the same name, and the default, whatever it is called."""
     monkeypatch.setenv("A_KEY", "secret")
-    text = models_file.for_upstream("http://host:1/v1", name, "A_KEY")
+    text = models_file.for_upstreams(["http://host:1/v1"], name, "A_KEY")
     known = models_file.write(tmp_path / "models.toml", text)
     assert known.default == name
     assert (known.by_name[name].base_url, known.by_name[name].api_key_env) == ("http://host:1/v1", "A_KEY")
     assert models.load(tmp_path / "models.toml").default == name
     assert "secret" not in (tmp_path / "models.toml").read_text()
+
+
+def test_several_upstreams(tmp_path: Path) -> None:
+    """One model, whose upstreams are asked in the order in which they were given."""
+    text = options(upstreams=("http://a/v1", "http://b/v1"), model="m").models_toml(0)
+    model = models_file.write(tmp_path / "models.toml", text).by_name["m"]
+    assert [model.at(number).base_url for number in (0, 1)] == ["http://a/v1", "http://b/v1"]
+    assert [place.order for place in model.places] == [1, 2]
 
 
 @pytest.mark.parametrize(("workers", "each"), [(1, llama.SLOTS), (2, llama.SLOTS // 2), (99, 1)])
@@ -61,19 +69,20 @@ def test_missing_key(tmp_path: Path) -> None:
     """A model whose key is not in the environment is refused by the variable's name."""
     with pytest.raises(ValueError, match="NO_SUCH_KEY"):
         models_file.write(
-            tmp_path / "models.toml", models_file.for_upstream("http://x/v1", "m", "NO_SUCH_KEY")
+            tmp_path / "models.toml",
+            models_file.for_upstreams(["http://x/v1", "http://y/v1"], "m", "NO_SUCH_KEY"),
         )
 
 
 @pytest.mark.parametrize(
     ("given", "word"),
     [
-        ({"upstream": "http://x/v1"}, "--model"),
-        ({"upstream": "host:80", "model": "m"}, "http://"),
-        ({"upstream": "http://x/v1", "model": "m", "models": Path("f")}, "not both"),
+        ({"upstreams": ("http://x/v1",)}, "--model"),
+        ({"upstreams": ("http://x/v1", "host:80"), "model": "m"}, "http://"),
+        ({"upstreams": ("http://x/v1",), "model": "m", "models": Path("f")}, "not both"),
         ({"model": "other"}, "--upstream"),
         ({"api_key_env": "HOME"}, "--upstream"),
-        ({"upstream": "http://x/v1", "model": "m", "api_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
+        ({"upstreams": ("http://x/v1",), "model": "m", "api_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
     ],
 )
 def test_contradictions(given: dict[str, object], word: str) -> None:
