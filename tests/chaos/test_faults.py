@@ -1,0 +1,119 @@
+"""
+P14: whatever goes wrong with an upstream, before or in the middle of an answer, the next one gives it.
+
+Each row of the table in `shared/PROTOCOL.md` is one fault here, in every dialect.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.kit import faulty
+from tests.kit.chat_client import ChatClient
+from tests.kit.faulty import LENGTH, WORDS, FaultyServer
+from tests.kit.heard import LISTENERS, Heard
+from tests.kit.local import Local
+from tests.kit.upstream import FakeUpstream
+from worker import producer
+from worker.backends.script import Fault
+
+FAULTS = get_args(Fault)
+PLACES = (0, LENGTH // 2)
+CERTIFICATE = Path(faulty.__file__).with_name("loopback.pem")
+#: All models wait in one queue, so that one worker serves so many.
+MODEL = """
+[models.{name}]
+queue = "all"
+first_token_timeout_s = 3
+between_tokens_timeout_s = 1.5
+can_continue = {continues}
+"""
+
+
+@pytest.fixture
+async def servers(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["Servers"]:
+    """Servers with each fault at each place, and one that is well."""
+    monkeypatch.setattr(producer, "_BACKOFF_S", 0.01)
+    async with AsyncExitStack() as stack:
+        servers = Servers(stack)
+        servers.well = await stack.enter_async_context(FakeUpstream(length=LENGTH))
+        yield servers
+
+
+class Servers:
+    """Opens them, and writes the models.toml of those."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._certificate.load_cert_chain(CERTIFICATE)
+        faulty.trust(str(CERTIFICATE))
+        self.well: FakeUpstream
+        self.toml = ""
+        self.models: list[str] = []
+
+    async def add(self, fault: Fault, at: int, *, second: bool, continues: bool = True) -> None:
+        """A model whose first upstream has *fault*, with a *second* that is well or alone."""
+        server = await self._stack.enter_async_context(FaultyServer(fault, at, self._certificate))
+        name = f"{fault}-{at}"
+        self.toml += MODEL.format(name=name, continues=str(continues).lower())
+        for url in [server.url, *([self.well.url] if second else [])]:
+            self.toml += f'[[models.{name}.upstreams]]\nbase_url = "{url}"\n'
+        self.models.append(name)
+
+    async def listen(self, local: Local, session: ClientSession, dialect: str) -> dict[str, Heard]:
+        """What clients of *dialect* hear of all models, asked at once."""
+        await local.start(self.toml)
+        asked = (LISTENERS[dialect](session, local.url, name, f"Hello {name}") for name in self.models)
+        return dict(zip(self.models, await asyncio.gather(*asked), strict=True))
+
+
+@pytest.mark.parametrize("dialect", LISTENERS)
+async def test_with_another_upstream(
+    local: Local, session: ClientSession, servers: Servers, dialect: str
+) -> None:
+    """The answer is whole, each word once, in one stream: the second goes on where the first broke off."""
+    for fault in FAULTS:
+        for at in PLACES:
+            await servers.add(fault, at, second=True)
+    heard = await servers.listen(local, session, dialect)
+    wrong = {name: it for name, it in heard.items() if it.error is not None or it.text != WORDS}
+    assert not wrong
+
+
+@pytest.mark.parametrize("dialect", LISTENERS)
+async def test_with_none(local: Local, session: ClientSession, servers: Servers, dialect: str) -> None:
+    """The answer ends with an error that says what went wrong, after no more than was said."""
+    for fault in FAULTS:
+        for at in PLACES:
+            await servers.add(fault, at, second=False)
+    heard = await servers.listen(local, session, dialect)
+    wrong = {name: it for name, it in heard.items() if not (it.error and len(it.message) > 10)}
+    assert not wrong
+    assert not {name: it for name, it in heard.items() if not WORDS.startswith(it.text) or it.text == WORDS}
+
+
+async def test_where_the_next_cannot_go_on(local: Local, session: ClientSession, servers: Servers) -> None:
+    """What was said is void by one explicit `reset`, once the next speaks; before the first word by none."""
+    for fault in FAULTS:
+        for at in PLACES:
+            await servers.add(fault, at, second=True, continues=False)
+    await local.start(servers.toml)
+    chat = ChatClient(session, local.url)
+    readers = await asyncio.gather(*(chat.ask(model=name) for name in servers.models))
+    for name, reader in zip(servers.models, readers, strict=True):
+        types = [frame.type for frame in reader.frames]
+        assert (reader.text, reader.end.type) == (WORDS, "end"), name
+        assert types.count("reset") == (0 if name.endswith("-0") else 1), name
+        assert await told(chat, reader.generation_id) == ((["2"]) if name.endswith("-0") else ["1", "2"])
+
+
+async def told(chat: ChatClient, generation_id: str) -> Any:
+    """The upstreams that the record names."""
+    return (await chat.status(generation_id))["upstreams"]
