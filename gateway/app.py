@@ -23,6 +23,7 @@ from gateway.openapi import document
 from gateway.pages import Pages
 from gateway.relay.relay import Relay
 from gateway.routes import ROUTES, RUNNING
+from shared import metrics
 from shared.api_keys import ApiKeys
 from shared.audit import Audit
 from shared.broker import Broker
@@ -41,6 +42,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     """An application that connects to its broker when it starts, and lets go of it when it ends."""
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=settings.max_body_bytes)
     shown = app.router.add_routes((pages or Pages()).routes)
+    metrics.know(models.by_name)
     broker = Broker(settings)
     generations = Generations(
         broker, max_queued=settings.max_queued, idempotency_ttl_s=settings.idempotency_ttl_s

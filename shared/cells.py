@@ -87,6 +87,11 @@ class Cells:
         """Where what is asked for under that key is, unless a conversation decides."""
         return self._hashed(f"{owner}:{key}")
 
+    @property
+    def first(self) -> Cell:
+        """Where everything is that belongs to no generation."""
+        return self._all[0]
+
     def any(self) -> Cell:
         """One at random."""
         return random.choice(self._all)

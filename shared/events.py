@@ -100,32 +100,53 @@ class Reset(_Event, frozen=True, omit_defaults=True, tag="reset"):
     reason: str = "worker_lost"
 
 
-class End(_Event, frozen=True, omit_defaults=True, tag="end", kw_only=True):
+class HandOver(_Event, frozen=True, omit_defaults=True, tag="hand_over", kw_only=True):
     """
-    Terminal. `upstream_reason` is the model server's own word; `reason` says who cancelled.
+    From here on `upstream` answers; `reason` is the code of what broke off the one before, if one did.
+
+    What was asked of upstreams before was `billed`, and has `cost`, where that is known.
+    """
+
+    upstream: str
+    reason: str | None = None
+    billed: Usage = Usage()
+    cost: float | None = None
+
+
+class _Terminal(_Event, frozen=True, omit_defaults=True, kw_only=True):
+    #: Of what the reader got.
+    usage: Usage = Usage()
+    #: Of all that upstreams were asked, where that is more; and what it cost, by the prices of models.toml.
+    billed: Usage | None = None
+    cost: float | None = None
+    #: The upstreams that answered, in turn, of a model that has several.
+    upstreams: list[str] = []
+    #: The model server's own word.
+    upstream_reason: str | None = None
+
+
+class End(_Terminal, frozen=True, omit_defaults=True, tag="end", kw_only=True):
+    """
+    Terminal. `reason` says who cancelled.
 
     `finish_reason` is a `FinishReason`; a log of another version may know more of them.
     """
 
     finish_reason: str
-    usage: Usage = Usage()
     reason: str | None = None
-    upstream_reason: str | None = None
 
 
-class Error(_Event, frozen=True, omit_defaults=True, tag="error", kw_only=True):
+class Error(_Terminal, frozen=True, omit_defaults=True, tag="error", kw_only=True):
     """Terminal. `code` is from the tree of `shared/failures.py`; what came before still stands."""
 
     code: str
     message: str
     retryable: bool = False
-    usage: Usage = Usage()
     #: When the model server asked to be asked again.
     retry_after_s: float | None = None
-    upstream_reason: str | None = None
 
 
-Event = Start | Text | Reasoning | ToolCall | Reset | End | Error
+Event = Start | Text | Reasoning | ToolCall | Reset | HandOver | End | Error
 Terminal = End | Error
 
 #: Why a generation was stopped before its end.

@@ -5,7 +5,7 @@ A failure ends a log; its status is for who waits for the whole answer, or for i
 
 GenerationFailed          500
 ├── UpstreamError         502
-│   ├── UpstreamRefused, UpstreamFailed, UpstreamBroke, UpstreamInvalid
+│   ├── UpstreamRefused, UpstreamFailed, UpstreamBroke (UpstreamCutShort), UpstreamInvalid
 │   ├── UpstreamUnauthorized
 │   ├── UpstreamRejected  400
 │   │   └── ContextLengthExceeded 400
@@ -92,6 +92,10 @@ class UpstreamBroke(UpstreamError):
     """The model server's answer broke off before its end."""
 
     code = "upstream_broke"
+
+
+class UpstreamCutShort(UpstreamBroke):
+    """The model server ended its answer without saying that it was whole."""
 
 
 class UpstreamInvalid(UpstreamError):

@@ -140,6 +140,11 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     #: When the model server asked to be asked again.
     retry_after_s: float | None = None
     usage: str | None = None
+    #: `Usage` of all that its upstreams were asked, where that is more, and what it cost.
+    billed: str | None = None
+    cost: float | None = None
+    #: The names of the upstreams that answered, in turn, as JSON, of a model that has several.
+    upstreams: str = "[]"
     position: str | None = None
 
     @property
@@ -159,8 +164,18 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def spent(self) -> Usage | None:
-        """What an ended generation cost."""
+        """The tokens of what an ended generation's reader got."""
         return None if self.usage is None else msgspec.json.decode(self.usage, type=Usage)
+
+    @property
+    def paid(self) -> Usage | None:
+        """The tokens that its upstreams counted, where those are more."""
+        return None if self.billed is None else msgspec.json.decode(self.billed, type=Usage)
+
+    @property
+    def served_by(self) -> list[str]:
+        """The upstreams that answered, in turn, of a model that has several."""
+        return msgspec.json.decode(self.upstreams, type=list[str])
 
     @property
     def error(self) -> GenerationFailed | None:

@@ -97,7 +97,7 @@ class Generations:
             self._broker, submission.generation_id
         ):
             raise BrokerUnavailable(retry_after_s=1)
-        metrics.generations_created.labels(submission.model, submission.dialect).inc()
+        metrics.generations_created.labels(metrics.labelled(submission.model), submission.dialect).inc()
         if outcome == "waiting":
             await self.settle_stopped(answer[1:], "interrupted")
         else:
@@ -226,6 +226,7 @@ class Generations:
 def _counted(answer: str, terminal: Terminal) -> str:
     """*answer* of a script without the model it names; an end that it made is counted, once."""
     outcome, _, model = answer.partition(" ")
+    model = metrics.labelled(model)
     if outcome == "closed":
         if isinstance(terminal, End):
             metrics.generations_ended.labels(model, "cancelled").inc()

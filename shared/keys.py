@@ -27,6 +27,8 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:roommembers:{room}             zset    who is there, by when that ends unless it is renewed
     hr:roomonce:{room}:{message id}   string  that message has been said
     hr:hooks                          zset    ended generations that are to be told of, by their next try
+    hr:upstream:{server}              string  why all workers leave a model server alone, while it is there
+    hr:listed:{model}                 string  the names that a model's upstreams list, as JSON
     hr:clock                          hash    what the broker's clock last said, and how far our time is ahead
     arq:job:{id}                      string  arq's own: a job's payload
     hr:apikey:{id}                    hash    an API key: whose it is, what it may, and seals of its secrets
@@ -68,6 +70,8 @@ ROOM_LOG = "hr:roomlog:"
 ROOM_MEMBERS = "hr:roommembers:"
 ROOM_ONCE = "hr:roomonce:"
 HOOKS = "hr:hooks"
+UPSTREAM = "hr:upstream:"
+LISTED = "hr:listed:"
 JOB = "arq:job:"
 API_KEY = "hr:apikey:"
 API_KEYS = "hr:apikeys"

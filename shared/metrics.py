@@ -4,6 +4,8 @@ Every metric, on one screen. Base units; labels are `model` and `dialect`, or a 
 Both processes import this and serve all of it: what a process never touches stays at zero there.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import REGISTRY, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -68,6 +70,19 @@ ends_unsaid = Counter(
     "headrace_ends_unsaid", "Answers whose model server ended them without a reason.", ["model"]
 )
 upstream_retries = Counter("headrace_upstream_retries", "Upstream requests repeated.", ["model"])
+upstream_requests = Counter(
+    "headrace_upstream_requests",
+    "Upstream requests by outcome: ok, closed (by us), or the code of what went wrong.",
+    ["model", "upstream", "outcome"],
+)
+hand_overs = Counter(
+    "headrace_hand_overs", "Replies that another upstream went on with, in mid-reply.", ["model", "code"]
+)
+hedges = Counter("headrace_hedges", "Second upstreams asked because the first was silent.", ["model"])
+upstream_open = Gauge(
+    "headrace_upstream_open", "Upstreams that are left alone for now (1) or not (0).", ["model", "upstream"]
+)
+cost = Counter("headrace_cost", "What upstreams were paid, by the prices of models.toml.", ["model"])
 
 # Streams
 
@@ -116,6 +131,20 @@ refused_askers = Counter("headrace_refused_askers", "Requests without a key or t
 shed = Counter("headrace_shed", "Submissions refused because they would wait too long.", ["priority"])
 limited = Counter("headrace_limited", "Requests refused by a limit of their asker's.", ["limit"])
 requests = Counter("headrace_http_requests", "HTTP requests answered.", ["route", "status"])
+
+
+_known: frozenset[str] | None = None
+
+
+def know(models: Iterable[str]) -> None:
+    """These are the models of models.toml: no other becomes a label."""
+    global _known
+    _known = frozenset(models)
+
+
+def labelled(model: str) -> str:
+    """The label of a model, which clients may call anything where names pass through."""
+    return model if _known is None or model in _known else "*"
 
 
 def expose() -> tuple[bytes, str]:

@@ -29,6 +29,11 @@ class Outcome:
         self._before: Usage | None = None
         #: Whether anything of the answer was written that a new start would repeat.
         self.begun = False
+        #: The upstreams that answered, in turn, and what was billed before the last of them.
+        self.upstreams: list[str] = []
+        self.billed = Usage()
+        self.cost: float | None = None
+        self._voided = self._spent_before = 0
 
     @property
     def text(self) -> str:
@@ -39,6 +44,16 @@ class Outcome:
     def reasoned(self) -> bool:
         """Whether there is any reasoning."""
         return bool(self._reasoning)
+
+    @property
+    def spent(self) -> int:
+        """Tokens of all that was written, what a `reset` voided included."""
+        return self.tokens + self._voided
+
+    @property
+    def spent_since(self) -> int:
+        """Of them, those of the last upstream, which no bill has yet."""
+        return self.spent - self._spent_before
 
     @property
     def tool_calls(self) -> list[MadeCall]:
@@ -83,8 +98,13 @@ class Outcome:
                 self._newest.clear()
                 self._pieces.clear()
                 self._reasoned_from = self._reasoned_until = None
+                self._voided += self.tokens
                 self.tokens = 0
                 self.given = self.begun = False
+            case events.HandOver():
+                if self.upstreams[-1:] != [event.upstream]:
+                    self.upstreams.append(event.upstream)
+                self.billed, self.cost, self._spent_before = event.billed, event.cost, self.spent
 
     def _spoke(self, ts: int) -> None:
         self.begun = True
@@ -125,6 +145,12 @@ class Outcome:
                     fields["retry_after_s"] = str(terminal.retry_after_s)
         if terminal.upstream_reason is not None:
             fields["upstream_reason"] = terminal.upstream_reason
+        if terminal.upstreams:
+            fields["upstreams"] = msgspec.json.encode(terminal.upstreams).decode()
+        if terminal.billed is not None:
+            fields["billed"] = msgspec.json.encode(terminal.billed).decode()
+        if terminal.cost is not None:
+            fields["cost"] = repr(terminal.cost)
         if self._reasoning:
             fields["reasoning"] = "".join(self._reasoning)
         if self._calls:

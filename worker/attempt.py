@@ -37,6 +37,8 @@ class Attempt:
         self._tools = tools
         self._claim = claim
         self._generation = claim.generation
+        #: What models.toml calls the model, where clients may call it anything.
+        self._entry = tools.upstreams.entry_of(self._generation.model)
         self._running = Running(claim)
         # Registered before anything is awaited, so that no cancel can slip by.
         tools.registry.add(self._running)
@@ -47,7 +49,7 @@ class Attempt:
         Generate to the end. Raises `Fenced` when another attempt took over, and `CancelledError`
         after handing the job back when this process drains.
         """
-        running = metrics.generations_running.labels(self._generation.model)
+        running = metrics.generations_running.labels(self._entry)
         running.inc()
         try:
             writer = await self._open()
@@ -103,15 +105,16 @@ class Attempt:
         producer = self._producer
         try:
             if self._generation.lost >= self._tools.settings.max_attempts:
-                metrics.attempts.labels(self._generation.model, "exhausted").inc()
+                metrics.attempts.labels(self._entry, "exhausted").inc()
                 raise AttemptsExhausted
             if self._generation.cancel is not None:
                 raise Stopped(self._generation.cancel, asyncio.get_running_loop().time())
-            finished = await producer.run(writer, first=not self._claim.log_length)
+            finished = await producer.run(writer)
         except Stopped as stopped:
             metrics.cancels.labels(stopped.reason).inc()
             metrics.cancel_latency.observe(asyncio.get_running_loop().time() - stopped.at)
-            return End(ts=now_ms(), finish_reason="cancelled", usage=producer.usage(), reason=stopped.reason)
+            spent = producer.spent()
+            return End(ts=now_ms(), finish_reason="cancelled", reason=stopped.reason, **spent)
         except Fenced:
             raise
         except GenerationFailed as error:
@@ -124,8 +127,8 @@ class Attempt:
         return End(
             ts=now_ms(),
             finish_reason=finished.finish_reason,
-            usage=producer.usage(),
             upstream_reason=finished.upstream_reason and for_clients(finished.upstream_reason),
+            **producer.spent(),
         )
 
     def _error(self, error: GenerationFailed) -> Error:
@@ -140,7 +143,7 @@ class Attempt:
             "generation failed",
             generation=self._generation.id,
             model=self._generation.model,
-            upstream=for_log(self._tools.models.by_name[self._generation.model].base_url),
+            upstream=for_log(self._producer.asked.model.base_url),
             code=error.code,
             attempt=self._generation.attempt,
             **facts,
@@ -150,9 +153,9 @@ class Attempt:
             code=error.code,
             message=message,
             retryable=error.retryable,
-            usage=self._producer.usage(),
             retry_after_s=error.retry_after_s,
             upstream_reason=error.upstream_reason and for_clients(error.upstream_reason),
+            **self._producer.spent(),
         )
 
     async def _end(self, writer: LogWriter, terminal: Terminal) -> None:
@@ -165,7 +168,7 @@ class Attempt:
             await writer.durable()
         if writer.fenced:
             raise Fenced
-        _count(self._running, terminal)
+        _count(self._entry, self._running, terminal)
         if self._running.abandoned:
             metrics.abandonments.labels(self._generation.on_disconnect).inc()
 
@@ -188,8 +191,8 @@ class Attempt:
             logger.warning("could not hand back; its lease will run out", generation=self._generation.id)
 
 
-def _count(running: Running, terminal: Terminal) -> None:
-    name, outcome = running.claim.generation.model, "done"
+def _count(name: str, running: Running, terminal: Terminal) -> None:
+    outcome = "done"
     if isinstance(terminal, Error):
         outcome = "failed"
         metrics.generation_errors.labels(name, terminal.code).inc()
@@ -200,6 +203,7 @@ def _count(running: Running, terminal: Terminal) -> None:
     metrics.tokens.labels(name, "completion").inc(terminal.usage.completion_tokens)
     metrics.tokens.labels(name, "cached").inc(terminal.usage.cached_tokens or 0)
     metrics.tokens.labels(name, "reasoning").inc(terminal.usage.reasoning_tokens or 0)
+    metrics.cost.labels(name).inc(terminal.cost or 0)
     metrics.generation_duration.labels(name).observe(running.elapsed_s)
 
 

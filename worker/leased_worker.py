@@ -173,7 +173,7 @@ class LeasedWorker(Worker):
     def _start(self, claim: Claim) -> None:
         generation = claim.generation
         if claim.generation.attempt == 1:
-            metrics.queue_wait.labels(generation.model).observe(claim.queued_s)
+            metrics.queue_wait.labels(self.tools.upstreams.entry_of(generation.model)).observe(claim.queued_s)
         job = self.functions[JOB_FUNCTION].coroutine({"tools": self.tools, "claim": claim}, generation.id)
         task: asyncio.Task[None] = asyncio.create_task(job)
         # A generation can come back to the worker that is just losing it.

@@ -23,11 +23,14 @@ from shared.readiness import Readiness
 from shared.settings import Settings
 from shared.startup import SettingsWrong, prepare_process, read_settings
 from worker.appenders import Appenders
-from worker.backends.choice import open_backend, unusable
+from worker.backends.choice import unusable
 from worker.cancels import Cancels
+from worker.health import Health
 from worker.leased_worker import LeasedWorker
+from worker.listing import Listing
 from worker.registry import Registry
 from worker.state import Tools
+from worker.upstreams import Upstreams
 
 logger = structlog.get_logger("worker.process")
 
@@ -35,16 +38,18 @@ logger = structlog.get_logger("worker.process")
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then drain; a second signal hands everything back at once."""
     known = models.load(settings.models)
+    metrics.know(known.by_name)
     broker = Broker(settings)
     queue, log = Queue(broker, lease_s=settings.lease_s), EventLog(broker)
     cancels, channels, appenders = Cancels(), Channels(broker, "worker"), Appenders(broker, settings)
     cancels.follow(channels, broker.cells)
     registry = Registry(broker, queue, cancels, settings)
+    upstreams = Upstreams(known)
     tools = Tools(
         settings=settings,
         broker=broker,
         models=known,
-        backends={name: open_backend(model, name) for name, model in known.by_name.items()},
+        upstreams=upstreams,
         log=log,
         conversations=Conversations(broker),
         queue=queue,
@@ -66,6 +71,7 @@ async def run(settings: Settings) -> None:
         if tasks[0].done():
             tasks[0].result()
             owned: list[Coroutine[Any, Any, None]] = [appenders.run(), registry.keep_leases(), channels.run()]
+            owned += [Health(broker, upstreams).run(), Listing(broker, upstreams).run()]
             tasks = [asyncio.create_task(coroutine) for coroutine in owned]
             tasks += [asyncio.create_task(worker.async_run()) for worker in workers]
         done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -81,8 +87,7 @@ async def run(settings: Settings) -> None:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        for backend in tools.backends.values():
-            await backend.close()
+        await upstreams.close()
         await face.cleanup()
         await broker.close()
 

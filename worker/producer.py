@@ -1,45 +1,49 @@
 """
-What one attempt gets from its backend: asks, keeps time, tries again where that makes sense, and carries
-every delta to the log.
+What one attempt gets from its upstreams: asks one, tries again or hands over to the next where that makes
+sense, and carries every delta to the log.
+
+A try costs the reader nothing it has seen: what was written stands until another upstream speaks, and is void
+then only if that one cannot go on from it.
 """
 
 import asyncio
-import math
 import random
-from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
 import msgspec
 import structlog
 
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
-from shared.events import Reasoning, Reset, Text, now_ms
+from shared.events import HandOver, Reset, now_ms
 from shared.failures import (
-    BetweenTokensTimeout,
     FirstTokenTimeout,
     LogTooLarge,
-    TotalTimeout,
     UpstreamBroke,
+    UpstreamCutShort,
     UpstreamError,
     WorkerLost,
 )
 from shared.generation import Request
-from shared.messages import count_tokens
 from shared.outcome import Outcome
 from worker.appender import LogWriter
-from worker.backends import Delta, Finished, Prompt
-from worker.deadline import Deadline
+from worker.asking import Asking
+from worker.backends import Finished, Prompt
+from worker.bill import Bill
+from worker.choosing import Choosing
 from worker.prompt import prompt_of, prompt_tokens
+from worker.race import Race
 from worker.running import Running
 from worker.state import Tools
+from worker.upstreams import Hold, Upstream
 
 logger = structlog.get_logger("worker.producer")
 
-#: Upstream requests for one attempt, and the pause before the next: doubled, with full jitter. All fit into
-#: the two seconds that a streamed answer's status waits for.
+#: Rounds of a model's upstreams for one attempt, and the pause before the next: doubled, with full jitter.
 _MAX_UPSTREAM_TRIES = 3
-_BACKOFF_S = 0.25
+_BACKOFF_S = 0.5
 #: A server that asks for a longer pause has failed for this generation.
 _MAX_RETRY_AFTER_S = 20.0
 
@@ -51,49 +55,60 @@ class Producer:
         self._tools = tools
         self._running = running
         self._generation = running.claim.generation
-        self._model = tools.models.by_name[self._generation.model]
+        self._upstreams = tools.upstreams.of(self._generation.model)
+        self._entry = tools.upstreams.entry_of(self._generation.model)
         #: All that is in the log, earlier attempts' events included.
         self.outcome = Outcome()
-        self._request = msgspec.json.decode(self._generation.request, type=Request)
+        self.bill = Bill()
+        #: The upstream that was asked last.
+        self.asked: Upstream = self._upstreams[0]
         self._prompt_tokens = 0
-        self._finished: Finished | None = None
-        #: Tokens of the text that the last upstream request went on from.
+        self._speaker: Asking | None = None
+        #: Tokens of the text that the last to speak went on from.
         self._continued_tokens = 0
+        #: The code of what broke the answer off.
+        self._broken_by = WorkerLost.code
+        self._took_over = False
 
-    async def run(self, writer: LogWriter, *, first: bool) -> Finished:
+    async def run(self, writer: LogWriter) -> Finished:
         """
         Generate after what *writer*'s log has already; gives the model's last word.
 
         Raises `GenerationFailed` with the cause, or whatever interrupts the generation.
         """
-        self._start_over_unless_continued(writer, "first" if first else None, WorkerLost.code)
-        request = self._request
-        tries = 0
+        model = self._tools.models.by_name[self._entry]
+        request = msgspec.json.decode(self._generation.request, type=Request)
+        choosing = Choosing(self._tools.upstreams, self._generation.model, model, request)
+        rounds, tries = 1, 0
         while True:
-            tries += 1
-            prompt = await self._prompt(request)
-            try:
-                pump = asyncio.create_task(self._pump(prompt, writer))
-                await self._running.interruptible(pump)
-            except UpstreamError as error:
-                pause_s = self._pause_s(error, tries)
+            upstream = await choosing.next(self._running)
+            if upstream is None:
+                pause_s = self._pause_s(choosing, rounds)
                 if pause_s is None:
-                    raise
-                logger.info("upstream failed, trying again", code=error.code, pause_s=round(pause_s, 2))
-                metrics.upstream_retries.labels(self._generation.model).inc()
+                    raise choosing.why()
                 await self._running.interruptible(asyncio.create_task(asyncio.sleep(pause_s)))
-                self._start_over_unless_continued(writer, None, error.code)
+                rounds += 1
+                choosing.begin_round()
+                continue
+            tries += 1
+            if tries > 1:
+                metrics.upstream_retries.labels(self._entry).inc()
+            if not self.outcome.begun:
+                metrics.attempts.labels(self._entry, "first").inc()
+            try:
+                finished = await self._ask(upstream, choosing, request, writer, model.hedge_after_s)
+            except UpstreamError as error:
+                logger.info("an upstream has failed", code=error.code, upstream=self.asked.name)
             else:
-                if self._finished is None:
-                    raise UpstreamBroke
-                if self._finished.finish_reason == "unknown":
-                    metrics.ends_unsaid.labels(self._generation.model).inc()
-                    logger.warning("the model server ended without a reason", model=self._generation.model)
-                return self._finished
+                if finished.finish_reason == "unknown":
+                    metrics.ends_unsaid.labels(self._entry).inc()
+                    logger.warning("the model server ended without a reason", model=self._entry)
+                return finished
 
     def usage(self) -> events.Usage:
-        """What it cost so far: the upstream's count, or ours."""
-        reported = self._finished.usage if self._finished else None
+        """Of what the reader got: the upstream's count, or ours."""
+        finished = self._speaker.finished if self._speaker else None
+        reported = finished.usage if finished else None
         if reported is None:
             return self.outcome.usage(self._prompt_tokens)
         if self._continued_tokens:
@@ -105,6 +120,17 @@ class Producer:
             return self._estimated(reported, prompt, reported.completion_tokens or self.outcome.tokens)
         return reported
 
+    def spent(self) -> dict[str, Any]:
+        """Beside the usage, for the terminal event: what was billed, what it cost, who answered."""
+        self._take_over(self._prompt_tokens)
+        usage, billed = self.usage(), self.bill.usage
+        return {
+            "usage": usage,
+            "billed": billed if billed.total_tokens > usage.total_tokens else None,
+            "cost": self.bill.cost,
+            "upstreams": self.outcome.upstreams,
+        }
+
     def _estimated(self, reported: events.Usage, prompt: int, completion: int) -> events.Usage:
         return msgspec.structs.replace(
             reported,
@@ -114,111 +140,137 @@ class Producer:
             estimated=True,
         )
 
-    def _pause_s(self, error: UpstreamError, tries: int) -> float | None:
-        """How long to wait before trying again; None where that makes no sense."""
-        if tries >= _MAX_UPSTREAM_TRIES or not error.retryable:
+    def _pause_s(self, choosing: Choosing, rounds: int) -> float | None:
+        """How long to wait before another round; None where that makes no sense."""
+        pauses = [self._pause_after(error, rounds) for _, error in choosing.failures]
+        pause_s = min((pause for pause in pauses if pause is not None), default=None)
+        return None if pause_s is None or pause_s >= choosing.left_s else pause_s
+
+    def _pause_after(self, error: UpstreamError, rounds: int) -> float | None:
+        if rounds >= _MAX_UPSTREAM_TRIES or not error.retryable:
             return None
         # Whoever waits has waited long enough: a model that thinks so long does so each time.
         if isinstance(error, FirstTokenTimeout):
             return None
         # Past the first token only a broken connection is worth a new start.
-        if self.outcome.begun and not isinstance(error, UpstreamBroke):
+        broke = isinstance(error, UpstreamBroke) and not isinstance(error, UpstreamCutShort)
+        if self.outcome.begun and not broke:
             return None
         if error.retry_after_s is None:
-            return random.uniform(0, _BACKOFF_S * 2**tries)
+            return random.uniform(0, _BACKOFF_S * 2**rounds)
         if error.retry_after_s > _MAX_RETRY_AFTER_S:
             return None
         return error.retry_after_s + random.uniform(0, _BACKOFF_S)
 
-    def _start_over_unless_continued(self, writer: LogWriter, kind: str | None, why: str) -> None:
-        """
-        Before another upstream request: void what was written, unless the model can go on from it.
+    async def _ask(
+        self,
+        upstream: Upstream,
+        choosing: Choosing,
+        request: Request,
+        writer: LogWriter,
+        hedge_after_s: float | None,
+    ) -> Finished:
+        """Ask *upstream*, and another beside it where it is silent for *hedge_after_s*."""
+        race = Race(hedge_after_s)
+        with ExitStack() as holds:
 
-        *why* is the code of what broke the last one off.
-        """
-        if kind is None and self.outcome.begun:
-            kind = "continued" if self._prefix() else "reset"
+            def hold(upstream: Upstream) -> Hold:
+                held = self._tools.upstreams.hold(upstream)
+                holds.callback(held.release)
+                return held
+
+            def second() -> Hold | None:
+                other = choosing.beside()
+                if other is None:
+                    return None
+                metrics.hedges.labels(self._entry).inc()
+                return hold(other)
+
+            async def start(held: Hold) -> None:
+                try:
+                    await self._ask_one(held.upstream, choosing, request, writer, race)
+                finally:
+                    held.release()
+
+            try:
+                run = race.run(hold(upstream), second, start)
+                await self._running.interruptible(asyncio.create_task(run))
+            finally:
+                for asking in race.askings:
+                    self.bill.add(asking)
+        if race.winner is None or race.winner.finished is None:
+            raise UpstreamBroke
+        return race.winner.finished
+
+    async def _ask_one(
+        self, upstream: Upstream, choosing: Choosing, request: Request, writer: LogWriter, race: Race
+    ) -> None:
+        self.asked = upstream
+        prompt = await self._prompt(request, upstream, choosing.asked_for)
+        asking = Asking(
+            upstream,
+            prompt,
+            self._running,
+            patience_s=choosing.patience_s(upstream),
+            begins=lambda asking: race.begins(asking) and self._begins(asking, writer),
+            put=partial(self._put, writer),
+            spent=lambda: self.outcome.spent,
+        )
+        self._prompt_tokens = asking.prompt_tokens
+        race.askings.append(asking)
+        try:
+            await asking.run(writer, self._tools.settings.max_unacknowledged_events)
+        except UpstreamError as error:
+            choosing.failed(upstream, error, spoke=asking.spoke)
+            if asking.spoke:
+                self._broken_by = error.code
+            raise
+
+    def _begins(self, asking: Asking, writer: LogWriter) -> bool:
+        """*asking* speaks: void what was written, unless it goes on from there, and say who it is."""
+        self._speaker = asking
+        self._prompt_tokens = asking.prompt_tokens
+        begun, upstream = self.outcome.begun, asking.upstream
+        self._continued_tokens = self.outcome.tokens if asking.prompt.prefix else 0
+        if begun:
+            kind = "continued" if asking.prompt.prefix else "reset"
+            metrics.attempts.labels(self._entry, kind).inc()
             if kind == "reset":
-                self._put(writer, Reset(ts=now_ms(), reason=why))
-        metrics.attempts.labels(self._generation.model, kind or "first").inc()
-        self._give(writer)
+                self._put(writer, Reset(ts=now_ms(), reason=self._broken_by))
+        if not upstream.alone and self.outcome.upstreams[-1:] != [upstream.name]:
+            why = self._broken_by if begun else None
+            if why is not None:
+                metrics.hand_overs.labels(self._entry, why).inc()
+            billed, cost = self.bill.usage, self.bill.cost
+            event = HandOver(ts=now_ms(), upstream=upstream.name, reason=why, billed=billed, cost=cost)
+            self._put(writer, event)
+        return True
 
-    def _give(self, writer: LogWriter) -> None:
-        """What the reply has that this one continues stands first in the log, and again after a reset."""
-        given = self._request.continued
-        if given is None or self.outcome.given:
-            return
-        now = now_ms()
-        if given.reasoning and not self.outcome.reasoned:
-            # As long before the text as it took: so it takes that long for whoever reads the log.
-            self._put(writer, Reasoning(now - (given.reasoning_ms or 0), given.reasoning, 0, given=True))
-        self._put(writer, Text(now, given.text, 0, given=True))
-
-    def _prefix(self) -> str:
-        return self.outcome.text if self._model.can_continue and not self.outcome.tool_calls else ""
-
-    async def _prompt(self, request: Request) -> Prompt:
+    async def _prompt(self, request: Request, upstream: Upstream, asked_for: str) -> Prompt:
+        prefix = self.outcome.text
+        if not upstream.model.can_continue or self.outcome.tool_calls:
+            prefix = ""
         while True:
             try:
                 prompt = await prompt_of(
-                    self._generation, request, self._model, self._tools.conversations, self._prefix()
+                    self._generation, request, upstream.model, self._tools.conversations, prefix
                 )
             except BrokerUnavailable:
-                await self._running.interruptible(asyncio.create_task(asyncio.sleep(_BACKOFF_S)))
+                await asyncio.sleep(_BACKOFF_S)
             else:
-                given = request.continued
-                self._prompt_tokens = prompt_tokens(prompt) + (count_tokens(given.text) if given else 0)
-                self._continued_tokens = self.outcome.tokens if prompt.prefix else 0
-                return prompt
+                break
+        if asked_for:
+            upstream.last_asked = asked_for
+            prompt = msgspec.structs.replace(prompt, model=asked_for)
+        self._take_over(prompt_tokens(prompt))
+        return prompt
 
-    async def _pump(self, prompt: Prompt, writer: LogWriter) -> None:
-        """Carry deltas from the backend to the log until it has finished."""
-        name, loop = self._generation.model, asyncio.get_running_loop()
-        ttft = metrics.upstream_ttft.labels(name)
-        inter_token = metrics.inter_token.labels(name)
-        most_waiting = self._tools.settings.max_unacknowledged_events
-        last, waiting_for_first = loop.time(), True
-
-        def carry(deltas: Sequence[Delta]) -> None:
-            nonlocal last, waiting_for_first
-            now = loop.time()
-            if not deltas:
-                deadline.alive(now)
-                return
-            deadline.touch(now)
-            (ttft if waiting_for_first else inter_token).observe(now - last)
-            last, waiting_for_first = now, False
-            for delta in deltas:
-                if isinstance(delta, Finished):
-                    self._finished = delta
-                else:
-                    self._put(writer, delta)
-
-        def take(deltas: Sequence[Delta]) -> bool:
-            """The fast way, where the deltas arrive: while the log keeps up."""
-            if writer.unacknowledged > most_waiting:
-                return False
-            carry(deltas)
-            return True
-
-        with self._deadline() as deadline:
-            async with aclosing(self._tools.backends[name].stream(prompt, take)) as stream:
-                async for deltas in stream:
-                    carry(deltas)
-                    if writer.unacknowledged > most_waiting:
-                        deadline.touch(math.inf)
-                        await writer.durable(most_waiting // 2)
-                        deadline.touch(loop.time())
-
-    def _deadline(self) -> Deadline:
-        m = self._model
-        return Deadline(
-            self._running.interrupt,
-            first=(m.first_token_timeout_s, FirstTokenTimeout()),
-            between=(m.between_tokens_timeout_s, BetweenTokensTimeout()),
-            total=(m.total_timeout_s - self._running.elapsed_s, TotalTimeout()),
-            silence_s=m.silence,
-        )
+    def _take_over(self, prompt_tokens: int) -> None:
+        """Once: what earlier attempts were billed."""
+        if not self._took_over:
+            self._took_over = True
+            answered = [it for it in self._upstreams if it.name in self.outcome.upstreams[-1:]]
+            self.bill.take_over(self.outcome, (answered or self._upstreams)[0], prompt_tokens)
 
     def _put(self, writer: LogWriter, event: events.Event) -> None:
         if writer.bytes > self._tools.settings.max_log_bytes:

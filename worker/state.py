@@ -9,8 +9,8 @@ from shared.models import Models
 from shared.queue import Queue
 from shared.settings import Settings
 from worker.appenders import Appenders
-from worker.backends import Backend
 from worker.registry import Registry
+from worker.upstreams import Upstreams
 
 
 class Tools(msgspec.Struct):
@@ -19,7 +19,7 @@ class Tools(msgspec.Struct):
     settings: Settings
     broker: Broker
     models: Models
-    backends: dict[str, Backend]
+    upstreams: Upstreams
     log: EventLog
     conversations: Conversations
     queue: Queue

@@ -5,6 +5,10 @@ from aiohttp import web
 from gateway.edge.state import ASKER, State
 from shared.errors import BrokerUnavailable, NotFound, TooBusy, UnknownModel
 from shared.generation import ChatSettings, Generation
+from shared.models import WILDCARD
+
+#: Of a model's name that passes through.
+_MOST_CHARS = 200
 
 
 async def owned(state: State, request: web.Request, generation_id: str) -> Generation:
@@ -20,11 +24,13 @@ async def owned(state: State, request: web.Request, generation_id: str) -> Gener
 
 def known_model(state: State, name: str | None) -> str:
     """The model of that name, or the default one. Raises `UnknownModel`."""
-    if name is None:
-        return state.models.default
-    if name not in state.models.by_name:
+    name = state.models.default if name is None else name
+    passes = name != WILDCARD and len(name) <= _MOST_CHARS and name.isprintable() and name.strip() == name
+    if name not in state.models.by_name and not (passes and WILDCARD in state.models.by_name):
         known = ", ".join(state.models.by_name)
         raise UnknownModel(f"No model is named {name[:100]!r}; there is: {known}.", field="model")
+    if name == WILDCARD:
+        raise UnknownModel("Name a model: this server has none of its own.", field="model")
     return name
 
 

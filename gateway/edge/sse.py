@@ -60,7 +60,7 @@ async def stream(
                         metrics.relay_delay.observe(max(0, now_ms() - subscriber.read_ts) / 1000)
                     if began is not None and subscriber.answered:
                         now = time.monotonic()
-                        metrics.ttft.labels(model, dialect.name).observe(now - began)
+                        metrics.ttft.labels(metrics.labelled(model), dialect.name).observe(now - began)
                         began = None
                     if subscriber.finished:
                         break

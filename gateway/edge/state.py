@@ -77,6 +77,8 @@ class State(msgspec.Struct):
     draining: bool = False
     #: The port for what is private, once it listens.
     admin_port: int | None = None
+    #: The names that the wildcard's upstreams list, as they are asked for, and when that was read.
+    listed: tuple[float, list[str]] | None = None
     #: The task on which every stream depends, once the application has started.
     relaying: "asyncio.Task[None] | None" = None
 

@@ -34,6 +34,8 @@ FAILURES: dict[str, tuple[dict[str, Any], str, bool, int]] = {
     "garbage": ({"garbage_after": 4}, "upstream_invalid", True, 4),
     "no UTF-8": ({"invalid_utf8_after": 4}, "upstream_invalid", True, 4),
     "10 MB line": ({"huge_line_after": 4}, "upstream_invalid", True, 4),
+    "ends in order, too early": ({"end_after": 4}, "upstream_broke", True, 4),
+    "says DONE too early": ({"done_after": 4}, "upstream_broke", True, 4),
     "error frame": ({"error_frame_after": 4}, "upstream_failed", True, 4),
 }
 
@@ -71,7 +73,6 @@ async def test_each_failure_has_its_code(
         {"stall_at_end": True},
         {"usage": False},
         {"content_type": "text/plain"},
-        {"end_after": LENGTH},
     ],
 )
 async def test_an_answer_that_is_whole_is_no_failure(
@@ -138,9 +139,9 @@ async def test_what_cannot_succeed_is_asked_once(
 
 
 async def test_an_end_without_a_word(local: Local, session: ClientSession) -> None:
-    """A stream that ends in order is over: what is known is said, nothing is asked again or reset."""
+    """Of a server that never says why, a stream that ends in order is over: nothing is asked again."""
     async with FakeUpstream() as upstream:
-        await local.start(MODELS + upstream_model(upstream.url))
+        await local.start(MODELS + upstream_model(upstream.url, ends_unsaid=True))
         reader = await ChatClient(session, local.url).ask(
             script(length=LENGTH, end_after=4), model="upstream"
         )

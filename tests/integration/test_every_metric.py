@@ -19,6 +19,25 @@ from tests.kit.upstream import FakeUpstream
 from tests.kit.wire import Wire
 from worker import producer
 
+#: Two upstreams, of which the first is silent, or breaks off.
+TWO = """
+[models.silent]
+hedge_after_s = 0.05
+prices = {{ prompt = 1, completion = 1 }}
+[[models.silent.upstreams]]
+backend = "scripted"
+parameters = {{ first_token_delay_s = 60 }}
+[[models.silent.upstreams]]
+base_url = "{url}"
+[models.broken]
+[[models.broken.upstreams]]
+backend = "scripted"
+parameters = {{ rate = 0, length = 10, fault = "reset", fault_at = 3 }}
+[[models.broken.upstreams]]
+base_url = "{url}"
+can_continue = true
+"""
+
 ENDLESS = script(length=1000, rate=50)
 SILENT = script(first_token_delay_s=60)
 
@@ -64,7 +83,7 @@ async def test_every_metric_counts(
     monkeypatch.setattr(producer, "_BACKOFF_S", 0.01)
     moves = Moves()
     async with FakeUpstream() as upstream:
-        models = MODELS + upstream_model(upstream.url)
+        models = MODELS + upstream_model(upstream.url, ends_unsaid=True) + TWO.format(url=upstream.url)
         options: dict[str, Any] = {
             "lease_s": 0.6,
             "heartbeat_s": 0.2,
@@ -122,7 +141,11 @@ async def failed(chat: ChatClient, moves: Moves) -> None:
     moves.begin()
     await chat.ask(script(status=500), model="upstream")
     await chat.ask(script(finish_reason=None, done=False), model="upstream")
-    counted = ("generation_errors", "upstream_retries", "ends_unsaid")
+    await chat.ask(model="silent")
+    for _ in range(3):
+        await chat.ask(model="broken")
+    counted = ("generation_errors", "upstream_retries", "ends_unsaid", "upstream_requests", "hedges", "cost")
+    assert moves.have("hand_overs", "upstream_open")
     await eventually(lambda: moves.have(*counted), "it is counted")
 
 

@@ -23,7 +23,7 @@ ENDING = {
 NEWER: list[dict[str, Any]] = [
     {"type": "start", "ts": 1, "model": "m", "region": "north"},
     {"type": "text", "ts": 2, "text": "one", "colour": {"is": ["red"]}},
-    {"type": "hand_over", "ts": 3, "to": "elsewhere"},
+    {"type": "gust", "ts": 3, "to": "elsewhere"},
     {"type": "text", "ts": 4, "text": " two"},
     {"type": "text", "ts": "late", "text": " three"},
 ]

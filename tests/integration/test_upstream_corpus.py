@@ -32,6 +32,7 @@ async def server(local: Local, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(Subscriber, "first_words", lambda self, within_s: first_words(self, 30))
     async with CorpusServer(corpus()) as server:
         models = f'[models.plain]\nbase_url = "{server.url}"\n'
+        models += f'[models.unsaid]\nbase_url = "{server.url}"\nends_unsaid = true\n'
         await local.start(models + f'[models.think]\nbase_url = "{server.url}"\nthink_tags = true\n')
         yield server
 

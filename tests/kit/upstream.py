@@ -46,6 +46,8 @@ class FakeUpstream:
         self.behaviour = Behaviour(**behaviour)
         #: The newest requests, oldest first.
         self.requests: deque[Seen] = deque(maxlen=_REMEMBERED_REQUESTS)
+        #: What it lists.
+        self.models = ["fake"]
         self._host = host
         self._port = port
         self._arrivals: Counter[str] = Counter()
@@ -167,7 +169,8 @@ class FakeUpstream:
         return await answer.over
 
     async def _models(self, _: web.Request) -> web.Response:
-        return _json({"object": "list", "data": [{"id": "fake", "object": "model", "owned_by": "tests"}]})
+        listed = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.models]
+        return _json({"object": "list", "data": listed})
 
     async def _show(self, _: web.Request) -> web.Response:
         return _json(list(self.requests))

@@ -63,6 +63,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     break_by_reset: bool = False
     #: The body ends in order, though the answer does not.
     end_after: int | None = None
+    #: The same, with a `[DONE]` before it.
+    done_after: int | None = None
     error_frame_after: int | None = None
     garbage_after: int | None = None
     invalid_utf8_after: int | None = None
@@ -196,6 +198,8 @@ def _mishap(b: Behaviour, at: int, delta: str) -> list[Step]:
         return [Act.STALL]
     if at == b.end_after:
         return [Act.END]
+    if at == b.done_after:
+        return [event(b"[DONE]", b), Act.END]
     if at == b.error_frame_after:
         return [
             event(encode({"error": {"message": b.message, "type": "server_error", "code": 500}}), b),

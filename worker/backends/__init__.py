@@ -18,6 +18,8 @@ class Prompt(msgspec.Struct, frozen=True):
     parameters: Mapping[str, Any] = {}
     #: Answer text that is already written: go on right after it. Only for models that can continue.
     prefix: str = ""
+    #: The server's name for the model, where the client has said it; else the model's own.
+    model: str = ""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -54,6 +56,10 @@ class Backend(Protocol):
         connection at once. Raises the `UpstreamError` family of `shared/failures.py`;
         whoever reads it keeps time and decides on retries.
         """
+        ...
+
+    async def models(self) -> Sequence[str]:
+        """The names of the models that the server lists. Raises `UpstreamError`."""
         ...
 
     async def close(self) -> None:

@@ -17,8 +17,10 @@ def unusable(models: Models) -> list[str]:
     """What is wrong with the models that no worker could serve."""
     wrong = []
     for name, model in models.by_name.items():
-        try:
-            open_backend(model, name)
-        except ValueError as error:
-            wrong.append(f"model {name!r}: {error}")
+        for number, place in enumerate(model.places):
+            try:
+                open_backend(model.at(number), name)
+            except ValueError as error:
+                where = f", upstream {place.name}" if model.upstreams else ""
+                wrong.append(f"model {name!r}{where}: {error}")
     return wrong

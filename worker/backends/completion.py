@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.events import FinishReason, Reasoning, Text, now_ms
-from shared.failures import UpstreamError, UpstreamFailed
+from shared.failures import UpstreamCutShort, UpstreamError, UpstreamFailed
 from worker.backends import Delta, Finished
 from worker.backends.calls import Calls, Piece
 from worker.backends.chunk import RESISTS, Choice, Chunk, Function, decode, read_with_care
@@ -19,6 +19,7 @@ from worker.backends.usage import usage_of
 
 _NO_CHOICE = object()
 _MOST_CHOICES = 2**31
+_REASON = b'"finish_reason"'
 #: Reasons that say by themselves why nothing was answered.
 _WHY_NOT = frozenset({"length", "content_filter"})
 
@@ -50,6 +51,8 @@ class Completion:
         #: Text can be given out as it comes.
         self._plain = tags is None
         self._calls = Calls()
+        #: The last payload that is a chunk.
+        self._last = b""
 
     @property
     def ended(self) -> bool:
@@ -114,14 +117,17 @@ class Completion:
                     deltas.append(Text(ts, said.content))
                     continue
             self._take(payload, chunk, ts, deltas)
+        if chunks := payloads[-1:] if not self.done else payloads[-2:-1]:
+            self._last = chunks[0]
         self.spoke = len(deltas) > before
         self._said = self._said or self.spoke
 
-    def finish(self, deltas: list[Delta]) -> Finished:
+    def finish(self, deltas: list[Delta], *, says_why: bool = False) -> Finished:
         """
         The last word on an answer whose stream has ended in order; what was held back goes to *deltas*.
 
-        Raises an `UpstreamError` where this was no answer.
+        Raises an `UpstreamError` where this was no answer, and, with *says_why*, where it has ended without
+        the reason that its chunks left open.
         """
         ts = now_ms()
         if rest := self._text.rest():
@@ -136,6 +142,8 @@ class Completion:
             raise stated(self._words)
         if self._nothing:
             raise UpstreamFailed("The model server ended its answer without having said anything.")
+        if says_why and self._reason is None and _REASON in self._last:
+            raise UpstreamCutShort
         return Finished(self._finish_reason(), usage_of(self._usage), self._upstream_reason())
 
     def _finish_reason(self) -> FinishReason:

@@ -28,8 +28,10 @@ async def _note_from_pool(_: aiohttp.ClientSession, context: Any, __: object) ->
 class Connections:
     """As many connections as there are answers under way, and those kept for the next ones."""
 
-    def __init__(self, url: URL, headers: dict[str, str]) -> None:
-        self._url = url
+    def __init__(self, base: URL, headers: dict[str, str]) -> None:
+        """*base* is the API's address, such as `http://host:8080/v1`."""
+        self._base = base
+        self._url = self._at("chat/completions")
         self._headers = headers
         self._session: aiohttp.ClientSession | None = None
 
@@ -55,6 +57,25 @@ class Connections:
                 # our request may just have missed that. Each time round there is one kept connection less.
                 if not taken.from_pool:
                     raise UpstreamBroke() from error
+
+    async def look(self, path: str) -> aiohttp.ClientResponse:
+        """GET what is at *path* of the API. Raises `UpstreamRefused`, `-Broke` or `-Invalid`."""
+        session = self._session = self._session or _open_session()
+        try:
+            # Traces look for it in every request.
+            return await session.get(
+                self._at(path), headers=self._headers, allow_redirects=False, trace_request_ctx=_Taken()
+            )
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+            raise UpstreamRefused() from error
+        except aiohttp.ClientResponseError as error:
+            raise UpstreamInvalid() from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamBroke() from error
+
+    def _at(self, path: str) -> URL:
+        base = self._base
+        return base.with_path(f"{base.path.rstrip('/')}/{path}").with_query(base.query)
 
     async def close(self) -> None:
         """Close them all."""

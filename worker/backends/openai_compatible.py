@@ -28,6 +28,7 @@ from worker.backends import Delta, Prompt, Take
 from worker.backends.completion import Completion
 from worker.backends.connections import Connections, cut
 from worker.backends.errors import not_an_answer, refusal
+from worker.backends.listing import models_of
 from worker.backends.reading import Reads, kind_of, read_up_to
 from worker.backends.redaction import for_log
 from worker.backends.sse import SSEParser
@@ -38,6 +39,7 @@ logger = structlog.get_logger("worker.backends.openai_compatible")
 
 _REFUSAL_S = 5.0
 _MAX_REFUSAL_BYTES = 64 * 1024
+_MAX_LISTING_BYTES = 4 * 1024 * 1024
 _MAX_WHOLE_ANSWER_BYTES = 16 * 1024 * 1024
 #: Set by us alone, whatever a client's request carries.
 _OURS = frozenset({"model", "messages", "stream", "stream_options"})
@@ -66,8 +68,7 @@ class OpenAICompatible:
         }
         if model.api_key_env:
             headers["Authorization"] = f"Bearer {_key(model.api_key_env)}"
-        url = base.with_path(base.path.rstrip("/") + "/chat/completions").with_query(base.query)
-        self._connections = Connections(url, headers)
+        self._connections = Connections(base, headers)
 
     async def stream(self, prompt: Prompt, take: Take | None = None) -> AsyncGenerator[Sequence[Delta], None]:
         """As `Backend.stream` says."""
@@ -129,7 +130,8 @@ class OpenAICompatible:
                 elif not await reads.each(take_read):
                     break
             _take_rest(completion, parser, deltas)
-            finished = completion.finish(deltas)
+            streamed = kind == "events" and not self._model.ends_unsaid
+            finished = completion.finish(deltas, says_why=streamed)
         except UpstreamError:
             if deltas:
                 yield deltas
@@ -153,6 +155,17 @@ class OpenAICompatible:
             do=do,
         )
 
+    async def models(self) -> Sequence[str]:
+        """As `Backend.models` says."""
+        response = await self._connections.look("models")
+        try:
+            body = await _read_refusal(response, _MAX_LISTING_BYTES)
+            if response.status != 200:
+                raise refusal(response.status, response.headers, body)
+            return models_of(body)
+        finally:
+            cut(response)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._connections.close()
@@ -173,7 +186,7 @@ class OpenAICompatible:
         if not body["stream_options"]:
             # `stream_options = {}` among a model's parameters is for servers that refuse the field.
             del body["stream_options"]
-        body |= {"model": self._upstream_model, "messages": messages, "stream": True}
+        body |= {"model": prompt.model or self._upstream_model, "messages": messages, "stream": True}
         return msgspec.json.encode(body)
 
 
@@ -206,10 +219,10 @@ def _take_rest(completion: Completion, parser: SSEParser, deltas: list[Delta]) -
             raise UpstreamBroke() from error
 
 
-async def _read_refusal(response: aiohttp.ClientResponse) -> bytes:
+async def _read_refusal(response: aiohttp.ClientResponse, most: int = _MAX_REFUSAL_BYTES) -> bytes:
     """As much of a refusal's body as comes soon: its status has said the main thing."""
     try:
         async with asyncio.timeout(_REFUSAL_S):
-            return await read_up_to(response.content, _MAX_REFUSAL_BYTES)
+            return await read_up_to(response.content, most)
     except (aiohttp.ClientError, OSError):
         return b""

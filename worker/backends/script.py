@@ -41,6 +41,40 @@ _SNIPPETS = {
 }
 
 
+Fault = Literal[
+    "refused",
+    "tls",
+    "500",
+    "503",
+    "429",
+    "silence",
+    "reset",
+    "close",
+    "done",
+    "garbage",
+    "error_frame",
+    "html",
+    "truncated",
+]
+_FAULTS: dict[str, type[UpstreamError]] = {
+    "refused": failures.UpstreamRefused,
+    "tls": failures.UpstreamRefused,
+    "500": failures.UpstreamFailed,
+    "503": failures.UpstreamFailed,
+    "429": failures.UpstreamRateLimited,
+    "silence": failures.BetweenTokensTimeout,
+    "reset": failures.UpstreamBroke,
+    "close": failures.UpstreamCutShort,
+    "done": failures.UpstreamCutShort,
+    "garbage": failures.UpstreamInvalid,
+    "error_frame": failures.UpstreamFailed,
+    "html": failures.UpstreamInvalid,
+    "truncated": failures.UpstreamBroke,
+}
+#: A server that has one of these fails every request from then on.
+DOWN = frozenset({"refused", "tls", "500", "503", "429"})
+
+
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The options, from a model's `parameters` or from a message that says `/script {…}`."""
 
@@ -69,6 +103,11 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     #: Deltas of text after which it falls silent, for ever; spared like `fail_after`.
     stall_after: _NotNegative | None = None
 
+    #: Deltas of text after which `fault` happens.
+    fault_at: _NotNegative = 0
+    #: What goes wrong, as a server on the network would do it. One that is down is so for continuations too.
+    fault: Fault | None = None
+
     def __post_init__(self) -> None:
         if self.fail_code not in _UPSTREAM_ERRORS:
             raise ValueError(f"fail_code is not one of {', '.join(sorted(_UPSTREAM_ERRORS))}")
@@ -77,6 +116,17 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def failure(self) -> UpstreamError:
         """What `fail_after` raises."""
         return _UPSTREAM_ERRORS[self.fail_code]()
+
+    def fault_failure(self, said: int) -> UpstreamError:
+        """What `fault` comes to in a reply that goes on after *said* deltas."""
+        if self.fault in DOWN and said < self.fault_at:
+            return failures.UpstreamBroke()
+        if self.fault in {"close", "done"} and not self.fault_at:
+            return failures.UpstreamFailed()
+        error = _FAULTS[self.fault or "silence"]()
+        if self.fault in {"503", "429"}:
+            error.retry_after_s = 1.0
+        return error
 
 
 def read_script(options: Mapping[str, Any]) -> Script:

@@ -12,10 +12,10 @@ from typing import Literal, cast
 import msgspec
 
 from shared.events import FinishReason, Reasoning, Text, ToolCall, Usage, now_ms
-from shared.failures import UpstreamRejected
+from shared.failures import UpstreamError, UpstreamRejected
 from shared.models import Model
 from worker.backends import Delta, Finished, Prompt, Take
-from worker.backends.script import Script, cut, deltas_of, expected_text, generated_words, read_script
+from worker.backends.script import DOWN, Script, cut, deltas_of, expected_text, generated_words, read_script
 
 __all__ = ["Scripted", "expected_text"]
 
@@ -27,6 +27,7 @@ class _Turn(msgspec.Struct):
 
     pieces: list[tuple[type[Text | Reasoning], str]]
     ending: Literal["stop", "length", "tool_calls", "fail", "stall"]
+    failure: UpstreamError
     prompt_tokens: int
 
 
@@ -54,7 +55,7 @@ class Scripted:
             ts = now_ms()
             yield [kind(ts, text) for kind, text in pieces[at : at + batch]]
         if turn.ending == "fail":
-            raise script.failure
+            raise turn.failure
         elif turn.ending == "stall":
             await loop.create_future()
         elif turn.ending == "tool_calls":
@@ -65,6 +66,10 @@ class Scripted:
                 cast(FinishReason, turn.ending), Usage(turn.prompt_tokens, said, turn.prompt_tokens + said)
             )
         ]
+
+    async def models(self) -> Sequence[str]:
+        """None: it answers to every name."""
+        return []
 
     async def close(self) -> None:
         """There is nothing to give back."""
@@ -88,7 +93,7 @@ class Scripted:
             if not whole.startswith(prompt.prefix):
                 raise UpstreamRejected("The script does not begin with this prefix.")
             deltas = list(cut(whole[len(prompt.prefix) :]))
-        turn = _Turn([], "tool_calls" if script.tool_call else "stop", _words(prompt))
+        turn = _Turn([], "tool_calls" if script.tool_call else "stop", script.failure, _words(prompt))
         limit = prompt.max_tokens or self._max_tokens
         if limit is not None and limit < len(deltas):
             turn.ending = "length"
@@ -99,6 +104,12 @@ class Scripted:
         if script.stall_after is not None and _comes(script.stall_after - said, len(deltas), prompt):
             turn.ending = "stall"
             del deltas[script.stall_after - said :]
+        if script.fault is not None and script.fault_at - said <= len(deltas):
+            turn.failure, left = script.fault_failure(said), max(0, script.fault_at - said)
+            # Beyond the fault a connection is a new one, which meets nothing but a server that is down.
+            if said < script.fault_at or not prompt.prefix or script.fault in DOWN:
+                turn.ending = "stall" if script.fault == "silence" else "fail"
+                del deltas[left:]
         if not prompt.prefix:
             turn.pieces += [(Reasoning, word) for word in generated_words(script.seed + 1, script.reasoning)]
         turn.pieces += [(Text, delta) for delta in deltas]

@@ -55,7 +55,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     position: str | None
     finish_reason: str | None
     error: Failure | None
+    #: Of what its reader got.
     usage: Usage | None
+    #: Of all that upstreams were asked, where that is more; what it cost; and who answered, of several.
+    billed: Usage | None
+    cost: float | None
+    upstreams: list[str]
     attempts: int
     created_ms: int
     started_ms: int | None
@@ -112,6 +117,9 @@ async def status(request: web.Request) -> web.StreamResponse:
         finish_reason=generation.finish_reason,
         error=generation.failed,
         usage=generation.spent,
+        billed=generation.paid,
+        cost=generation.cost,
+        upstreams=generation.served_by if generation.ended else written.upstreams,
         attempts=generation.attempt,
         created_ms=generation.created_ms,
         started_ms=generation.started_ms,

@@ -11,7 +11,19 @@ import msgspec
 
 from gateway.edge.timestamp import iso
 from gateway.relay.dialect import Dialect, Encoder
-from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, now_ms
+from shared.events import (
+    End,
+    Error,
+    Event,
+    HandOver,
+    Reasoning,
+    Reset,
+    Start,
+    Text,
+    ToolCall,
+    Usage,
+    now_ms,
+)
 from shared.generation import Generation
 from shared.position import Position
 
@@ -68,19 +80,17 @@ class NativeEncoder(Encoder):
             case Reset():
                 return self.frame(at, "reset", "", event.ts, {"reason": event.reason})
             case End():
-                facts = {"finish_reason": event.finish_reason, "usage": usage(event)}
-                if event.upstream_reason is not None:
-                    facts["upstream_reason"] = event.upstream_reason
+                facts = {"finish_reason": event.finish_reason, **_spent(event)}
                 if event.reason is not None:
                     facts["reason"] = event.reason
                 return self.frame(at, "end", "", event.ts, facts)
             case Error():
-                facts = {"code": event.code, "retryable": event.retryable, "usage": usage(event)}
+                facts = {"code": event.code, "retryable": event.retryable, **_spent(event)}
                 if event.retry_after_s is not None:
                     facts["retry_after_s"] = event.retry_after_s
-                if event.upstream_reason is not None:
-                    facts["upstream_reason"] = event.upstream_reason
                 return self.frame(at, "error", event.message, event.ts, facts)
+            case HandOver():
+                return b""
 
     def _of(self, piece: Text | Reasoning) -> dict[str, Any]:
         facts: dict[str, Any] = {"model": self._model, "tokens": piece.tokens}
@@ -97,19 +107,37 @@ class NativeEncoder(Encoder):
         ).encode()
 
 
+def _spent(event: End | Error) -> dict[str, Any]:
+    """Who answered and what it cost, as far as that is known."""
+    facts: dict[str, Any] = {"usage": usage(event)}
+    if event.billed is not None:
+        facts["billed"] = _counts(event.billed)
+    if event.cost is not None:
+        facts["cost"] = event.cost
+    if event.upstreams:
+        facts["upstreams"] = event.upstreams
+    if event.upstream_reason is not None:
+        facts["upstream_reason"] = event.upstream_reason
+    return facts
+
+
 def usage(event: End | Error) -> dict[str, Any]:
     """Token counts as OpenAI names them; `estimated` where the upstream gave none."""
+    return _counts(event.usage)
+
+
+def _counts(counted: Usage) -> dict[str, Any]:
     counts: dict[str, Any] = {
-        "prompt_tokens": event.usage.prompt_tokens,
-        "completion_tokens": event.usage.completion_tokens,
-        "total_tokens": event.usage.total_tokens,
+        "prompt_tokens": counted.prompt_tokens,
+        "completion_tokens": counted.completion_tokens,
+        "total_tokens": counted.total_tokens,
     }
-    if event.usage.estimated:
+    if counted.estimated:
         counts["estimated"] = True
-    if event.usage.cached_tokens is not None:
-        counts["cached_tokens"] = event.usage.cached_tokens
-    if event.usage.reasoning_tokens is not None:
-        counts["reasoning_tokens"] = event.usage.reasoning_tokens
+    if counted.cached_tokens is not None:
+        counts["cached_tokens"] = counted.cached_tokens
+    if counted.reasoning_tokens is not None:
+        counts["reasoning_tokens"] = counted.reasoning_tokens
     return counts
 
 

@@ -14,7 +14,7 @@ import msgspec
 from gateway.dialects.openai.errors import STATUS_WAITS_S, openai_body
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
+from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.failures import failure
 from shared.generation import Generation
 from shared.position import Position
@@ -111,6 +111,8 @@ class ChatEncoder(Encoder):
             case Reset():
                 says = "The answer broke off and is being started over; send the request again."
                 return _error(failure(event.reason, says)) + _DONE
+            case HandOver():
+                return b""
 
     def _chunk(self, delta: dict[str, Any]) -> bytes:
         return self._delta + _json(delta) + self._delta_end

@@ -1,5 +1,6 @@
 """The models that can be asked for, as OpenAI lists them."""
 
+import time
 from typing import Literal
 
 import msgspec
@@ -8,7 +9,9 @@ from aiohttp import web
 from gateway.edge.access import known_model
 from gateway.edge.answers import answer_json
 from gateway.edge.state import ASKER, STATE, State
+from shared import listed
 from shared.errors import ModelNotFound, UnknownModel
+from shared.models import WILDCARD
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
@@ -33,10 +36,20 @@ class ModelList(msgspec.Struct, frozen=True):
     has_more: bool = False
 
 
+#: For how long what the upstreams list is taken as read.
+_FRESH_S = 10.0
+
+
 async def listing(request: web.Request) -> web.StreamResponse:
-    """All models that the asker may ask."""
-    may = request[ASKER].models
-    names = [name for name in request.app[STATE].models.by_name if may is None or name in may]
+    """All models that the asker may ask, and all that the upstreams of the wildcard list."""
+    state, may = request.app[STATE], request[ASKER].models
+    names = [name for name in state.models.by_name if name != WILDCARD]
+    if WILDCARD in state.models.by_name:
+        now = time.monotonic()
+        if state.listed is None or state.listed[0] < now - _FRESH_S:
+            state.listed = (now, listed.names(await listed.read(state.broker), names))
+        names += state.listed[1]
+    names = [name for name in names if may is None or name in may]
     first, last = (names[0], names[-1]) if names else (None, None)
     return answer_json(ModelList([ModelEntry(name, name) for name in names], first, last))
 

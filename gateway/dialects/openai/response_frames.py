@@ -22,7 +22,7 @@ from gateway.dialects.openai.response_object import (
     usage_of,
 )
 from gateway.relay.dialect import Dialect, Encoder
-from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall
+from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall
 from shared.generation import Generation
 from shared.position import Position
 
@@ -76,6 +76,8 @@ class ResponsesEncoder(Encoder):
                 return self._break_off(event.reason)
             case End() | Error():
                 return self._begin() + self._end(event) + _DONE
+            case HandOver():
+                return b""
 
     @property
     def number(self) -> int:
