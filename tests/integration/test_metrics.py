@@ -13,7 +13,19 @@ from tests.kit.local import Local
 from tests.kit.stack import Stack
 
 ALLOWED_LABELS = {
-    *("model", "dialect", "outcome", "code", "kind", "reason", "policy", "result", "queue", "command"),
+    *(
+        "model",
+        "upstream",
+        "dialect",
+        "outcome",
+        "code",
+        "kind",
+        "reason",
+        "policy",
+        "result",
+        "queue",
+        "command",
+    ),
     *("route", "status", "what", "le"),
 }
 

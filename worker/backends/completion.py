@@ -1,5 +1,6 @@
 """The upstream's side of the OpenAI chat completion format: its chunks in, our deltas out."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from worker.backends.usage import usage_of
 
 _NO_CHOICE = object()
 _MOST_CHOICES = 2**31
-_REASON = b'"finish_reason"'
+_OPEN = re.compile(rb'"finish_reason"\s*:\s*null')
 #: Reasons that say by themselves why nothing was answered.
 _WHY_NOT = frozenset({"length", "content_filter"})
 
@@ -142,7 +143,7 @@ class Completion:
             raise stated(self._words)
         if self._nothing:
             raise UpstreamFailed("The model server ended its answer without having said anything.")
-        if says_why and self._reason is None and _REASON in self._last:
+        if says_why and self._reason is None and _OPEN.search(self._last):
             raise UpstreamCutShort
         return Finished(self._finish_reason(), usage_of(self._usage), self._upstream_reason())
 
