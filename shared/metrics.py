@@ -1,5 +1,6 @@
 """
-Every metric, on one screen. Base units; labels are `model`, `upstream` and `dialect`, or a small closed set; never an id.
+Every metric, on one screen. Base units; labels are `model`, `upstream`, `dialect`, or a small closed set;
+never an id.
 
 Both processes import this and serve all of it: what a process never touches stays at zero there.
 """

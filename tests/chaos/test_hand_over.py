@@ -50,7 +50,7 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
 
 
 async def test_in_mid_story(local: Local, session: ClientSession, server: str) -> None:
-    """The connection to the first breaks in mid-story: one text, without a `reset` and without repeating it."""
+    """The connection to the first breaks in mid-story: one text, no `reset`, and no words twice."""
     port = int(server.rpartition(":")[2].partition("/")[0])
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

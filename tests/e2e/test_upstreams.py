@@ -74,7 +74,7 @@ async def up(tmp_path: Path) -> AsyncIterator[Up]:
 async def test_up(up: Up, session: ClientSession) -> None:
     """Two `--upstream` are two upstreams of one model: where the first refuses, the second answers."""
     async with FakeUpstream(status=500) as first, FakeUpstream(length=10) as second:
-        up.start("--models", "", "--model", "m", more=("--upstream", first.url, "--upstream", second.url))
+        up.start("--models", "", "--upstream", first.url, "--upstream", second.url, "--model", "m")
         [url] = await up.ready()
         reader = await ChatClient(session, url).ask()
     assert reader.text == expected_text({"length": 10})

@@ -39,16 +39,15 @@ class Up:
         self._defaults = {"--port": "0", "--models": str(models), "--data": str(folder / "data")}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *options: str, more: Sequence[str] = (), **settings: object) -> None:
-        """
-        With these options and their values instead of the defaults, and *more*; an empty value leaves one
-        out.
-        """
-        given = dict(zip(options[::2], options[1::2], strict=True))
-        chosen = [part for option in (self._defaults | given).items() if option[1] for part in option]
+    def start(self, *options: str, **settings: object) -> None:
+        """With these options and their values instead of the defaults; an empty value leaves one out."""
+        given = list(zip(options[::2], options[1::2], strict=True))
+        named = {name for name, _ in given}
+        defaults = [option for option in self._defaults.items() if option[0] not in named]
+        chosen = [part for option in (*defaults, *given) if option[1] for part in option]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [*self._command, "up", "--no-page", *chosen, *more],
+                [*self._command, "up", "--no-page", *chosen],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
