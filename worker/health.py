@@ -45,10 +45,11 @@ class Health:
 
     async def run(self) -> None:
         """Follow and tell, for ever."""
+        if not self._shared:
+            await asyncio.get_running_loop().create_future()
         try:
             while True:
-                if self._shared:
-                    await self._look()
+                await self._look()
                 await asyncio.sleep(self._pause_s())
         finally:
             for task in self._trying:

@@ -21,7 +21,7 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _UPSTREAM_ERRORS = {
     error.code: error
     for error in vars(failures).values()
-    if isinstance(error, type) and issubclass(error, UpstreamError)
+    if isinstance(error, type) and issubclass(error, UpstreamError) and "code" in vars(error)
 }
 
 _WORDS = (
