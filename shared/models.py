@@ -95,6 +95,11 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         """Where each upstream stands among the others; of the short form the only one."""
         return places(self.upstreams or [UpstreamEntry()], self.cannot, self.accepts)
 
+    @property
+    def continues(self) -> bool:
+        """Whether one of its upstreams can go on from a text that breaks off."""
+        return any(self.at(number).can_continue for number in range(max(1, len(self.upstreams))))
+
     def at(self, number: int) -> "Model":
         """The model as its upstream of that number, from 0, has it: a model of that server alone."""
         if not self.upstreams:
@@ -130,6 +135,10 @@ class Models:
     def entry_of(self, name: str) -> str:
         """The name of the entry that serves the model of that name."""
         return name if name in self.by_name else WILDCARD
+
+    def serving(self, name: str) -> Model:
+        """The model that serves that name. Raises `KeyError` where there is none."""
+        return self.by_name[self.entry_of(name)]
 
     def queue_of(self, name: str) -> str:
         """The queue in which a model's generations wait."""

@@ -53,6 +53,8 @@ class Asking:
         self._overdue: UpstreamError | None = None
         #: What runs it.
         self.task: asyncio.Task[None] | None = None
+        #: What was written is void once it speaks.
+        self.starts_over = False
         #: Whether it has said anything that was wanted.
         self.spoke = False
         self.finished: Finished | None = None

@@ -30,7 +30,12 @@ class Choosing:
         if upstreams.entry_of(name) == WILDCARD:
             every, self.asked_for = upstreams.serving(name)
         self._every = every
-        self._able = [upstream for upstream in every if self._needs <= upstream.place.takes]
+        self._able = [
+            upstream
+            for upstream in every
+            if self._needs <= upstream.place.takes
+            and (request.continued is None or upstream.model.can_continue)
+        ]
         self._tried: list[Upstream] = []
         #: Of this round.
         self.failures: list[tuple[Upstream, UpstreamError]] = []
@@ -82,7 +87,7 @@ class Choosing:
         """Why nobody has served it, in one line."""
         if not self.failures:
             lacks = no_upstream(self._name, [upstream.place for upstream in self._every], self._needs)
-            return UpstreamRejected(lacks)
+            return UpstreamRejected(lacks or "No server of the model can go on from a text.")
         last = self.failures[-1][1]
         if len({upstream.name for upstream, _ in self.failures}) == 1:
             return last

@@ -17,7 +17,7 @@ import structlog
 
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
-from shared.events import HandOver, Reset, now_ms
+from shared.events import HandOver, Reasoning, Reset, Text, now_ms
 from shared.failures import (
     FirstTokenTimeout,
     LogTooLarge,
@@ -27,6 +27,7 @@ from shared.failures import (
     WorkerLost,
 )
 from shared.generation import Request
+from shared.messages import count_tokens
 from shared.outcome import Outcome
 from worker.appender import LogWriter
 from worker.asking import Asking
@@ -42,8 +43,9 @@ from worker.upstreams import Hold, Upstream
 logger = structlog.get_logger("worker.producer")
 
 #: Rounds of a model's upstreams for one attempt, and the pause before the next: doubled, with full jitter.
+#: All fit into the two seconds that a streamed answer's status waits for.
 _MAX_UPSTREAM_TRIES = 3
-_BACKOFF_S = 0.5
+_BACKOFF_S = 0.25
 #: A server that asks for a longer pause has failed for this generation.
 _MAX_RETRY_AFTER_S = 20.0
 
@@ -55,6 +57,7 @@ class Producer:
         self._tools = tools
         self._running = running
         self._generation = running.claim.generation
+        self._request = msgspec.json.decode(self._generation.request, type=Request)
         self._upstreams = tools.upstreams.of(self._generation.model)
         self._entry = tools.upstreams.entry_of(self._generation.model)
         #: All that is in the log, earlier attempts' events included.
@@ -77,8 +80,8 @@ class Producer:
         Raises `GenerationFailed` with the cause, or whatever interrupts the generation.
         """
         model = self._tools.models.by_name[self._entry]
-        request = msgspec.json.decode(self._generation.request, type=Request)
-        choosing = Choosing(self._tools.upstreams, self._generation.model, model, request)
+        choosing = Choosing(self._tools.upstreams, self._generation.model, model, self._request)
+        self._give(writer)
         rounds, tries = 1, 0
         while True:
             upstream = await choosing.next(self._running)
@@ -96,7 +99,7 @@ class Producer:
             if not self.outcome.begun:
                 metrics.attempts.labels(self._entry, "first").inc()
             try:
-                finished = await self._ask(upstream, choosing, request, writer, model.hedge_after_s)
+                finished = await self._ask(upstream, choosing, writer, model.hedge_after_s)
             except UpstreamError as error:
                 logger.info("an upstream has failed", code=error.code, upstream=self.asked.name)
             else:
@@ -166,7 +169,6 @@ class Producer:
         self,
         upstream: Upstream,
         choosing: Choosing,
-        request: Request,
         writer: LogWriter,
         hedge_after_s: float | None,
     ) -> Finished:
@@ -188,7 +190,7 @@ class Producer:
 
             async def start(held: Hold) -> None:
                 try:
-                    await self._ask_one(held.upstream, choosing, request, writer, race)
+                    await self._ask_one(held.upstream, choosing, writer, race)
                 finally:
                     held.release()
 
@@ -202,11 +204,9 @@ class Producer:
             raise UpstreamBroke
         return race.winner.finished
 
-    async def _ask_one(
-        self, upstream: Upstream, choosing: Choosing, request: Request, writer: LogWriter, race: Race
-    ) -> None:
+    async def _ask_one(self, upstream: Upstream, choosing: Choosing, writer: LogWriter, race: Race) -> None:
         self.asked = upstream
-        prompt = await self._prompt(request, upstream, choosing.asked_for)
+        prompt = await self._prompt(upstream, choosing.asked_for)
         asking = Asking(
             upstream,
             prompt,
@@ -216,6 +216,9 @@ class Producer:
             put=partial(self._put, writer),
             spent=lambda: self.outcome.spent,
         )
+        if (given := self._request.continued) is not None:
+            asking.prompt_tokens += count_tokens(given.text)
+        asking.starts_over = self.outcome.begun and not self._goes_on(upstream)
         self._prompt_tokens = asking.prompt_tokens
         race.askings.append(asking)
         try:
@@ -231,12 +234,13 @@ class Producer:
         self._speaker = asking
         self._prompt_tokens = asking.prompt_tokens
         begun, upstream = self.outcome.begun, asking.upstream
-        self._continued_tokens = self.outcome.tokens if asking.prompt.prefix else 0
         if begun:
-            kind = "continued" if asking.prompt.prefix else "reset"
+            kind = "reset" if asking.starts_over else "continued"
             metrics.attempts.labels(self._entry, kind).inc()
-            if kind == "reset":
-                self._put(writer, Reset(ts=now_ms(), reason=self._broken_by))
+        if asking.starts_over:
+            self._put(writer, Reset(ts=now_ms(), reason=self._broken_by))
+            self._give(writer)
+        self._continued_tokens = self.outcome.tokens if asking.prompt.prefix else 0
         if not upstream.alone and self.outcome.upstreams[-1:] != [upstream.name]:
             why = self._broken_by if begun else None
             if why is not None:
@@ -246,14 +250,31 @@ class Producer:
             self._put(writer, event)
         return True
 
-    async def _prompt(self, request: Request, upstream: Upstream, asked_for: str) -> Prompt:
-        prefix = self.outcome.text
-        if not upstream.model.can_continue or self.outcome.tool_calls:
-            prefix = ""
+    def _goes_on(self, upstream: Upstream) -> bool:
+        """Whether *upstream* can go on from what is written."""
+        return upstream.model.can_continue and bool(self.outcome.text) and not self.outcome.tool_calls
+
+    def _give(self, writer: LogWriter) -> None:
+        """What the reply has that this one continues stands first in the log, and again after a reset."""
+        given = self._request.continued
+        if given is None or self.outcome.given:
+            return
+        now = now_ms()
+        if given.reasoning and not self.outcome.reasoned:
+            # As long before the text as it took: so it takes that long for whoever reads the log.
+            self._put(writer, Reasoning(now - (given.reasoning_ms or 0), given.reasoning, 0, given=True))
+        self._put(writer, Text(now, given.text, 0, given=True))
+
+    async def _prompt(self, upstream: Upstream, asked_for: str) -> Prompt:
+        prefix, given = "", self._request.continued
+        if self._goes_on(upstream):
+            prefix = self.outcome.text
+        elif given is not None and upstream.model.can_continue:
+            prefix = given.text
         while True:
             try:
                 prompt = await prompt_of(
-                    self._generation, request, upstream.model, self._tools.conversations, prefix
+                    self._generation, self._request, upstream.model, self._tools.conversations, prefix
                 )
             except BrokerUnavailable:
                 await asyncio.sleep(_BACKOFF_S)

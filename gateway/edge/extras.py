@@ -47,8 +47,7 @@ def decode_with_extras(raw: bytes, kind: type[_T]) -> _T:
 
 def extras_for(state: State, model: str, extras: dict[str, Any] | None) -> dict[str, Any]:
     """*extras* if *model* takes them all. Raises `InvalidRequest` naming one that it does not."""
-    entry = state.models.get(model)
-    accepts = entry.accepts if entry is not None else frozenset()
+    accepts = state.models.serving(model).accepts
     for name in extras or {}:
         if name not in accepts:
             raise InvalidRequest(

@@ -80,7 +80,7 @@ def submission(
         queue=models.queue_of(model),
         dialect=dialect.name,
         dialect_options=said,
-        request=within(models.by_name[models.entry_of(model)], model, asked, messages_in),
+        request=within(models.serving(model), model, asked, messages_in),
         conversation_id=conversation_id,
         message=message,
         replaces=replaces,

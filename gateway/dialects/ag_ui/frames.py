@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.relay.dialect import Dialect, Encoder
-from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall, Usage
+from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import Position
 
@@ -91,7 +91,7 @@ class AGUIEncoder(Encoder):
 
     def _frames(self, position: Position, event: Event) -> list[bytes]:
         match event:
-            case Start():
+            case Start() | HandOver():
                 return []
             case Text() | Reasoning():
                 return [*self._close(), *self._open(type(event), position, event.text)]

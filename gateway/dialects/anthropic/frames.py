@@ -17,7 +17,7 @@ from gateway.dialects.anthropic.errors import anthropic_error
 from gateway.dialects.anthropic.message import Options, begun, call_id, signature, stopped, usage_of
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, Reasoning, Reset, Start, Text, ToolCall
+from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall
 from shared.failures import failure
 from shared.generation import Generation
 from shared.position import Position
@@ -109,6 +109,8 @@ class MessagesEncoder(Encoder):
                 ending = stopped(event.finish_reason, event.upstream_reason, self._options)
                 delta = _frame("message_delta", {"delta": ending, "usage": usage_of(event.usage)})
                 return [*self._begin(), *self._close(), delta, _frame("message_stop", {})]
+            case HandOver():
+                return []
             case Error():
                 return [_error(failure(event.code, event.message))]
             case Reset():

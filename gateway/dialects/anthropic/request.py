@@ -129,7 +129,7 @@ def asked_of(request: web.Request, body: _Conversation) -> tuple[str, list[_Obje
 def submission_of(request: web.Request, body: MessagesRequest) -> Submission:
     """The generation that *body* asks for."""
     model, messages, said = asked_of(request, body)
-    if body.top_k is not None and "top_k" not in request.app[STATE].models.by_name[model].accepts:
+    if body.top_k is not None and "top_k" not in request.app[STATE].models.serving(model).accepts:
         raise InvalidRequest(f"`top_k` is not supported by this server's {model}.", field="top_k")
     passed_on = {
         "temperature": body.temperature,

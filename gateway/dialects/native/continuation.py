@@ -24,8 +24,10 @@ async def continuation(state: State, asked: Submission, continues: str, model: s
     if await state.generations.known(asked) is not None:
         return asked
     cut = await _cut_reply(state, asked.owner, asked.conversation_id or "", continues)
-    chosen = model or (cut.model if cut.model in state.models.by_name else None) or state.models.default
-    if not state.models.by_name[chosen].can_continue:
+    chosen = (
+        model or (cut.model if cut.model and state.models.get(cut.model) else None) or state.models.default
+    )
+    if not state.models.serving(chosen).continues:
         raise ModelCannotContinue(field="model")
     given = CutReply(
         generation_id=continues,

@@ -90,10 +90,8 @@ class NativeEncoder(Encoder):
                     facts["retry_after_s"] = event.retry_after_s
                 return self.frame(at, "error", event.message, event.ts, facts)
             case HandOver():
-                facts = {"upstream": event.upstream}
-                if event.reason is not None:
-                    facts["reason"] = event.reason
-                return self.frame(at, "hand_over", "", event.ts, facts)
+                why = {} if event.reason is None else {"reason": event.reason}
+                return self.frame(at, "hand_over", "", event.ts, {"upstream": event.upstream, **why})
 
     def _of(self, piece: Text | Reasoning) -> dict[str, Any]:
         facts: dict[str, Any] = {"model": self._model, "tokens": piece.tokens}
