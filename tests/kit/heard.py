@@ -180,8 +180,51 @@ async def ui_message(session: ClientSession, url: str, model: str, message: str)
     return heard
 
 
+async def anthropic_stream(session: ClientSession, url: str, model: str, message: str) -> Heard:
+    """Anthropic's Messages, streamed: text and errors alone."""
+    body = _chat(model, message, stream=True, max_tokens=1000)
+    async with session.post(f"{url}/v1/messages", json=body) as response:
+        heard, raw = Heard(status=response.status), await response.read()
+    frames = [msgspec.json.decode(raw)] if heard.status >= 400 else _payloads(raw)
+    for frame in frames:
+        match frame["type"]:
+            case "content_block_delta":
+                heard.text += frame["delta"].get("text", "")
+            case "message_delta":
+                heard.finish_reason = frame["delta"]["stop_reason"]
+            case "error":
+                heard.error, heard.message = "error", frame["error"]["message"]
+    return heard
+
+
+async def ag_ui(session: ClientSession, url: str, model: str, message: str) -> Heard:
+    """An AG-UI run: text and errors alone."""
+    name = "".join(char if char.isalnum() else "-" for char in message)
+    said = {"id": "m", "role": "user", "content": message}
+    body = {
+        "threadId": f"thread-{name}",
+        "runId": "r",
+        "messages": [said],
+        "forwardedProps": {"model": model},
+    }
+    heard, raw = await _post(session, f"{url}/api/ag-ui", body)
+    for event in _payloads(raw):
+        match event["type"]:
+            case "TEXT_MESSAGE_CONTENT":
+                heard.text += event["delta"]
+            case "CUSTOM" if event["name"] == "headrace.reset":
+                heard.reset()
+            case "RUN_ERROR":
+                heard.error, heard.message = event["code"], event["message"]
+            case "RUN_FINISHED":
+                heard.finish_reason = "stop"
+    return heard
+
+
 Listen = Callable[[ClientSession, str, str, str], Any]
 LISTENERS: dict[str, Listen] = {
     each.__name__: each
     for each in (native, chat_stream, chat_whole, response_stream, response_whole, ui_message)
 }
+#: With those that are listened to for text and errors alone.
+EVERY: dict[str, Listen] = LISTENERS | {each.__name__: each for each in (anthropic_stream, ag_ui)}
