@@ -31,7 +31,7 @@ class Measured:
 
 
 MEASURED = Measured(
-    delta_us={"gateway": 26, "worker": 26, "broker": 14},
+    delta_us={"gateway": 26, "worker": 29, "broker": 14},
     answer_us={"gateway": 500, "worker": 600, "broker": 300},
     stream_bytes={"gateway": 22_000, "worker": 60_000, "broker": 500},
     process_bytes={"gateway": 60_000_000, "worker": 60_000_000, "broker": 15_000_000},

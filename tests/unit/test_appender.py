@@ -114,3 +114,30 @@ async def test_a_tail_that_was_lost_is_written_again() -> None:
     assert [event.split(b'"text":"')[1].split(b'"')[0] for event in log.written["a"]] == [
         *(b"one", b"two", b"three", b"four"),
     ]
+
+
+async def gap_after(events: int) -> float:
+    """Seconds from an append of so many events to the next one, where the longest pause is 0.4."""
+    log = Log()
+    appender = Appender(log.line, Settings(append_interval_s=0.4))
+    held = writer(appender, "a")
+    held.put(Text(1, "first words do not wait"))
+    running = asyncio.create_task(appender.run())
+    await held.durable()
+    loop = asyncio.get_running_loop()
+    for _ in range(events):
+        held.put(Text(1, "x"))
+    await held.durable()
+    began = loop.time()
+    held.put(Text(1, "the next"))
+    await held.durable()
+    running.cancel()
+    await asyncio.wait([running])
+    return loop.time() - began
+
+
+async def test_the_pause_is_by_what_there_is_to_share() -> None:
+    """After many events it is the longest there is, after one a small part of it."""
+    few, many = await asyncio.gather(gap_after(1), gap_after(16))
+    assert many > 0.35
+    assert few < many / 2
