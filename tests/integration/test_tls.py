@@ -90,17 +90,18 @@ async def test_a_reply(local: Local, session: ClientSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tls", "right", "wrong"),
-    [("no", r"/ca\.crt", "/stranger.crt"), ("yes", "&ssl_certfile.*", "")],
+    ("tls", "right", "wrong", "why"),
+    # A broker that wants a certificate may reset the connection before its word for that is read.
+    [("no", r"/ca\.crt", "/stranger.crt", "certificate"), ("yes", "&ssl_certfile.*", "", "Not ready")],
     indirect=["tls"],
     ids=["a CA that is not ours", "no certificate of ours"],
 )
 async def test_certificates_that_do_not_do(
-    local: Local, session: ClientSession, right: str, wrong: str
+    local: Local, session: ClientSession, right: str, wrong: str, why: str
 ) -> None:
     """Nothing is said over such a connection, and `/readyz` says why."""
     await local.start(worker=False, redis_url=re.sub(right, wrong, local._url))
     chat = ChatClient(session, local.url)
     answer = await chat.call("GET", "/readyz")
-    assert (answer.status, "certificate" in answer.error["message"]) == (503, True)
+    assert (answer.status, why in answer.error["message"]) == (503, True)
     assert (await chat.submit()).status == 503
