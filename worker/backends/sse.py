@@ -5,12 +5,16 @@ However the bytes are cut, the payloads are the same. Memory is bounded by one e
 nothing but `UpstreamInvalid` is ever raised.
 """
 
+from typing import Literal
+
 from shared.failures import UpstreamInvalid
 from worker.backends.shortener import Shortened, Shortener
 
 #: An event longer than this is no delta of any model, but one may bring a picture along.
 MAX_EVENT_BYTES = 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+#: Events that are signs of life, whatever their data.
+_SIGNS = frozenset({b"ping", b"heartbeat", b"keepalive", b"keep-alive", b"keep_alive"})
 
 
 class ErrorEvent(bytes):
@@ -33,7 +37,8 @@ class SSEParser:
         self._long: Shortener | None = None
         self._data: list[bytes] = []
         self._data_bytes = 0
-        self._is_error = False
+        #: What the event's own name says of it, if that is anything to us.
+        self._named: Literal["error", "sign"] | None = None
         self._ended_in_cr = False
 
     def feed(self, read: bytes) -> list[bytes]:
@@ -67,7 +72,7 @@ class SSEParser:
             elif self._data:
                 self._end_event(payloads)
             else:
-                self._is_error = False
+                self._named = None
         if rest:
             self._hold(rest)
         return payloads
@@ -85,13 +90,13 @@ class SSEParser:
         return payloads
 
     def _end_event(self, payloads: list[bytes]) -> None:
-        if len(self._data) == 1 and not self._is_error:
+        if len(self._data) == 1 and self._named is None:
             payloads.append(self._data[0])
-        else:
+        elif self._named != "sign":
             payloads.append(self._payload())
         self._data.clear()
         self._data_bytes = 0
-        self._is_error = False
+        self._named = None
 
     def _other_line(self, line: bytes, payloads: list[bytes]) -> None:
         line = line.removeprefix(_BOM)
@@ -100,9 +105,10 @@ class SSEParser:
         elif line == b"data":
             self._add(b"")
         elif line.startswith(b"event:"):
-            self._is_error = line[6:].strip() == b"error"
+            name = line[6:].strip().lower()
+            self._named = "error" if name == b"error" else "sign" if name in _SIGNS else None
         elif line.startswith(b"error:"):
-            self._is_error = True
+            self._named = "error"
             self._add(line[6:].strip())
         elif line.startswith(b"{"):
             self._check(len(line))
@@ -112,7 +118,7 @@ class SSEParser:
 
     def _payload(self) -> bytes:
         data = b"\n".join(self._data)
-        if self._is_error:
+        if self._named == "error":
             return ErrorEvent(data)
         return Shortened(data) if any(type(part) is Shortened for part in self._data) else data
 
@@ -123,7 +129,7 @@ class SSEParser:
             and read.startswith(b"data: ")
             and read.endswith(b"\n\n")
             and b"\r" not in read
-            and not (self._unfinished_line or self._data or self._ended_in_cr or self._is_error or self._long)
+            and not (self._unfinished_line or self._data or self._ended_in_cr or self._named or self._long)
             and len(read) <= self._max_event_bytes
         )
 
