@@ -16,11 +16,12 @@ import msgspec
 
 from shared import keys
 from shared.asker import scope_of
-from shared.broker import Broker, Step
+from shared.broker import Broker
 from shared.cells import Cell
 from shared.events import Usage, now_ms
 from shared.generation import TERMINAL_STATES
 from shared.limits import Level, Limited, Limits
+from shared.steps import Step
 
 #: A reservation without a record is that of a request which was never accepted: but not at once, for its
 #: record may be on its way, or be written again by its worker after a failover.

@@ -14,6 +14,7 @@ import pytest
 from shared import keys
 from shared.append_line import AppendLine, append_line
 from shared.broker import Broker
+from shared.cluster import ONLY
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.event_log import Appended, Batch, Entry
 from shared.position import Position
@@ -45,7 +46,7 @@ async def appended(line: AppendLine, *batches: Batch) -> list[Appended] | Broker
 
 async def test_the_same_again(ours: Broker, broker: EmbeddedBroker) -> None:
     """An append may be repeated; a script that the broker has forgotten is told it again."""
-    async with append_line(ours) as line:
+    async with append_line(ours, ONLY) as line:
         for _ in range(2):
             broker.client(2).script_flush()
             assert await appended(line, BATCH, BATCH) == [Appended("ok", 2)] * 2
@@ -56,7 +57,7 @@ async def test_one_that_the_broker_refuses(ours: Broker, broker: EmbeddedBroker)
     """It is told so, and the line is good for the next."""
     broker.client(2).set(keys.LOG + "bad", "a string", px=60_000)
     broker.client(2).hset(keys.RECORD + "bad", mapping={"lease": "1:a", "state": "running"})
-    async with append_line(ours) as line:
+    async with append_line(ours, ONLY) as line:
         assert isinstance(await appended(line, BATCH._replace(generation_id="bad")), BrokerRefused)
         assert await appended(line, BATCH) == [Appended("ok", 2)]
 
@@ -64,7 +65,7 @@ async def test_one_that_the_broker_refuses(ours: Broker, broker: EmbeddedBroker)
 @pytest.mark.parametrize("under_way", [False, True])
 async def test_a_connection_that_breaks(ours: Broker, broker: EmbeddedBroker, under_way: bool) -> None:
     """Who holds the line learns of it, also while nothing is under way; what was, is not answered."""
-    async with append_line(ours) as line:
+    async with append_line(ours, ONLY) as line:
         if under_way:
             line.append([BATCH], lambda _: pytest.fail("answered"))
             line.connection_lost(None)
@@ -80,7 +81,7 @@ async def test_a_broker_that_says_nothing(
 ) -> None:
     """An append that takes too long has failed."""
     monkeypatch.setattr("shared.append_line.COMMAND_TIMEOUT_S", 0.05)
-    async with append_line(ours) as line:
+    async with append_line(ours, ONLY) as line:
         broker.client(2).client_pause(300, all=False)
         line.append([BATCH], lambda _: pytest.fail("answered"))
         with pytest.raises(BrokerUnavailable):
@@ -93,7 +94,7 @@ async def test_no_broker_at_all() -> None:
     """It is told as what may pass."""
     nowhere = Broker(Settings(redis_url="unix:///nowhere.sock"))
     with pytest.raises(BrokerUnavailable):
-        async with append_line(nowhere):
+        async with append_line(nowhere, ONLY):
             pass
     await nowhere.close()
 
@@ -127,7 +128,7 @@ async def test_over_tls(ours: Broker, broker: EmbeddedBroker, tmp_path: Path) ->
     entries = [Entry(Position(1, i), b'"%s"' % (b"x" * 5000)) for i in range(200)]
     async with over_tls(broker.socket, tmp_path) as port:
         there = Broker(Settings(redis_url=f"rediss://127.0.0.1:{port}/2?ssl_cert_reqs=none"))
-        async with append_line(there) as line:
+        async with append_line(there, ONLY) as line:
             assert await appended(line, BATCH._replace(entries=entries)) == [Appended("ok", 200)]
             assert await appended(line, BATCH._replace(entries=entries)) == [Appended("ok", 200)]
         await there.close()

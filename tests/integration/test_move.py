@@ -37,7 +37,7 @@ async def test_all_is_there(local: Local, session: ClientSession, target: Settin
     [owner] = [key.decode().rpartition(":")[2] for key in local.redis.keys("hr:convs:*")]
     room = Room(local.state.broker, local.settings(), "c3", owner)
     await room.open({"rule": "any"})
-    await room.say([Said('{"content":"Hello"}', "m1")])
+    await room.say([Said(b'{"content":"Hello"}', "m1")])
     there = await room.fields(), await room.read(0)
     await local.stop_worker()
     await local.stop_gateways()

@@ -68,7 +68,7 @@ async def local(tls: tuple[EmbeddedBroker, str], tmp_path: Path) -> AsyncIterato
     """A gateway and a worker that reach their broker over TLS alone."""
     broker, url = tls
     local = Local(broker, 0, tmp_path)
-    local._url = url
+    local._broker["redis_url"] = url
     yield local
     await local.close()
 
@@ -100,7 +100,7 @@ async def test_certificates_that_do_not_do(
     local: Local, session: ClientSession, right: str, wrong: str, why: str
 ) -> None:
     """Nothing is said over such a connection, and `/readyz` says why."""
-    await local.start(worker=False, redis_url=re.sub(right, wrong, local._url))
+    await local.start(worker=False, redis_url=re.sub(right, wrong, str(local._broker["redis_url"])))
     chat = ChatClient(session, local.url)
     answer = await chat.call("GET", "/readyz")
     assert (answer.status, why in answer.error["message"]) == (503, True)

@@ -60,17 +60,17 @@ def test_what_is_moved_is_followed() -> None:
     known, cell, moves = cluster(), next(iter(CELLS)), []
     known._take(ONE, said(1, 1, (0, 16383)))
     known.on_move(lambda: moves.append(known.primary(cell)))
-    known.redirected(cell, MovedError("7 127.0.0.1:2"))
+    known.redirected(cell, MovedError("7 127.0.0.1:2"))  # type: ignore[no-untyped-call]
     assert moves == [TWO]
 
 
 async def test_what_has_no_cell_any_more_is_broken_off() -> None:
     """A primary that hangs never says that it is none."""
-    server = await asyncio.start_server(lambda reader, writer: reader.read(), "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     known = Cluster(f"redis+cluster://127.0.0.1:{port}", CELLS)
     known._take(ONE, said(port, 1, (0, 16383)))
-    connection = known.pool(("127.0.0.1", port), max_connections=1).make_connection()
+    connection = known.pool(("127.0.0.1", port), max_connections=1).make_connection()  # type: ignore[no-untyped-call]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection._reader, connection._writer = reader, writer
     known._take(ONE, said(2, 2, (0, 16383)))

@@ -11,6 +11,7 @@ from yarl import URL
 
 from shared.append_line import append_line
 from shared.broker import Broker
+from shared.cluster import ONLY
 from shared.settings import Settings
 from shared.sockets import SILENCE_S
 from tests.kit.broker import EmbeddedBroker
@@ -51,7 +52,7 @@ async def test_a_brokers(broker: EmbeddedBroker) -> None:
         subscriber: Any = there.connection()
         await subscriber.connect()
         pooled: Any = await there.at(*there.cells).connection_pool.get_connection()
-        async with append_line(there) as line:
+        async with append_line(there, ONLY) as line:
             appending: Any = line._connection
             for connection in (subscriber, pooled, appending):
                 opened = connection._writer.get_extra_info("socket")

@@ -4,6 +4,7 @@ OpenAI's conversations: ours, as items. Each message of a conversation is one or
 A turn's input is kept as its client sent it; a reply's items are made from what our record of it has.
 """
 
+import uuid
 from collections.abc import Container, Sequence
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,7 @@ from gateway.dialects.openai.response_object import Output, ResponseObject
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, read_body
 from gateway.edge.state import ASKER, STATE, State
-from gateway.edge.submission import new_suffix
+from gateway.edge.submission import new_conversation_id
 from shared import messages
 from shared.errors import InvalidRequest, NotFound
 from shared.events import ToolCall, now_ms
@@ -76,7 +77,7 @@ class DeletedConversation(msgspec.Struct, frozen=True, kw_only=True):
 async def create(request: web.Request) -> web.StreamResponse:
     """Begin a conversation, with items that are said already if there are any."""
     body = await read_body(request, NewConversation)
-    conversation_id = f"conv_{new_suffix()}"
+    conversation_id = new_conversation_id(request)
     said, title = _noted(body.items or [])
     conversations, owner = request.app[STATE].conversations, request[ASKER].owner
     await conversations.note(owner, conversation_id, said, title=title, metadata=body.metadata or {})
@@ -176,7 +177,7 @@ def _noted(given: Sequence[_Object]) -> tuple[list[Message], str]:
     """*given* items as messages to be kept, and a title. Raises `InvalidRequest` naming what is none."""
     title = last_said(response_items.chat_messages(given))[:_TITLE_CHARS]
     said = []
-    for each in response_items.items_of(given, new_suffix()):
+    for each in response_items.items_of(given, uuid.uuid4().hex):
         [read, *_] = [*response_items.chat_messages([each]), None]
         role = _ROLES.get(read["role"] if read is not None else "", "user")
         said.append(Message(role=role, content=text_of(read), ts=now_ms(), items=[each]))
