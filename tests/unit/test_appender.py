@@ -119,7 +119,8 @@ async def test_a_tail_that_was_lost_is_written_again() -> None:
 async def gap_after(events: int) -> float:
     """Seconds from an append of so many events to the next one, where the longest pause is 0.4."""
     log = Log()
-    appender = Appender(log.line, Settings(append_interval_s=0.4))
+    seldom = Settings(append_interval_s=0.4)
+    appender = Appender(log.line, seldom, lambda writer: writer.appender.wake(writer))
     held = writer(appender, "a")
     held.put(Text(1, "first words do not wait"))
     running = asyncio.create_task(appender.run())
