@@ -1,6 +1,7 @@
 """CORS: browsers of allowed origins may call and read whatever is answered, and no others."""
 
 import re
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -135,13 +136,7 @@ async def test_heads(local: Local, session: ClientSession) -> None:
     """HEAD is answered wherever GET is, as GET would be, without a body and without starting anything."""
     await local.start()
     chat = ChatClient(session, local.url)
-    known = {
-        "generation_id": "",
-        "conversation_id": "c1",
-        "chat_id": "c1",
-        "response_id": "resp_x",
-        "model": "plain",
-    }
+    known = defaultdict(lambda: "x", conversation_id="c1", chat_id="c1", response_id="resp_x", model="plain")
     async with await chat.send(script(length=200, rate=20), conversation_id="c1") as running:
         await running.until("chunk")
         known["generation_id"] = running.generation_id

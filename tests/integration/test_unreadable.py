@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from gateway.app import make_app
 from gateway.edge.connections import Runner
+from gateway.edge.state import STATE
 from shared.errors import NotFound
 from shared.models import load
 from tests.kit.local import Local
@@ -210,6 +211,7 @@ async def test_an_answer_that_fails_in_mid_stream(local: Local, tmp_path: Path, 
     settings = local.settings()
     app = make_app(settings, load(path))
     app.router.add_get("/breaks", handler)
+    app[STATE].public |= {"/breaks"}
     runner = Runner(app, settings, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -114,8 +114,9 @@ class FakeUpstream:
         behaviour = self.behaviour
         # Some clients put words of their own before what their user says.
         _, told, said = seen.message.rpartition(_OVERRIDE)
-        if told:
-            overrides, _ = _JSON.raw_decode(said)
+        overrides, end = _JSON.raw_decode(said) if told else ({}, 0)
+        # Of messages that were joined because an earlier one had no answer, the last counts.
+        if not said[end:].strip():
             behaviour = msgspec.convert({**msgspec.structs.asdict(behaviour), **overrides}, Behaviour)
         if seen.called:
             behaviour = msgspec.structs.replace(behaviour, tool_call=False)
