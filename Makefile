@@ -39,7 +39,6 @@ test: setup
 	@$(BIN)/headrace build
 	@$(NPM) gateway/web run --silent check
 	@$(NPM) gateway/web run --silent test
-	@$(NPM) gateway/web run --silent build:lib
 	@$(BIN)/python -m tests.kit.node_clients
 	@$(BIN)/python -m tests.kit.python_clients
 	@$(BIN)/python -m tests.browser.chromium

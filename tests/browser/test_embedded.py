@@ -1,6 +1,9 @@
-"""The chat inside somebody else's application, at another address: as the readme says, and as the page is."""
+"""The npm package as others use it: installed as it is packed, with a chat like the page's."""
 
+import json
 import re
+import subprocess
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +13,15 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import expect
 
+from deploy.page import node
 from deploy.page.page import WEB
 from tests.browser.chat_page import ChatPage
 from tests.browser.visitor import Visitor
 from tests.e2e.system import System
-from tests.kit import web_app
+from tests.kit import web_app, web_programs
 from tests.kit.chat_client import script
 
+#: Packages may have to be fetched first.
 pytestmark = pytest.mark.timeout(300)
 
 _MAIN = """
@@ -53,9 +58,31 @@ _LOOKS = """() => ['.composer', '.composer textarea', '.round-button', '.bubble'
 _REPLY = "**Bold** and `code`\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\n```python\nprint(1)\n```\n"
 
 
+def run(folder: Path, script: str) -> Any:
+    """What a module in *folder* prints, as JSON."""
+    command = [str(node.executable()), "--input-type=module", "--eval", script]
+    done = subprocess.run(
+        command, cwd=folder, env=node.environment(), capture_output=True, text=True, timeout=web_app.TIMEOUT_S
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.fixture(scope="session")
-def app(shared_system: System, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh Vite application, built, whose `App` is the readme's first example."""
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, as it would be published."""
+    return web_app.packed(tmp_path_factory.mktemp("packed"))
+
+
+@pytest.fixture(scope="session")
+def app(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh Vite application that depends on it."""
+    return web_app.fresh(tmp_path_factory.mktemp("app"), tarball, web_programs.FILES)
+
+
+@pytest.fixture(scope="session")
+def example(app: Path, shared_system: System, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another, built, whose `App` is the readme's first example."""
     (example, *_) = re.findall(r"```tsx\n(.*?)```", (WEB / "README.md").read_text(), re.DOTALL)
     assert "http://127.0.0.1:8000" in example
     files = {
@@ -63,27 +90,62 @@ def app(shared_system: System, tmp_path_factory: pytest.TempPathFactory) -> Path
         "src/index.css": _CSS,
         "src/App.tsx": example.replace("http://127.0.0.1:8000", shared_system.url),
     }
-    tarball = web_app.packed(tmp_path_factory.mktemp("packed"))
-    folder = web_app.fresh(tmp_path_factory.mktemp("embedding"), tarball, files)
+    folder = web_app.beside(app, tmp_path_factory.mktemp("embedding"), files)
     web_app.npm(folder, "run", "build")
     return folder / "dist"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def app_url(app: Path, app_port: int) -> AsyncIterator[str]:
+async def app_url(example: Path, app_port: int) -> AsyncIterator[str]:
     """Its address, from which it may call the gateways."""
 
     async def index(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(app / "index.html")
+        return web.FileResponse(example / "index.html")
 
     served = web.Application()
     served.router.add_get("/", index)
-    served.router.add_static("/assets", app / "assets")
+    served.router.add_static("/assets", example / "assets")
     runner = web.AppRunner(served)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", app_port).start()
     yield f"http://127.0.0.1:{app_port}"
     await runner.cleanup()
+
+
+def test_holds_what_it_should(tarball: Path) -> None:
+    """Code, types, one stylesheet and readme; no tests, no page."""
+    with tarfile.open(tarball) as packed:
+        listed = set(packed.getnames())
+    assert {"package/README.md", "package/package.json", "package/dist/lib/client/index.d.ts"} <= listed
+    assert [name for name in listed if name.endswith(".css")] == ["package/dist/lib/styles.css"]
+    assert not [name for name in listed if "test" in name or "/page/" in name]
+
+
+def test_a_fresh_application(app: Path) -> None:
+    """It type-checks strictly, misuse is an error, and it builds with one React."""
+    web_app.npm(app, "run", "check")
+    web_app.npm(app, "run", "build")
+    (script,) = (app / "dist" / "assets").glob("index-*.js")
+    assert "/api/chat/stream" in script.read_text()
+    reacts = [path for path in app.glob("node_modules/**/react/package.json") if "@types" not in path.parts]
+    assert len(reacts) == 1
+
+
+def test_node_without_react(app: Path, tmp_path: Path) -> None:
+    """In Node the client needs nothing but its parser."""
+    folder = tmp_path / "node_modules"
+    folder.mkdir()
+    for name in ("headrace", "eventsource-parser"):
+        (folder / name).symlink_to(app / "node_modules" / name)
+    script = """
+        import * as headrace from 'headrace';
+        const error = await new headrace.HeadraceClient({ baseUrl: 'http://127.0.0.1:9', callMs: 200 })
+          .models().catch((error) => error);
+        console.log(JSON.stringify([Object.keys(headrace).sort(), error.name, error.code]));
+    """
+    names, kind, code = run(tmp_path, script)
+    assert {"ChatSession", "HeadraceClient", "HeadraceError"} <= set(names)
+    assert (kind, code) == ("HeadraceError", "unreachable")
 
 
 async def test_the_readme_s_example(visitor: Visitor, system: System, app_url: str) -> None:

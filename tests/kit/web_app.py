@@ -45,8 +45,19 @@ def fresh(folder: Path, tarball: Path, files: Mapping[str, str]) -> Path:
         "scripts": {"check": "tsc", "build": "vite build"},
         "dependencies": {"headrace": f"file:{tarball}", **packages},
     }
-    for name, text in {"package.json": json.dumps(manifest), **_FILES, **files}.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
+    _write(folder, {"package.json": json.dumps(manifest), **_FILES, **files})
     npm(folder, "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--loglevel=error")
     return folder
+
+
+def beside(app: Path, folder: Path, files: Mapping[str, str]) -> Path:
+    """Another application of these *files*, with all that *app* has installed."""
+    _write(folder, {"package.json": (app / "package.json").read_text(), **_FILES, **files})
+    (folder / "node_modules").symlink_to(app / "node_modules")
+    return folder
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
