@@ -3,9 +3,9 @@
 import json
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession
 
 from deploy.up import llama
@@ -21,10 +21,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-async def up(tmp_path: Path) -> AsyncIterator[Up]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
     """With the embedded model, and ready."""
-    up = Up(tmp_path)
+    up = Up(tmp_path_factory.mktemp("up"))
     up.start("--models", "")
     try:
         await up.ready()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession
 
 from headrace import HeadraceClient, Reply
@@ -34,6 +35,21 @@ async def up(tmp_path: Path) -> AsyncIterator[Up]:
     await up.end()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
+    """One with two gateways and two workers, for what ends nothing; Ctrl-C ends all of it with status 0."""
+    up = Up(tmp_path_factory.mktemp("running"))
+    try:
+        up.start("--gateways", "2", "--workers", "2")
+        await up.ready()
+        yield up
+        up.signal(signal.SIGINT)
+        assert await up.ended() == 0
+        assert not up.children()
+    finally:
+        await up.end()
+
+
 async def read(reply: Reply) -> list[Event]:
     """All of a reply."""
     return [event async for event in reply]
@@ -44,19 +60,15 @@ def text(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, Chunk))
 
 
-async def test_one_command(up: Up, session: ClientSession) -> None:
-    """It says where it listens; a message sent there is answered; Ctrl-C ends all of it with status 0."""
-    up.start("--gateways", "2", "--workers", "2")
-    first, second = await up.ready()
+async def test_one_command(running: Up, session: ClientSession) -> None:
+    """It says where it listens, and nothing else; a message sent there is answered."""
+    first, second = await running.ready()
     assert int(second.rpartition(":")[2]) == int(first.rpartition(":")[2]) + 1
     async with session.post(f"{second}/api/chat/stream", json={"message": "hi", "model": "fast"}) as response:
         body = await response.text()
     assert "\nid: 1-0\ndata: " in body
     assert '"type":"end"' in body
-    assert up.said == f"Headrace is ready at {first} and {second}\n"
-    up.signal(signal.SIGINT)
-    assert await up.ended() == 0
-    assert not up.children()
+    assert running.said == f"Headrace is ready at {first} and {second}\n"
 
 
 async def test_dead_children_come_back(up: Up) -> None:
@@ -153,29 +165,29 @@ async def test_killed_with_its_leash(up: Up) -> None:
         await other.wait()
 
 
-async def test_same_folder_twice(up: Up) -> None:
+async def test_same_folder_twice(running: Up) -> None:
     """A second one in the same folder is refused, and harms the first in nothing."""
-    up.start()
-    [url] = await up.ready()
-    status, said = await headrace("up", "--data", "data", "--models", "scripted.toml", "--port", "0", up=up)
+    url, _ = await running.ready()
+    status, said = await headrace(
+        "up", "--data", "data", "--models", "scripted.toml", "--port", "0", up=running
+    )
     assert status == 1
     assert "is in use by another `headrace up`" in said
     async with HeadraceClient(url) as client:
         assert text(await read(client.start("hi", model="fast"))) == TEXT
 
 
-async def test_what_failed_is_said(up: Up) -> None:
+async def test_what_failed_is_said(running: Up) -> None:
     """One line a failed generation, by default, with what an operator asks first, and nothing of its text."""
-    up.start()
-    [url] = await up.ready()
+    url, _ = await running.ready()
     async with HeadraceClient(url) as client:
         reply = client.start('/script {"fail_after": 2, "fail_code": "upstream_invalid"}')
         assert isinstance((await read(reply))[-1], Failed)
-    await up.said_eventually("generation failed")
-    [line] = [line for line in up.said.splitlines() if "generation failed" in line]
+    await running.said_eventually("generation failed")
+    [line] = [line for line in running.said.splitlines() if "generation failed" in line]
     for fact in ("warning", reply.generation_id or "", "code=upstream_invalid", "model=slow", "attempt=1"):
         assert fact in line
-    assert "fail_after" not in up.said
+    assert "fail_after" not in running.said
 
 
 async def test_after_a_power_cut(up: Up) -> None:
@@ -214,22 +226,20 @@ async def test_open_door(up: Up) -> None:
     assert "without API keys" in up.said
 
 
-async def test_chat(up: Up) -> None:
+async def test_chat(running: Up) -> None:
     """The answer goes to standard output and nothing else does; an interrupted one ends with status 130."""
-    up.start()
-    [url] = await up.ready()
-    assert await headrace("chat", "hi", "--url", url, "--model", "fast", up=up) == (0, TEXT + "\n")
-    status, said = await headrace("chat", "hi", "--url", url, "--model", "none", up=up)
+    url, _ = await running.ready()
+    assert await headrace("chat", "hi", "--url", url, "--model", "fast", up=running) == (0, TEXT + "\n")
+    status, said = await headrace("chat", "hi", "--url", url, "--model", "none", up=running)
     assert status == 1
     assert "No model is named 'none'" in said
     assert "Traceback" not in said
 
 
-async def test_chat_ctrl_c(up: Up, session: ClientSession) -> None:
+async def test_chat_ctrl_c(running: Up, session: ClientSession) -> None:
     """Ctrl-C cancels the generation on the server and says so."""
-    up.start()
-    [url] = await up.ready()
-    chat = await start("chat", "hi", "--url", url, up=up)
+    url, _ = await running.ready()
+    chat = await start("chat", "hi", "--url", url, up=running)
     assert chat.stdout is not None
     said = await chat.stdout.read(8)
     chat.send_signal(signal.SIGINT)
@@ -237,7 +247,7 @@ async def test_chat_ctrl_c(up: Up, session: ClientSession) -> None:
     assert await chat.wait() == 130
     assert said.endswith(b"[cancelled]\n")
     async with session.get(f"{url}/api/conversations") as response:
-        [conversation] = (await response.json())["conversations"]
+        conversation, *_ = (await response.json())["conversations"]
     async with session.get(f"{url}/api/conversations/{conversation['id']}") as response:
         assert (await response.json())["messages"][-1]["state"] == "cancelled"
 
