@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage
@@ -39,10 +38,9 @@ async def test_chinese(arrive: Arrive) -> None:
     await expect(chat.reply).to_contain_text("词元")
 
 
-@pytest.mark.parametrize("locale", ["de-DE", "fr-FR"])
-async def test_other_languages(arrive: Arrive, locale: str) -> None:
+async def test_other_languages(arrive: Arrive) -> None:
     """A language that the page does not speak gets English."""
-    visitor = await arrive(locale=locale)
+    visitor = await arrive(locale="fr-FR")
     chat: ChatPage = await visitor.open()
     await expect(chat.page.locator("html")).to_have_attribute("lang", "en")
     await expect(chat.send_button).to_be_visible()
@@ -51,9 +49,10 @@ async def test_other_languages(arrive: Arrive, locale: str) -> None:
 async def test_colours_of_the_system(arrive: Arrive) -> None:
     """Dark where the system is dark, and light where it is light."""
     papers = []
+    chat: ChatPage = await (await arrive(color_scheme="light")).open()
     for scheme in ("light", "dark"):
-        visitor = await arrive(color_scheme=scheme)
-        chat: ChatPage = await visitor.open()
+        await chat.page.emulate_media(color_scheme=scheme)
+        await chat.reload()
         papers.append(brightness(await chat.evaluate(_PAPER)))
     assert papers[0] > 220 and papers[1] < 60
 
