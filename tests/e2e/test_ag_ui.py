@@ -106,6 +106,9 @@ async def test_the_same_run_again(url: str, system: System, session: ClientSessi
             assert frames_of(await response.read()) == events[k + 1 :]
     async with session.post(f"{url}/api/ag-ui", json={**body, "tools": [{"name": "x"}]}) as response:
         assert response.status == 422
+    async with session.post(f"{url}/api/ag-ui", json={**body, "threadId": uuid.uuid4().hex}) as response:
+        assert (response.status, "Idempotent-Replayed" in response.headers) == (200, False)
+        await response.read()
     thread = f"{url}/api/ag-ui/{body['threadId']}/stream"
     async with session.get(thread) as response:
         assert response.status == 204

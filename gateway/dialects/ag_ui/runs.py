@@ -163,7 +163,8 @@ def _submission(request: web.Request, body: RunInput) -> Submission:
         conversation_id=checked_id(body.thread_id, "threadId"),
         message=last_said(messages),
         on_busy="interrupt",
-        key=f"ag-ui:{body.run_id}",
+        # A run's id is its thread's: clients count their runs from 1 in each.
+        key=f"ag-ui:{body.thread_id}:{body.run_id}",
     )
 
 
