@@ -96,6 +96,8 @@ def _answer(route: Route, status: int) -> dict[str, Any]:
     else:
         reference = {"$ref": _REF.format(name=route.gives.__name__)}
         answer["content"] = {"application/json": {"schema": reference}}
+    for media_type in route.also:
+        answer["content"][media_type] = {"schema": {"type": "string"}}
     if route.streams:
         answer["content"][_EVENT_STREAM] = {"schema": _EVENT}
     return answer

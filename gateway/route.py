@@ -38,6 +38,8 @@ class Route:
     parameters: Sequence[Parameter] = ()
     #: It answers as an event stream too, where that is asked for.
     streams: bool = False
+    #: Other media types that it answers in, where they are asked for.
+    also: Sequence[str] = ()
     #: Answered without an API key.
     public: bool = False
     error_shape: ErrorShape = NATIVE_ERRORS

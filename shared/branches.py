@@ -30,15 +30,16 @@ class Branch(msgspec.Struct, frozen=True):
     messages: list[msgspec.Raw]
 
 
-class _Fork(msgspec.Struct, frozen=True):
-    """A branch that is not shown, as `lua/_steps.lua` keeps it."""
+class Fork(msgspec.Struct, frozen=True):
+    """A branch that is not shown, as `lua/_steps.lua` keeps it: '' is the beginning."""
 
     after: str
     first: str
     ts: int
+    bytes: int = 0
 
 
-_forks = msgspec.json.Decoder(list[_Fork]).decode
+_forks = msgspec.json.Decoder(list[Fork]).decode
 
 
 def branchings(fields: Mapping[bytes, bytes], said: Sequence[bytes]) -> list[Branching]:

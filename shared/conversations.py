@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from shared import keys, messages
-from shared.branches import Branch, Branching, branches, branchings
+from shared.branches import Branch, Branching, Fork, branches, branchings
 from shared.broker import Broker
 from shared.cells import Cell
 from shared.errors import Busy, NotFound, Taken
@@ -203,6 +203,27 @@ class Conversations:
         if outcome == b"no_branch":
             raise NotFound("The conversation has no branch of that generation.", field="generation_id")
         return bool(outcome == b"ok")
+
+    async def create(
+        self,
+        owner: str,
+        conversation_id: str,
+        title: str,
+        said: Sequence[bytes],
+        settings: ChatSettings | None = None,
+        branches: Sequence[tuple[Fork, Sequence[bytes]]] = (),
+    ) -> None:
+        """One of messages that were *said* elsewhere. Raises `Taken` where there is one of that id."""
+        cell, _ = self._place(owner, conversation_id)
+        forks = [fork for fork, _ in branches]
+        args: list[str | bytes | int] = [owner, conversation_id, title]
+        args.append(msgspec.json.encode(settings) if settings else "")
+        args.append(msgspec.json.encode(forks) if forks else "")
+        args += [len(said), *said]
+        for fork, messages_of_it in branches:
+            args += (fork.first, msgspec.json.encode([message.decode() for message in messages_of_it]))
+        if not await self._broker.run("import", cell, args):
+            raise Taken(field="conversation_id")
 
     async def answering(self, owner: str, conversation_id: str) -> list[str]:
         """The active generation's id, then those that wait for it, oldest first."""

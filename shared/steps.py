@@ -30,6 +30,7 @@ Step = Literal[
     "told",
     "undo",
     "branch",
+    "import",
     "note",
     "admit",
     "settle",
@@ -41,7 +42,7 @@ _LUA = Path(__file__).parent / "lua"
 #: Generations that may wait for their turn in one conversation.
 _MAX_WAITING = 20
 #: Branches of one conversation that are kept beside the one that is shown.
-_MAX_BRANCHES = 50
+MAX_BRANCHES = 50
 #: What was deleted can be brought back for this long: the page offers it for ten seconds.
 _UNDO_MS = 15_000
 
@@ -51,7 +52,7 @@ def source(step: Step, settings: Settings, *, clustered: bool) -> bytes:
     limits = {
         "WAKE_CAP": keys.WAKE_CAP,
         "MAX_WAITING": _MAX_WAITING,
-        "MAX_BRANCHES": _MAX_BRANCHES,
+        "MAX_BRANCHES": MAX_BRANCHES,
         "UNDO_MS": _UNDO_MS,
         "MAX_ATTEMPTS": settings.max_attempts,
         "GENERATION_TTL_MS": settings.generation_ttl_s * 1000,

@@ -30,18 +30,20 @@ class LateBody(web.RequestPayloadError):
     """The body did not come in time."""
 
 
-async def read_body(request: web.Request, kind: type[T]) -> T:
+async def read_body(request: web.Request, kind: type[T], most_bytes: int | None = None) -> T:
     """The JSON body as *kind*. Raises `InvalidRequest` naming the field, or what the body is not."""
-    return decode_body(await read_bytes(request), kind)
+    return decode_body(await read_bytes(request, most_bytes), kind)
 
 
-async def read_bytes(request: web.Request) -> bytes:
+async def read_bytes(request: web.Request, most_bytes: int | None = None) -> bytes:
     """The body of a request that says it is JSON. Raises what a client is to be told."""
     if request.content_type != "application/json":
         raise UnsupportedMediaType(field="Content-Type")
-    if (request.content_length or 0) > request.app[STATE].settings.max_body_bytes:
+    if (request.content_length or 0) > (most_bytes or request.app[STATE].settings.max_body_bytes):
         raise TooLarge()
     try:
+        if most_bytes is not None:
+            request = request.clone(client_max_size=most_bytes)
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge() from error

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from shared import broker as broker_module
+from shared import steps
 from shared import keys
 from tests.kit.chat_client import Answer, ChatClient, script
 from tests.kit.local import Local
@@ -126,7 +126,7 @@ async def test_refused(chat: ChatClient) -> None:
 
 async def test_bounded(local: Local, session: ClientSession, monkeypatch: Any) -> None:
     """Only so many are kept, and so many bytes of them; the counts are those of what is kept."""
-    monkeypatch.setattr(broker_module, "_MAX_BRANCHES", 3)
+    monkeypatch.setattr(steps, "MAX_BRANCHES", 3)
     most = 8000
     await local.start(max_conversation_bytes=most)
     chat = ChatClient(session, local.url)

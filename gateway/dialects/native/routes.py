@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.dialects.native import chat, conversations
+from gateway.dialects.native import archive, chat, conversations
 from gateway.edge.cancellation import Receipt
 from gateway.route import BOOLEAN, IDEMPOTENT, RESUME, STRING, Route
 from shared.conversations import Conversation
@@ -63,6 +63,24 @@ ROUTES: Sequence[Route] = (
         conversations.remove,
         statuses=(204,),
         errors=(400, 401, 404, 503),
+    ),
+    Route(
+        "GET",
+        "/api/conversations/{conversation_id}/export",
+        archive.write,
+        gives=archive.Archive,
+        also=("text/markdown",),
+        parameters=(("query", "format", {"type": "string", "enum": ["json", "markdown"]}),),
+    ),
+    Route(
+        "POST",
+        "/api/conversations/import",
+        archive.read,
+        body=archive.Archive,
+        gives=Conversation,
+        statuses=(201,),
+        errors=(400, 401, 409, 413, 415, 503),
+        parameters=(("query", "conversation_id", STRING),),
     ),
     Route(
         "POST",

@@ -1,0 +1,182 @@
+"""A conversation as a file: written as Markdown or JSON, and made again of that JSON."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+from aiohttp import web
+
+from gateway.edge.access import checked_settings
+from gateway.edge.answers import answer_json
+from gateway.edge.body import checked_id, clean_text, read_body
+from gateway.edge.state import ASKER, STATE
+from gateway.edge.submission import new_suffix
+from shared import messages
+from shared.branches import Fork
+from shared.steps import MAX_BRANCHES
+from shared.errors import InvalidRequest, NotFound
+from shared.events import now_ms
+from shared.generation import TERMINAL_STATES, ChatSettings
+from shared.messages import Message
+
+_MOST_TITLE_CHARS = 200
+_NO_FILE_NAME = re.compile(r"[^\w.-]+")
+_FENCE = re.compile(r"`{3,}")
+
+
+class ArchivedBranch(msgspec.Struct, frozen=True):
+    """What is said from a turn on, on a branch that is not shown; `after` no turn, at the beginning."""
+
+    generation_id: str
+    messages: list[Message]
+    after: str | None = None
+
+
+class Archive(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A conversation as JSON. What came after this version is passed over."""
+
+    format: Literal["headrace.conversation"] = msgspec.field()
+    version: Literal[1] = msgspec.field()
+    title: str
+    messages: list[Message]
+    exported_ms: int = 0
+    settings: ChatSettings | None = None
+    branches: list[ArchivedBranch] = []
+
+
+async def write(request: web.Request) -> web.StreamResponse:
+    """The conversation as a file, as `?format=` says."""
+    kind = request.query.get("format", "json")
+    if kind not in {"json", "markdown"}:
+        raise InvalidRequest("`format` must be json or markdown.", field="format")
+    state, conversation_id = request.app[STATE], request.match_info["conversation_id"]
+    whole = await state.conversations.read(request[ASKER].owner, conversation_id, aside=True)
+    if whole is None:
+        raise NotFound("There is no conversation of that id.", field="conversation_id")
+    headline = whole.version.headline
+    said = [messages.decode(raw) for raw in whole.messages]
+    if kind == "markdown":
+        return _file(headline.title, "md", "text/markdown", _markdown(headline.title, said).encode())
+    archive = Archive(
+        format="headrace.conversation",
+        version=1,
+        title=headline.title,
+        messages=said,
+        exported_ms=now_ms(),
+        settings=None if headline.settings is msgspec.UNSET else headline.settings,
+        branches=[
+            ArchivedBranch(each.generation_id, [messages.decode(raw) for raw in each.messages], each.after)
+            for each in whole.branches
+        ],
+    )
+    return _file(headline.title, "json", "application/json", msgspec.json.encode(archive))
+
+
+async def read(request: web.Request) -> web.StreamResponse:
+    """Make a conversation of an archive, under `?conversation_id=`, which nobody may have, or a new one."""
+    state = request.app[STATE]
+    most = 2 * state.settings.max_conversation_bytes + state.settings.max_body_bytes
+    archive = await read_body(request, Archive, most)
+    conversation_id = checked_id(
+        request.query.get("conversation_id", f"conv_{new_suffix()}"), "conversation_id"
+    )
+    for message in (*archive.messages, *(each for branch in archive.branches for each in branch.messages)):
+        _check(message)
+    if not archive.messages:
+        raise InvalidRequest("`messages` is empty.", field="messages")
+    title = " ".join(clean_text(archive.title[:_MOST_TITLE_CHARS] or "…", "title", _MOST_TITLE_CHARS).split())
+    if archive.settings is not None:
+        checked_settings(state, archive.settings)
+    owner, renamed = request[ASKER].owner, _Renamed()
+    await state.conversations.create(
+        owner,
+        conversation_id,
+        title,
+        renamed.encoded(archive.messages),
+        archive.settings,
+        list(_branches(archive.branches, renamed, state.settings.max_conversation_bytes)),
+    )
+    conversation = await state.conversations.load(owner, conversation_id)
+    return answer_json(conversation, status=201)
+
+
+class _Renamed:
+    """Generations of an archive by new names: those of the old ones may be somebody else's here."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def name(self, old: str) -> str:
+        return self._names.setdefault(old, f"gen_{new_suffix()}")
+
+    def encoded(self, said: Sequence[Message]) -> list[bytes]:
+        return [
+            messages.encode(
+                message
+                if message.generation_id is None
+                else msgspec.structs.replace(message, generation_id=self.name(message.generation_id))
+            )
+            for message in said
+        ]
+
+
+def _branches(
+    branches: Sequence[ArchivedBranch], renamed: _Renamed, most_bytes: int
+) -> Iterator[tuple[Fork, Sequence[bytes]]]:
+    total = 0
+    for branch in branches[-MAX_BRANCHES:]:
+        if not branch.messages or branch.messages[0].generation_id != branch.generation_id:
+            raise InvalidRequest("A branch begins with a message of its own generation.", field="branches")
+        said = renamed.encoded(branch.messages)
+        size = sum(map(len, said))
+        total += size
+        if total > most_bytes:
+            raise InvalidRequest("`branches` say more than is kept.", field="branches")
+        after = "" if branch.after is None else renamed.name(branch.after)
+        yield Fork(after, renamed.name(branch.generation_id), branch.messages[0].ts, size), said
+
+
+def _check(message: Message) -> None:
+    if message.state is not None and message.state not in TERMINAL_STATES:
+        raise InvalidRequest(f"A message cannot be {message.state[:40]!r} here.", field="messages")
+    if message.generation_id is not None:
+        checked_id(message.generation_id, "messages")
+    if message.ts < 0:
+        raise InvalidRequest("A message's `ts` is a time since 1970.", field="messages")
+
+
+def _file(title: str, ending: str, content_type: str, body: bytes) -> web.Response:
+    name = _NO_FILE_NAME.sub("-", title).strip("-.")[:80] or "conversation"
+    disposition = f"attachment; filename=\"conversation.{ending}\"; filename*=UTF-8''{quote(name)}.{ending}"
+    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-store"}
+    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
+
+
+def _markdown(title: str, said: Sequence[Message]) -> str:
+    parts = [f"# {title or 'Conversation'}"]
+    for message in said:
+        who = {"user": "You", "assistant": "Assistant"}.get(message.role, "System")
+        parts.append(f"## {who}" + (f" ({message.model})" if message.model else ""))
+        if message.reasoning:
+            parts.append(f"<details><summary>Reasoning</summary>\n\n{message.reasoning}\n\n</details>")
+        if message.content:
+            parts.append(message.content)
+        for call in message.tool_calls or ():
+            longest = max(map(len, _FENCE.findall(call.arguments)), default=2)
+            fence = "`" * (longest + 1)
+            parts.append(f"Calls `{call.name}`:\n\n{fence}json\n{call.arguments}\n{fence}")
+        if note := _ending(message):
+            parts.append(f"*{note}*")
+    return "\n\n".join(parts) + "\n"
+
+
+def _ending(message: Message) -> str:
+    if message.error is not None:
+        return f"Failed: {message.error.code}"
+    if message.state == "cancelled":
+        return "Stopped"
+    return {"length": "Cut short", "content_filter": "Stopped by a content filter"}.get(
+        message.finish_reason or "", ""
+    )
