@@ -1,6 +1,7 @@
 """Pictures of what readers see, in `test-results/screenshots/`, for those who look."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -174,3 +175,41 @@ async def test_edges(arrive: Arrive, system: System, theme: str) -> None:
     await taken(chat, f"missing-{theme}", chat.page.locator("section.notice"))
     await chat.sidebar.get_by_role("searchbox").fill("headrace")
     await taken(chat, f"search-{theme}", chat.sidebar.locator("mark").first)
+
+
+_LIGHT = {**_DESKTOP, "color_scheme": "light"}
+_DARK_PHONE = {**_PHONE, "color_scheme": "dark"}
+
+
+@pytest.mark.parametrize(("name", "options"), [("desktop", _LIGHT), ("phone", _DARK_PHONE)])
+async def test_what_is_new(arrive: Arrive, system: System, name: str, options: dict[str, Any]) -> None:
+    """Versions of a turn, a text that is found, settings, an error's next step, and an undo."""
+    chat = await (await arrive(**options)).open("/c/conv_show")
+    page = chat.page
+    async with page.expect_response("**/api/chat/stream"):
+        await chat.reply.get_by_role("button", name="Regenerate").dispatch_event("click")
+    await chat.whole()
+    versions = page.get_by_role("group", name="Versions of this turn")
+    await taken(chat, f"versions-{name}", versions)
+    await versions.get_by_role("button", name="Previous version").click()
+    await expect(versions).to_have_text("1/2")
+    await page.keyboard.press("Control+f")
+    await page.get_by_role("search").get_by_role("searchbox").fill("water")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("search").get_by_role("status")).to_contain_text("1 of")
+    await coloured(chat)
+    await taken(chat, f"found-{name}", page.get_by_role("search"))
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Settings").click()
+    await taken(chat, f"settings-{name}", page.get_by_role("dialog", name="Settings"))
+    await page.keyboard.press("Escape")
+    error = {"code": "context_length_exceeded", "message": "8,192 tokens at most."}
+    history.end(system.redis, "conv_show", {"state": "failed", "content": "", "error": error})
+    await chat.goto("/c/conv_show")
+    await taken(chat, f"too-long-{name}", chat.failure)
+    if name == "phone":
+        await page.get_by_role("button", name="Show conversations").tap()
+    await chat.conversation("Power of a water mill").hover()
+    await page.get_by_role("button", name="Delete “Power of a water mill”").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await taken(chat, f"undo-{name}", page.get_by_role("button", name="Undo"))

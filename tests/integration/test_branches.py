@@ -5,8 +5,7 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from shared import steps
-from shared import keys
+from shared import keys, steps
 from tests.kit.chat_client import Answer, ChatClient, script
 from tests.kit.local import Local
 from tests.kit.stack import upstream_model

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Literal
 from urllib.parse import quote
 
@@ -15,11 +16,12 @@ from gateway.edge.state import ASKER, STATE
 from gateway.edge.submission import new_suffix
 from shared import messages
 from shared.branches import Fork
-from shared.steps import MAX_BRANCHES
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import BrokerRefused, BrokerUnavailable, InvalidRequest, NotFound
 from shared.events import now_ms
 from shared.generation import TERMINAL_STATES, ChatSettings
 from shared.messages import Message
+from shared.steps import MAX_BRANCHES
+from shared.trim import trim
 
 _MOST_TITLE_CHARS = 200
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
@@ -98,6 +100,10 @@ async def read(request: web.Request) -> web.StreamResponse:
         archive.settings,
         list(_branches(archive.branches, renamed, state.settings.max_conversation_bytes)),
     )
+    if len(state.broker.cells) > 1:
+        # What it could not see to is seen to with the next message.
+        with suppress(BrokerUnavailable, BrokerRefused):
+            await trim(state.broker, owner)
     conversation = await state.conversations.load(owner, conversation_id)
     return answer_json(conversation, status=201)
 

@@ -1,4 +1,5 @@
 import type { Usage } from './events.js';
+import type { ChatSettings, StoredSettings } from './settings.js';
 
 /** `POST /api/chat/stream` */
 export interface ChatRequest {
@@ -12,6 +13,8 @@ export interface ChatRequest {
   onDisconnect?: 'continue' | 'cancel' | undefined;
   /** Chunks say what they are pieces of: text, code, a table, an image. */
   multimodal?: boolean | undefined;
+  /** How this conversation is answered from now on. */
+  settings?: ChatSettings | undefined;
   /** Cut the conversation back to before this generation's turn. */
   replaces?: string | undefined;
   /** The same key and request give the same reply again; without one, a new one is made up. */
@@ -66,6 +69,8 @@ export interface Conversation {
   updated_ms: number;
   /** The generation that answers right now. */
   active: string | null;
+  /** How it is answered; absent where nothing in particular is said. */
+  settings?: StoredSettings;
 }
 
 /** A conversation in a list. */

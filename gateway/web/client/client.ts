@@ -15,6 +15,8 @@ import { HeadraceError } from './error.js';
 import type { Connection } from './network.js';
 import { Reply, type StreamOptions, type Timing, type UnknownFrame } from './reply.js';
 import { Server, type ServerOptions } from './server.js';
+import { type ChatSettings, wireSettings } from './settings.js';
+import { uuid } from './uuid.js';
 import { Watch } from './watch.js';
 
 export interface ClientOptions extends ServerOptions, Partial<Timing> {
@@ -146,6 +148,11 @@ export class HeadraceClient {
     return this.#json('PATCH', conversationPath(id), options, { title });
   }
 
+  /** Changes how a conversation is answered: all that *settings* leave out is as the model has it. */
+  configure(id: string, settings: ChatSettings, options: CallOptions = {}): Promise<Conversation> {
+    return this.#json('PATCH', conversationPath(id), options, { settings: wireSettings(settings) });
+  }
+
   /** Deletes a conversation, and stops what answers in it. */
   async remove(id: string, options: CallOptions = {}): Promise<void> {
     try {
@@ -154,6 +161,29 @@ export class HeadraceClient {
       // Also what a repeated request gets whose first answer was lost.
       if (!(error instanceof HeadraceError && error.status === 404)) throw error;
     }
+  }
+
+  /** A conversation as a file: its name, and what is in it. */
+  async exportConversation(
+    id: string,
+    format: 'json' | 'markdown',
+    options: CallOptions = {},
+  ): Promise<{ name: string; text: string }> {
+    const { response, text } = await this.#call('GET', `${conversationPath(id)}/export?format=${format}`, options);
+    const named = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get('Content-Disposition') ?? '');
+    return { name: decodeURIComponent(named?.[1] ?? `conversation.${format === 'json' ? 'json' : 'md'}`), text };
+  }
+
+  /** Makes a conversation of an exported JSON; gives its id. */
+  async importConversation(archive: unknown, options: CallOptions = {}): Promise<string> {
+    // Under a name of its own it can be sent again safely, until one is answered.
+    const id = `conv_${uuid().replaceAll('-', '')}`;
+    try {
+      await this.#call('POST', `/api/conversations/import?conversation_id=${id}`, options, { body: archive });
+    } catch (error) {
+      if (!(error instanceof HeadraceError && error.code === 'taken')) throw error;
+    }
+    return id;
   }
 
   /** Brings a conversation back that was deleted a moment ago. */

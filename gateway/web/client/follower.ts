@@ -4,6 +4,7 @@ import { HeadraceError } from './error.js';
 import { type ChatError, chatError } from './messages.js';
 import { onLoss } from './network.js';
 import { Presence } from './presence.js';
+import { readSettings, sameSettings } from './settings.js';
 import type { Store } from './store.js';
 import { isUnsent, merge } from './transcript.js';
 
@@ -126,6 +127,8 @@ export class Follower {
     this.#etag = etag;
     this.#active = conversation.active;
     this.#store.title = conversation.title || null;
+    const settings = readSettings(conversation.settings);
+    if (!sameSettings(settings, this.#store.settings)) this.#store.settings = settings;
     this.#store.messages = merge(this.#store.messages, messages, branchings);
   }
 

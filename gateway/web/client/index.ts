@@ -26,4 +26,5 @@ export { type Outbox, type OutboxEntry, outbox } from './outbox.js';
 export { type Announcement, CHANNEL } from './presence.js';
 export type { Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
 export { ChatSession } from './session.js';
+export type { ChatSettings, StoredSettings } from './settings.js';
 export { question } from './transcript.js';

@@ -1,6 +1,7 @@
 import { HeadraceError } from './error.js';
 import type { FinishReason, MadeCall, Usage } from './events.js';
 import type { Connection } from './network.js';
+import type { ChatSettings } from './settings.js';
 
 /** `unsent`: the server cannot be reached; it is sent as soon as it can. */
 export type MessageState = 'sending' | 'unsent' | 'queued' | 'streaming' | 'done' | 'failed' | 'cancelled';
@@ -8,6 +9,8 @@ export type MessageState = 'sending' | 'unsent' | 'queued' | 'streaming' | 'done
 export interface SendOptions {
   model?: string | undefined;
   maxTokens?: number | undefined;
+  /** How the conversation is answered from now on. */
+  settings?: ChatSettings | undefined;
   /** While another reply is on its way: `interrupt` stops it first, as without this option; `queue` lets it end. */
   onBusy?: 'interrupt' | 'queue' | undefined;
 }
@@ -71,6 +74,7 @@ export interface ChatSnapshot {
   /** Of the reply on its way over its last seconds, else of the last one as a whole. */
   readonly tokensPerSecond: number | null;
   readonly connection: Connection;
+  readonly settings: ChatSettings;
   readonly title: string | null;
 }
 

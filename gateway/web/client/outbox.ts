@@ -1,4 +1,5 @@
 import type { ChatError } from './messages.js';
+import type { ChatSettings } from './settings.js';
 
 /** A message that its conversation on the server does not have yet. */
 export interface OutboxEntry {
@@ -13,6 +14,8 @@ export interface OutboxEntry {
   createdAt: number;
   model?: string | undefined;
   maxTokens?: number | undefined;
+  /** How its conversation is answered, which it begins. */
+  settings?: ChatSettings | undefined;
   /** The turn it takes the place of. */
   replaces?: string | undefined;
   /** It may wait until the conversation is free. */

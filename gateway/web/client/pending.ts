@@ -278,8 +278,8 @@ const OTHER: ChatError = { code: 'failed', message: '', retryable: true };
 
 /** How *entry* goes to the server. */
 export function request({ text: message, ...entry }: OutboxEntry) {
-  const { conversationId, model, maxTokens, replaces, onBusy, idempotencyKey } = entry;
-  return { message, conversationId, model, maxTokens, replaces, onBusy, idempotencyKey };
+  const { conversationId, model, maxTokens, settings, replaces, onBusy, idempotencyKey } = entry;
+  return { message, conversationId, model, maxTokens, settings, replaces, onBusy, idempotencyKey };
 }
 
 function shown({ id, text, createdAt, generationId, error }: OutboxEntry): ChatMessage {

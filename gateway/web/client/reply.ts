@@ -6,6 +6,7 @@ import { FrameReader } from './frames.js';
 import { type Connection, isOffline, onLoss } from './network.js';
 import { type Position, parsePosition, relation } from './position.js';
 import type { Server } from './server.js';
+import { wireSettings } from './settings.js';
 import type { Share } from './sharing.js';
 import { Sip } from './sip.js';
 import { uuid } from './uuid.js';
@@ -279,6 +280,7 @@ function wire(request: ChatRequest | ContinueRequest): Record<string, unknown> {
     on_disconnect: request.onDisconnect,
   };
   if ('continues' in request) return { continues: request.continues, ...common };
-  const { message, multimodal, onBusy, replaces } = request;
-  return { message, ...common, multimodal, on_busy: onBusy, replaces };
+  const { message, multimodal, onBusy, replaces, settings } = request;
+  const kept = settings && wireSettings(settings);
+  return { message, ...common, multimodal, on_busy: onBusy, replaces, settings: kept };
 }

@@ -7,6 +7,7 @@ import { type OutboxEntry, outbox } from './outbox.js';
 import { Pending, request } from './pending.js';
 import { readToEnd } from './reading.js';
 import type { Reply, StreamOptions } from './reply.js';
+import { type ChatSettings, NONE, sameSettings } from './settings.js';
 import { stop } from './stopping.js';
 import { Store } from './store.js';
 import { isUnsent, question } from './transcript.js';
@@ -98,8 +99,8 @@ export class ChatSession {
    */
   readonly sendMessage = async (text: string, options: SendOptions = {}): Promise<void> => {
     if (!text.trim()) return;
-    const { model = this.#options.model, ...more } = options;
-    const entry = this.#pending.entry(text, { model, ...more });
+    const { model = this.#model, ...more } = options;
+    const entry = this.#pending.entry(text, { model, settings: this.#newSettings, ...more });
     if (entry.mayWait && (this.#store.turn || this.#pending.isFilled)) {
       await this.#pending.add(entry);
       return this.#pending.flush();
@@ -174,6 +175,19 @@ export class ChatSession {
     }
   };
 
+  /** Change how the conversation is answered from now on. One that is not there yet begins with it. */
+  readonly changeSettings = async (settings: ChatSettings): Promise<void> => {
+    this.#store.settings = settings;
+    this.#store.publish();
+    if (!this.#follower.exists) return;
+    try {
+      await this.#client.configure(this.conversationId, settings);
+      this.#follower.announce();
+    } catch (error) {
+      this.#store.fail(chatError(error), () => this.changeSettings(settings));
+    }
+  };
+
   /** Do again what failed last. */
   readonly retry = async (): Promise<void> => {
     const { again, messages } = this.#store;
@@ -188,6 +202,15 @@ export class ChatSession {
     this.#store.publish();
   };
 
+  /** What the conversation itself says goes first. */
+  get #model(): string | undefined {
+    return this.#store.settings.model === undefined ? this.#options.model : undefined;
+  }
+
+  get #newSettings(): ChatSettings | undefined {
+    return this.#follower.exists || sameSettings(this.#store.settings, NONE) ? undefined : this.#store.settings;
+  }
+
   async #askAnew(generationId: string): Promise<void> {
     const asked = this.#store.messages.find((one) => one.role === 'user' && one.generationId === generationId);
     if (asked) await this.#askInPlaceOf(asked, asked.content, false);
@@ -195,7 +218,7 @@ export class ChatSession {
 
   async #askInPlaceOf(asked: ChatMessage, text: string, isWritten: boolean): Promise<boolean> {
     const kept = this.#store.messages.slice(0, this.#store.messages.indexOf(asked));
-    const entry = this.#pending.entry(text, { model: this.#options.model }, asked.generationId);
+    const entry = this.#pending.entry(text, { model: this.#model }, asked.generationId);
     if (isUnsent(asked)) await this.#pending.done(asked.id);
     return this.#ask({ entry, kept, isWritten });
   }

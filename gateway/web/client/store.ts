@@ -2,6 +2,7 @@ import type { ChatError, ChatMessage, ChatSnapshot } from './messages.js';
 import type { Connection } from './network.js';
 import { isOffline } from './network.js';
 import { Publisher } from './publisher.js';
+import { type ChatSettings, NONE } from './settings.js';
 import { inPlace, inTurn } from './transcript.js';
 import type { Turn } from './turn.js';
 
@@ -12,6 +13,7 @@ export class Store {
   messages: readonly ChatMessage[] = [];
   waiting: readonly ChatMessage[] = [];
   title: string | null = null;
+  settings: ChatSettings = NONE;
   connection: Connection = 'idle';
   /** The server has said that there is no such conversation. */
   isMissing = false;
@@ -152,6 +154,7 @@ export class Store {
       usage: turn ? turn.usage : this.#last.usage,
       tokensPerSecond: turn ? turn.rate.recent : this.#last.tokensPerSecond,
       connection: this.#turn || !isOffline() ? this.connection : 'offline',
+      settings: this.settings,
       title: this.title,
     };
   }

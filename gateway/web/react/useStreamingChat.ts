@@ -1,11 +1,18 @@
 import { useEffect, useMemo, useState, useSyncExternalStore } from 'react';
-import { ChatSession, type ChatSnapshot, HeadraceClient, type SendOptions } from '../client/index.js';
+import {
+  ChatSession,
+  type ChatSettings,
+  type ChatSnapshot,
+  HeadraceClient,
+  type SendOptions,
+} from '../client/index.js';
 
 export interface StreamingChatOptions {
   /** An existing conversation, or one to be; without an id it is a new one. */
   conversationId?: string | undefined;
   baseUrl?: string | undefined;
   apiKey?: string | undefined;
+  /** Who answers where the conversation's own settings do not say. */
   model?: string | undefined;
   /** Instead of `baseUrl` and `apiKey`: one client for many conversations. */
   client?: HeadraceClient | undefined;
@@ -20,6 +27,7 @@ export interface UseStreamingChat extends ChatSnapshot {
   editMessage(messageId: string, text: string): Promise<boolean>;
   continueReply(messageId?: string): Promise<boolean>;
   showBranch(generationId: string): Promise<void>;
+  changeSettings(settings: ChatSettings): Promise<void>;
   takeBack(messageId: string): Promise<string | null>;
   sendAgain(messageId: string): Promise<void>;
   retry(): Promise<void>;
@@ -49,9 +57,9 @@ export function useStreamingChat(options: StreamingChatOptions = {}): UseStreami
   const snapshot = useSyncExternalStore(session.subscribe, current, current);
   return useMemo(() => {
     const { sendMessage, stopStream, regenerate, editMessage, continueReply, showBranch } = session;
-    const { takeBack, sendAgain, retry, dismissError } = session;
+    const { takeBack, sendAgain, changeSettings, retry, dismissError } = session;
     const turns = { sendMessage, stopStream, regenerate, editMessage, continueReply, showBranch };
-    return { ...snapshot, ...turns, takeBack, sendAgain, retry, dismissError };
+    return { ...snapshot, ...turns, takeBack, sendAgain, changeSettings, retry, dismissError };
   }, [snapshot, session]);
 }
 

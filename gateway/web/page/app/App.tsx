@@ -14,6 +14,7 @@ import { Header } from './Header.tsx';
 import { useRoute } from './route.ts';
 import { signIn } from './session.ts';
 import { useShortcuts } from './shortcuts.ts';
+import { useEnded } from './useEnded.ts';
 import { useModels } from './useModels.ts';
 import { useOutbox } from './useOutbox.ts';
 import { useSidebar } from './useSidebar.ts';
@@ -55,7 +56,12 @@ export function App() {
     if (isCurrent) openAndClose(conversation.id);
   };
   const newChat = useCallback(() => openAndClose(null), [openAndClose]);
-  const onTurn = useCallback(() => setRevision((number) => number + 1), []);
+  const [isStreaming, setStreaming] = useState(false);
+  const onTurn = useCallback((isGoingOn: boolean) => {
+    setStreaming(isGoingOn);
+    setRevision((number) => number + 1);
+  }, []);
+  const isEnded = useEnded(isStreaming, title ?? words.name, words.replyFinished);
   const askKey = useCallback(() => setDialog('key'), []);
   useShortcuts({
     newChat,
@@ -73,8 +79,8 @@ export function App() {
     document.documentElement.lang = words.language;
   }, [words]);
   useEffect(() => {
-    document.title = title ? `${title} · ${words.name}` : words.name;
-  }, [title, words]);
+    document.title = `${isEnded ? '● ' : ''}${title ? `${title} · ${words.name}` : words.name}`;
+  }, [title, words, isEnded]);
 
   return (
     <LinkGuard>
@@ -116,6 +122,7 @@ export function App() {
                 model={model}
                 field={field}
                 wanted={wanted}
+                hasSettings
                 unsentElsewhere={unsentElsewhere}
                 onOpen={openAndClose}
                 onModel={choose}

@@ -38,6 +38,9 @@ export const ArrowUpIcon = icon(<path d="M10 16V4.5M5 9l5-5 5 5" />);
 export const ArrowDownIcon = icon(<path d="M10 4v11.5M5 11l5 5 5-5" />);
 export const StopIcon = icon(<rect x="5.5" y="5.5" width="9" height="9" rx="1.5" fill="currentColor" />);
 export const CloseIcon = icon(<path d="m5 5 10 10M15 5 5 15" />);
+export const SlidersIcon = icon(
+  <path d="M3.5 6.5h6M13.5 6.5h3M3.5 13.5h3M10.5 13.5h6M11.5 8.5a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM8.5 15.5a2 2 0 1 0 0-4 2 2 0 0 0 0 4z" />,
+);
 export const SunIcon = icon(
   <path d="M10 13.2a3.2 3.2 0 1 0 0-6.4 3.2 3.2 0 0 0 0 6.4zM10 2.5v1.3M10 16.2v1.3M2.5 10h1.3M16.2 10h1.3M4.7 4.7l.9.9M14.4 14.4l.9.9M4.7 15.3l.9-.9M14.4 5.6l.9-.9" />,
 );
@@ -54,6 +57,8 @@ export const KeyboardIcon = icon(
 export const WarningIcon = icon(
   <path d="M10 7.5v3.5M10 13.6v.01M8.7 3.9 2.9 14.2a1.5 1.5 0 0 0 1.3 2.3h11.6a1.5 1.5 0 0 0 1.3-2.3L11.3 3.9a1.5 1.5 0 0 0-2.6 0z" />,
 );
+export const WrapIcon = icon(<path d="M3.5 5h13M3.5 10h10.5a2.5 2.5 0 0 1 0 5H10m2-2-2 2 2 2M3.5 15h3" />);
+export const DownloadIcon = icon(<path d="M10 3.5v9M6 9l4 4 4-4M4 16.5h12" />);
 export const ImageIcon = icon(
   <path d="M5 3.5h10A1.5 1.5 0 0 1 16.5 5v10a1.5 1.5 0 0 1-1.5 1.5H5A1.5 1.5 0 0 1 3.5 15V5A1.5 1.5 0 0 1 5 3.5zM7.3 8.5a1.2 1.2 0 1 0 0-2.4 1.2 1.2 0 0 0 0 2.4zM16.5 12.5l-3.7-3.7-7.3 7.3" />,
 );

@@ -1,16 +1,17 @@
 /** Light, dark or as the system: what `theme.js` reads before the first paint. */
-import { useState } from 'react';
+import { useSyncExternalStore } from 'react';
 
 export type Theme = 'auto' | 'light' | 'dark';
 const KEY = 'headrace.theme';
-const ORDER: readonly Theme[] = ['auto', 'light', 'dark'];
+export const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
+const listeners = new Set<() => void>();
 
 function current(): Theme {
-  const set = document.documentElement.dataset.theme;
+  const set = globalThis.document?.documentElement.dataset.theme;
   return set === 'light' || set === 'dark' ? set : 'auto';
 }
 
-function apply(theme: Theme): void {
+export function chooseTheme(theme: Theme): void {
   if (theme === 'auto') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   try {
@@ -19,15 +20,16 @@ function apply(theme: Theme): void {
   } catch {
     // No storage: it holds until the page is closed.
   }
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 /** The theme, and what goes on to the next one. */
 export function useTheme(): [Theme, () => void] {
-  const [theme, setTheme] = useState(current);
-  const next = () => {
-    const following = ORDER[(ORDER.indexOf(theme) + 1) % ORDER.length] ?? 'auto';
-    apply(following);
-    setTheme(following);
-  };
-  return [theme, next];
+  const theme = useSyncExternalStore(subscribe, current, () => 'auto' as const);
+  return [theme, () => chooseTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? 'auto')];
 }

@@ -48,7 +48,10 @@ export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
         </label>
         <footer>
           {session?.issuer && (
-            <a className="button" href={`${session.issuer}?remember=true&back=${encodeURIComponent(location.pathname)}`}>
+            <a
+              className="button"
+              href={`${session.issuer}?remember=true&back=${encodeURIComponent(location.pathname)}`}
+            >
               {words.signIn}
             </a>
           )}

@@ -2,8 +2,12 @@
 import { memo, useEffect, useState } from 'react';
 import type { HighlightResult, HighlightToken } from 'streamdown';
 import { CopyButton } from '../app/CopyButton.tsx';
+import { save } from '../app/files.ts';
+import { IconButton } from '../app/IconButton.tsx';
+import { DownloadIcon, WrapIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
 import { Extension, useExtension } from './extension.ts';
+import { fileName } from './fileNames.ts';
 import { KeptSelection } from './KeptSelection.tsx';
 
 const highlighters = new Extension(async () => (await import('./highlighter.ts')).highlighter);
@@ -24,6 +28,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, info = '', is
   const words = useWords();
   const shown = code.replaceAll(/\r\n?/g, '\n');
   const lines = shown.split('\n');
+  const [isWrapped, setWrapped] = useState(false);
   const coloured = useHighlighted(shown, language, isLive);
   const starts = Array.from({ length: Math.ceil(lines.length / LINES_PER_SECTION) }, (_, i) => i * LINES_PER_SECTION);
   return (
@@ -31,10 +36,18 @@ export const CodeBlock = memo(function CodeBlock({ code, language, info = '', is
       <figure className="code" dir="ltr">
         <figcaption>
           <span>{`${language} ${info}`.trim() || words.plainText}</span>
+          <IconButton label={words.wrapLines} aria-pressed={isWrapped} onClick={() => setWrapped(!isWrapped)}>
+            <WrapIcon />
+          </IconButton>
+          {!isLive && (
+            <IconButton label={words.downloadCode} onClick={() => save(fileName(language), code)}>
+              <DownloadIcon />
+            </IconButton>
+          )}
           <CopyButton text={code} label={words.copyCode} />
         </figcaption>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
-        <pre tabIndex={0}>
+        <pre tabIndex={0} data-wrapped={isWrapped || undefined}>
           <code>
             {starts.map((start) => (
               <Section

@@ -6,6 +6,7 @@ import { KeptSelection } from './KeptSelection.tsx';
 import { Prose } from './Prose.tsx';
 import { Sheet } from './Sheet.tsx';
 import { sheetsOf } from './sheets.ts';
+import { useEven } from './useEven.ts';
 import { usePaced } from './usePaced.ts';
 
 interface MarkdownProps {
@@ -15,7 +16,7 @@ interface MarkdownProps {
 
 export const Markdown = memo(function Markdown({ text, isLive }: MarkdownProps) {
   const [splitter] = useState(() => new BlockSplitter());
-  const paced = usePaced(text, isLive, splitter.openLength);
+  const paced = usePaced(useEven(text, isLive), isLive, splitter.openLength);
   const sheets = useMemo(() => sheetsOf(splitter.split(paced)), [splitter, paced]);
   return (
     <KeptSelection>

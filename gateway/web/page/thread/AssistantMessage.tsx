@@ -9,6 +9,7 @@ import { Ending } from './Ending.tsx';
 import type { MessageProps } from './messageProps.ts';
 import { Pulse } from './Pulse.tsx';
 import { Reasoning } from './Reasoning.tsx';
+import { Time } from './Time.tsx';
 import { ToolCall } from './ToolCall.tsx';
 
 /** A reply: on its way, as it ended, or why it failed; and what can be done with it. */
@@ -52,6 +53,7 @@ export function AssistantMessage({ message, isLast, isFound, live, canAct, actio
           )}
           {message.branch && <Branches place={message.branch} canAct={canAct} onShow={actions.showBranch} />}
           <Facts message={message} />
+          <Time ms={message.createdAt} />
         </footer>
       )}
     </article>

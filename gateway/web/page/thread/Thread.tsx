@@ -1,10 +1,11 @@
 /** One conversation: its messages and where the next one is written. */
-import { type KeyboardEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, lazy, type RefObject, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import type { VirtualizerHandle } from 'virtua';
 import { type ChatMessage, type HeadraceClient, type Model, question } from '../../client/index.js';
 import { type UseStreamingChat, useStreamingChat } from '../../react/useStreamingChat.js';
-import { ArrowDownIcon, PlusIcon } from '../app/icons.tsx';
+import { IconButton } from '../app/IconButton.tsx';
+import { ArrowDownIcon, PlusIcon, SlidersIcon } from '../app/icons.tsx';
 import { useShortcuts } from '../app/shortcuts.ts';
 import { Composer } from '../composer/Composer.tsx';
 import { editKey, forget, putBack } from '../composer/drafts.ts';
@@ -12,6 +13,7 @@ import { isTouch } from '../composer/keys.ts';
 import { ModelChoice } from '../composer/ModelChoice.tsx';
 import { useWords } from '../words/words.ts';
 import { Announcer } from './Announcer.tsx';
+import { AskToNotify } from './AskToNotify.tsx';
 import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
 import { FindBar } from './FindBar.tsx';
@@ -24,7 +26,10 @@ import { useFinding, type Wanted } from './useFinding.ts';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
-interface ThreadProps extends Omit<ChatThreadProps, 'chat' | 'draftKey'> {
+const SettingsDialog = lazy(() => import('../dialogs/SettingsDialog.tsx'));
+const Files = lazy(async () => ({ default: (await import('../dialogs/Files.tsx')).Files }));
+
+interface ThreadProps extends Omit<ChatThreadProps, 'chat' | 'client' | 'draftKey'> {
   client: HeadraceClient;
   conversationId: string | null;
   onConversation(id: string): void;
@@ -33,16 +38,19 @@ interface ThreadProps extends Omit<ChatThreadProps, 'chat' | 'draftKey'> {
 export function Thread({ client, conversationId, onConversation, ...props }: ThreadProps) {
   const { model } = props;
   const chat = useStreamingChat({ client, conversationId: conversationId ?? undefined, model, onConversation });
-  return <ChatThread {...props} chat={chat} draftKey={conversationId ?? 'new'} />;
+  return <ChatThread {...props} client={client} chat={chat} draftKey={conversationId ?? 'new'} />;
 }
 
 interface ChatThreadProps {
   chat: UseStreamingChat;
+  client?: HeadraceClient;
   models: readonly Model[];
   model: string | undefined;
   field: RefObject<HTMLTextAreaElement | null>;
   /** What is written here is kept under this name. */
   draftKey: string;
+  /** Whether the conversation's settings can be changed here. */
+  hasSettings?: boolean;
   /** Whether the next message is written here. */
   hasComposer?: boolean;
   /** Another conversation, with messages that were not sent. */
@@ -55,7 +63,7 @@ interface ChatThreadProps {
   onNewChat?: (() => void) | undefined;
   onTitle(title: string | null): void;
   /** A reply has begun or ended. */
-  onTurn(): void;
+  onTurn(isStreaming: boolean): void;
   onUnauthorized?: (() => void) | undefined;
   /** Where Escape stops the reply, if not anywhere. */
   within?: RefObject<HTMLElement | null>;
@@ -64,7 +72,7 @@ interface ChatThreadProps {
 /** A conversation that somebody else holds. */
 export function ChatThread(props: ChatThreadProps) {
   const { chat, models, model, field, draftKey, hasComposer = true, unsentElsewhere, onOpen, onModel } = props;
-  const { wanted = null, onNewChat, onTitle, onTurn, onUnauthorized, within } = props;
+  const { client, hasSettings = false, wanted = null, onNewChat, onTitle, onTurn, onUnauthorized, within } = props;
   const words = useWords();
   const [editing, setEditing] = useState<string | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
@@ -85,8 +93,7 @@ export function ChatThread(props: ChatThreadProps) {
   const { notFound } = words.failures;
   const shownTitle = isMissing ? notFound.title : (title ?? firstLine(messages[0]?.content));
   useEffect(() => onTitle(shownTitle), [shownTitle, onTitle]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: told whenever it changes
-  useEffect(onTurn, [isStreaming, onTurn]);
+  useEffect(() => onTurn(isStreaming), [isStreaming, onTurn]);
   useEffect(() => {
     if (error?.status === 401) onUnauthorized?.();
   }, [error, onUnauthorized]);
@@ -142,6 +149,11 @@ export function ChatThread(props: ChatThreadProps) {
       newChat: onNewChat,
     };
   }, [toEnd, letGo, onUnauthorized, onNewChat, field, draftKey, words]);
+  const [isConfiguring, setConfiguring] = useState(false);
+  const chooseModel = (id: string | undefined) => {
+    onModel(id);
+    void chat.changeSettings({ ...chat.settings, model: id });
+  };
   const send = (text: string) => {
     toEnd();
     void chat.sendMessage(text, { onBusy: 'queue' });
@@ -217,6 +229,7 @@ export function ChatThread(props: ChatThreadProps) {
             {isStreaming && <span>{words.newBelow}</span>}
           </button>
         )}
+        {hasSettings && <AskToNotify isStreaming={isStreaming} />}
         <ConnectionLine connection={chat.connection} isStreaming={isStreaming} />
         {unsentElsewhere && onOpen && (
           <p className="elsewhere" role="status">
@@ -234,10 +247,33 @@ export function ChatThread(props: ChatThreadProps) {
             onSend={send}
             onStop={() => void chat.stopStream()}
           >
-            <ModelChoice models={models} chosen={model} onChoose={onModel} />
+            <ModelChoice models={models} chosen={chat.settings.model ?? model} onChoose={chooseModel} />
+            {hasSettings && (
+              <IconButton label={words.settings} onClick={() => setConfiguring(true)}>
+                <SlidersIcon />
+              </IconButton>
+            )}
           </Composer>
         )}
       </div>
+      {isConfiguring && (
+        <Suspense>
+          <SettingsDialog
+            settings={chat.settings}
+            models={models}
+            onSave={(settings) => void chat.changeSettings(settings)}
+            onClose={() => setConfiguring(false)}
+          >
+            {client && onOpen && (
+              <Files
+                client={client}
+                conversationId={isMissing || messages.length === 0 ? null : chat.conversationId}
+                onOpen={onOpen}
+              />
+            )}
+          </SettingsDialog>
+        </Suspense>
+      )}
       <Announcer message={last} />
     </>
   );

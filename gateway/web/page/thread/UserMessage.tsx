@@ -10,6 +10,7 @@ import { useWords } from '../words/words.ts';
 import { Branches } from './Branches.tsx';
 import { Bubble } from './Bubble.tsx';
 import type { MessageProps } from './messageProps.ts';
+import { Time } from './Time.tsx';
 import { isKnownUnsent, Unsent } from './Unsent.tsx';
 
 /** A user's message, which can be copied, and edited in its place. */
@@ -41,6 +42,7 @@ export function UserMessage({ message, isLast, isEditing, isFound, canAct, actio
           </IconButton>
         )}
         <CopyButton text={message.content} label={words.copyMessage} />
+        <Time ms={message.createdAt} />
         {isLast && message.branch && <Branches place={message.branch} canAct={canAct} onShow={actions.showBranch} />}
       </footer>
       {isKnownUnsent(message) && <Unsent message={message} actions={actions} />}
