@@ -66,7 +66,7 @@ class Lingerer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._socket.connect(("127.0.0.1", gateway.port))
         self._socket.setblocking(False)
-        self._request = f"GET {path} HTTP/1.0\r\n\r\n".encode()
+        self._request = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode()
         self.raw = b""
 
     async def ask(self) -> None:
@@ -230,11 +230,14 @@ def come_back(gateway: Program, generation_ids: list[str], after: str) -> list[b
         ]
         for connection, generation_id in zip(connections, generation_ids, strict=True):
             path = f"/api/chat/{generation_id}/stream"
-            connection.sendall(f"GET {path} HTTP/1.0\r\nLast-Event-ID: {after}\r\n\r\n".encode())
+            head = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nLast-Event-ID: {after}\r\n\r\n"
+            connection.sendall(head.encode())
         for connection in connections:
             raw = b""
             while b"\nid: " not in raw or not raw.endswith(b"\n\n"):
-                raw += connection.recv(65536)
+                data = connection.recv(65536)
+                assert data, f"it was closed: {raw!r}"
+                raw += data
             raws.append(raw)
     return raws
 
