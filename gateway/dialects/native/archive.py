@@ -1,6 +1,7 @@
 """A conversation as a file: written as Markdown or JSON, and made again of that JSON."""
 
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Literal
@@ -13,7 +14,7 @@ from gateway.edge.access import checked_settings
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, clean_text, read_body
 from gateway.edge.state import ASKER, STATE
-from gateway.edge.submission import new_suffix
+from gateway.edge.submission import new_conversation_id
 from shared import messages
 from shared.branches import Fork
 from shared.errors import BrokerRefused, BrokerUnavailable, InvalidRequest, NotFound
@@ -81,9 +82,8 @@ async def read(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     most = 2 * state.settings.max_conversation_bytes + state.settings.max_body_bytes
     archive = await read_body(request, Archive, most)
-    conversation_id = checked_id(
-        request.query.get("conversation_id", f"conv_{new_suffix()}"), "conversation_id"
-    )
+    asked = request.query.get("conversation_id")
+    conversation_id = checked_id(asked or new_conversation_id(request), "conversation_id")
     for message in (*archive.messages, *(each for branch in archive.branches for each in branch.messages)):
         _check(message)
     if not archive.messages:
@@ -115,7 +115,7 @@ class _Renamed:
         self._names: dict[str, str] = {}
 
     def name(self, old: str) -> str:
-        return self._names.setdefault(old, f"gen_{new_suffix()}")
+        return self._names.setdefault(old, f"gen_{uuid.uuid4().hex}")
 
     def encoded(self, said: Sequence[Message]) -> list[bytes]:
         return [
