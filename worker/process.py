@@ -121,7 +121,8 @@ async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> 
     app = web.Application()
     app.on_cleanup.append(close)
     app.add_routes([web.get("/livez", live), web.get("/readyz", ready), web.get("/metrics", expose)])
-    runner = web.AppRunner(app, access_log=None)
+    # Nobody reads a body here, so none is ever decoded.
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     site = web.TCPSite(runner, settings.metrics_host, settings.metrics_port)
     await site.start()

@@ -11,6 +11,7 @@ from tests.integration.test_every_metric import metrics_of_ours
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
 from tests.kit.stack import Stack
+from tests.kit.wire import Wire
 
 ALLOWED_LABELS = {
     *(
@@ -51,6 +52,14 @@ async def test_families_and_labels(stack: Stack, chat: ChatClient, session: Clie
                     assert not any(re.search(r"gen_|conv_|[0-9a-f]{16}", v) for v in sample.labels.values())
     promised = {family.name for metric in metrics_of_ours().values() for family in metric.collect()}
     assert promised <= seen  # that each counts: test_every_metric.py
+
+
+async def test_a_workers_port_decodes_no_body(stack: Stack) -> None:
+    """Whatever encoding a body says it has costs nothing: its connection goes on, and a bomb stays packed."""
+    async with Wire(stack.workers[0].port) as wire:
+        for _ in range(2):
+            answer = await wire.ask("GET", "/livez", "Content-Encoding: gzip", body=b"no gzip")
+            assert answer.status == 200
 
 
 async def test_what_happened_is_counted(stack: Stack, chat: ChatClient, session: ClientSession) -> None:

@@ -15,6 +15,7 @@ from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.link import Link
 from tests.kit.local import Local
+from tests.kit.program import free_port
 
 #: As the run book has it.
 _SMALLEST = (
@@ -86,6 +87,34 @@ async def test_ready_means_that_a_message_is_taken(
 
     await eventually(ready, "it is ready again", 8)
     assert (await chat.ask(script(length=3))).end.type == "end"
+
+
+@pytest.fixture
+def node() -> Iterator[EmbeddedBroker]:
+    """The only node of a Redis Cluster."""
+    options = ("--cluster-enabled", "yes", "--port", str(free_port()), "--bind", "127.0.0.1")
+    node = EmbeddedBroker(None, None, *options)
+    node.start()
+    yield node
+    node.remove()
+
+
+async def test_a_cluster_is_refused(node: EmbeddedBroker, tmp_path: Path, session: ClientSession) -> None:
+    """Scripts make up keys, so what works on one node may fail on the next: it is not ready, and says so."""
+    admin: Any = node.client(0)
+    admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    # From then on every script works there, by chance.
+    await eventually(lambda: b"cluster_state:ok" in admin.execute_command("CLUSTER", "INFO"), "it is up")
+    local = Local(node, 0, tmp_path)
+    await local.start(worker=False)
+    chat = ChatClient(session, local.url)
+
+    async def refused() -> bool:
+        answer = await chat.call("GET", "/readyz")
+        return answer.status == 503 and "Redis Cluster, which is not supported" in answer.error["message"]
+
+    await eventually(refused, "it says why")
+    await local.close()
 
 
 async def test_a_far_broker(broker: EmbeddedBroker, local: Local, session: ClientSession) -> None:

@@ -102,6 +102,8 @@ def test_credentials_in_an_address() -> None:
     said = for_log("no route to https://user:pw@llm.corp.example.com/v1?api_key=abc12345&x=1")
     assert said == "no route to https://[redacted]@llm.corp.example.com/v1?api_key=[redacted]&x=1"
     assert "hunter2" not in for_log('{"password": "hunter2"}')
+    assert for_log("got Authorization: Bearer opensesame") == "got Authorization: Bearer [redacted]"
+    assert for_log("got Authorization: Basic dXNlcjpwdw==") == "got Authorization: Basic [redacted]"
 
 
 def test_a_refusal() -> None:
