@@ -264,10 +264,23 @@ local function converse(owner, name, title)
   return new
 end
 
+-- Whether all keys of a conversation are of our kinds. Where something else has taken the place of one, what answers
+-- there runs to its end without its conversation, and the broker's log says so.
+local function is_sound(scope, id)
+  for name, kind in pairs({[CONVERSATION] = 'hash', [MESSAGES] = 'list', [ASIDE] = 'hash', [NEXT] = 'list'}) do
+    local found = redis.call('TYPE', name .. scope).ok
+    if found ~= 'none' and found ~= kind then
+      redis.log(redis.LOG_WARNING, 'a key of another kind is in the place of a conversation: ' .. id .. ' is not in it')
+      return false
+    end
+  end
+  return true
+end
+
 -- A generation's turn in its conversation begins: its message is said, its job can be claimed.
 local function activate(id)
   local r = redis.call('HMGET', RECORD .. id, 'queue', 'owner', 'conversation', 'turn', 'replaces')
-  if r[3] then
+  if r[3] and is_sound(r[2] .. ':' .. r[3], id) then
     local scope = r[2] .. ':' .. r[3]
     redis.call('HSET', CONVERSATION .. scope, 'active', id, 'updated_ms', wall_ms())
     if r[5] then cut(scope, r[5]) end
@@ -275,6 +288,17 @@ local function activate(id)
   end
   redis.call('HSET', RECORD .. id, 'queued_ms', now_ms())
   enqueue(r[1], id)
+end
+
+-- Whoever waits for a conversation has its turn.
+local function next_turn(scope)
+  while true do
+    local waiting = redis.call('LPOP', NEXT .. scope)
+    if not waiting then return end
+    if redis.call('HGET', RECORD .. waiting, 'state') == 'queued' then
+      return activate(waiting)
+    end
+  end
 end
 
 local function append(id, position, event)
@@ -305,6 +329,10 @@ local function finish(id, closing)
   end
   if not r[3] then return end
   local scope = r[2] .. ':' .. r[3]
+  if not is_sound(scope, id) then
+    if redis.call('TYPE', NEXT .. scope).ok == 'list' then next_turn(scope) end
+    return
+  end
   if redis.call('HGET', CONVERSATION .. scope, 'active') ~= id then
     redis.call('LREM', NEXT .. scope, 0, id)
     local gone = GONE .. 'c:' .. scope
@@ -326,13 +354,7 @@ local function finish(id, closing)
   end
   -- A conversation must not outlive the list that names it.
   redis.call('PEXPIRE', CONVERSATIONS .. r[2], CONVERSATION_TTL_MS)
-  while true do
-    local waiting = redis.call('LPOP', NEXT .. scope)
-    if not waiting then return end
-    if redis.call('HGET', RECORD .. waiting, 'state') == 'queued' then
-      return activate(waiting)
-    end
-  end
+  next_turn(scope)
 end
 
 -- End a generation that nobody holds. What it has written stands. Gives 'closed <model>', for whoever counts it.

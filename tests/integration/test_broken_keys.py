@@ -110,6 +110,31 @@ async def test_a_record(local: Local, session: ClientSession) -> None:
     assert other.text == expected_text({"length": 3})
 
 
+@pytest.mark.parametrize(("name", "next_end"), [(keys.CONVERSATION, "end"), (keys.MESSAGES, "error")])
+async def test_a_conversation(local: Local, session: ClientSession, name: str, next_end: str) -> None:
+    """
+    What answers there ends as any other, at once and once; so does who waits for it.
+
+    Only one whose prompt was in what is gone fails, and says so.
+    """
+    await local.start(lease_s=0.4)
+    chat = ChatClient(session, local.url)
+    fields: dict[str, Any] = {"conversation_id": "c1", "on_busy": "queue"}
+    async with (
+        await chat.send(script(length=40, rate=40), **fields) as reader,
+        await chat.send(script(length=60, rate=40)) as other,
+        await chat.send(script(length=3), **fields) as waiting,
+    ):
+        await reader.until("chunk", 3)
+        [key] = local.redis.keys(f"{name}*:c1")
+        with broken(local.redis, key.decode()):
+            for each in (reader, waiting, other):
+                await each.all(timeout_s=5)  # long before a heartbeat would look for an end
+        assert [each.end.type for each in (reader, waiting, other)] == ["end", next_end, "end"]
+        assert {position.partition("-")[0] for position in reader.ids + other.ids} == {"1"}
+        assert (await chat.status(reader.generation_id))["state"] == "done"
+
+
 async def test_the_watch_goes_on(local: Local, session: ClientSession) -> None:
     """The others still hear their places in the queue from a gateway that met the broken key."""
     await local.start(worker=False, heartbeat_s=0.2)
