@@ -28,6 +28,11 @@ class Mutant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     #: Why no test notices it, where none can.
     survives: str | None = None
 
+    @property
+    def known_by(self) -> str:
+        """What `--only` looks at."""
+        return " ".join([self.name, self.at, *self.tests])
+
     def planted(self, source: str) -> str:
         """*source* with the fault. Raises `DoesNotApply`."""
         if (count := source.count(self.old)) != 1:
