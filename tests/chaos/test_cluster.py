@@ -22,6 +22,9 @@ from tests.kit.cluster import NODE_TIMEOUT_MS, EmbeddedCluster
 from tests.kit.eventually import eventually
 from tests.kit.stack import Stack
 
+# Six brokers and four processes start for each.
+pytestmark = pytest.mark.timeout(150)
+
 CELLS = 32
 #: From the promotion of its replica to every reader's next chunk.
 NEXT_CHUNK_WITHIN_S = 2.0
