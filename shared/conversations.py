@@ -13,33 +13,13 @@ from shared.broker import Broker
 from shared.cells import Cell
 from shared.errors import Busy, NotFound, Taken
 from shared.generation import ChatSettings
+from shared.headline import Conversation, Version, headline_of, settings_of, version_of
 from shared.messages import Message
 from shared.outcome import stopped_unbegun
 from shared.place import Place, scored
-from shared.skipped import skipped
 
 #: Messages read at once where it is not known how many are needed.
 _PAGE = 64
-
-
-class Conversation(msgspec.Struct, frozen=True):
-    """A conversation's headline. Times are milliseconds since the epoch."""
-
-    id: str
-    title: str
-    created_ms: int
-    updated_ms: int
-    #: The generation that answers right now.
-    active: str | None = None
-    #: How it is answered; absent where nothing in particular is said.
-    settings: ChatSettings | msgspec.UnsetType = msgspec.UNSET
-
-
-class Version(msgspec.Struct, frozen=True):
-    """A conversation's headline, and what tells it from every other state of this and of any namesake."""
-
-    headline: Conversation
-    tag: str
 
 
 class Whole(NamedTuple):
@@ -72,7 +52,7 @@ class Conversations:
         if aside:
             commands.append(("HGETALL", cell.key(keys.ASIDE, scope)))
         fields, said, *kept = await self._broker.pipe("messages", cell, commands, transaction=True)
-        version = _version(conversation_id, fields)
+        version = version_of(conversation_id, fields)
         if version is None:
             return None
         return Whole(
@@ -106,7 +86,7 @@ class Conversations:
         """Without its messages; None where there is no such conversation."""
         cell, scope = self._place(owner, conversation_id)
         fields = await self._broker.call("conversation", cell, "HGETALL", cell.key(keys.CONVERSATION, scope))
-        return _version(conversation_id, fields)
+        return version_of(conversation_id, fields)
 
     async def load(self, owner: str, conversation_id: str) -> Conversation | None:
         """The headline, or None where there is no such conversation."""
@@ -163,7 +143,7 @@ class Conversations:
         cell, scope = self._place(owner, conversation_id)
         key = cell.key(keys.CONVERSATION, scope)
         raw = await self._broker.call("conversation", cell, "HGET", key, "settings")
-        return _settings(raw) or ChatSettings()
+        return settings_of(raw) or ChatSettings()
 
     async def remove(self, owner: str, conversation_id: str) -> list[bytes] | None:
         """
@@ -253,7 +233,7 @@ class Conversations:
             found = [sorted(chain.from_iterable(found), key=_last_used_first, reverse=True)]
         rows = found[0]
         more = rows[count - 1][0] if len(rows) > count else None
-        listed = [(place, _headline(place.id, fields)) for place, fields in rows[:count] if fields]
+        listed = [(place, headline_of(place.id, fields)) for place, fields in rows[:count] if fields]
         return listed, more
 
     async def _recent_in(
@@ -296,33 +276,3 @@ class Conversations:
 def _last_used_first(row: tuple[Place, dict[bytes, bytes]]) -> tuple[int, bytes]:
     place, _ = row
     return place.used_ms, place.id.encode()
-
-
-def _version(conversation_id: str, fields: dict[bytes, bytes]) -> Version | None:
-    if not fields:
-        return None
-    # The revision alone is not enough: a namesake counts anew, and so does a broker that lost its tail.
-    tag = b"-".join(fields.get(name, b"0") for name in (b"created_ms", b"updated_ms", b"revision"))
-    return Version(_headline(conversation_id, fields), tag.decode())
-
-
-def _headline(conversation_id: str, fields: dict[bytes, bytes]) -> Conversation:
-    return Conversation(
-        id=conversation_id,
-        title=fields.get(b"title", b"").decode(),
-        created_ms=int(fields.get(b"created_ms", 0)),
-        updated_ms=int(fields.get(b"updated_ms", 0)),
-        active=fields[b"active"].decode() if b"active" in fields else None,
-        settings=_settings(fields.get(b"settings")) or msgspec.UNSET,
-    )
-
-
-def _settings(raw: bytes | None) -> ChatSettings | None:
-    """None for none, and for what another version has written that cannot be read."""
-    if raw is None or raw == b"{}":
-        return None
-    try:
-        return msgspec.json.decode(raw, type=ChatSettings)
-    except msgspec.DecodeError:
-        skipped("settings", "unreadable")
-        return None

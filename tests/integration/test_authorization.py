@@ -43,6 +43,8 @@ class Row(NamedTuple):
 
 
 OWNED = Row(stranger=404)
+ARCHIVE: dict[str, Any] = {"format": "headrace.conversation", "version": 1, "title": "Kept"}
+ARCHIVE |= {"messages": [{"role": "user", "content": "Hello", "ts": 1}]}
 #: In the order in which they are called with the right key.
 MATRIX: dict[Call, Row] = {
     ("POST", "/api/chat/stream"): Row({"message": '/script {"length": 1}'}),
@@ -53,6 +55,8 @@ MATRIX: dict[Call, Row] = {
     ("GET", "/api/conversations/{conversation_id}"): OWNED,
     ("PATCH", "/api/conversations/{conversation_id}"): Row({"title": "Mine"}, stranger=404),
     ("GET", "/api/conversations/{conversation_id}/stream"): Row(stranger=404, right=(204,)),
+    ("GET", "/api/conversations/{conversation_id}/export"): OWNED,
+    ("POST", "/api/conversations/import"): Row(ARCHIVE, stranger=201, right=(201,)),
     ("POST", "/api/conversations/{conversation_id}/branch"): Row(
         {"generation_id": "{generation_id}"}, stranger=404
     ),

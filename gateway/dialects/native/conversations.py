@@ -15,9 +15,9 @@ from gateway.edge.streams import checked_resumption, expired, resume_value, stre
 from gateway.relay.dialect import Dialect, Resumption
 from gateway.relay.relay import ahead
 from shared.branches import Branch, Branching
-from shared.conversations import Conversation
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import ChatSettings, Generation
+from shared.headline import Conversation
 from shared.messages import Message
 from shared.place import Place
 from shared.position import ORIGIN, Position

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gateway.dialects.native import archive, chat, conversations
 from gateway.edge.cancellation import Receipt
 from gateway.route import BOOLEAN, IDEMPOTENT, RESUME, STRING, Route
-from shared.conversations import Conversation
+from shared.headline import Conversation
 
 _FOUND = (
     ("query", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),

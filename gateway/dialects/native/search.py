@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared.conversations import Conversation, Conversations
+from shared.conversations import Conversations
+from shared.headline import Conversation
 from shared.messages import Message
 from shared.place import Place
 
