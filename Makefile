@@ -54,6 +54,7 @@ figures: setup
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/headrace build
 	@$(BIN)/python -m tests.browser.measure $(ARGS)
+	@$(BIN)/python -m pytest tests/browser/test_screenshots.py -m long
 
 # The promises that speak of no broker's end, for brokers other than the suite's.
 PROMISES := $(addsuffix .py,$(addprefix tests/integration/test_,resume takeover cancel drain slow_reader idempotency \
@@ -63,7 +64,7 @@ chaos: setup
 	@$(BIN)/python -m tests.kit.debian
 	@$(BIN)/python -m pytest -n 0 --broker sentinel $(PROMISES)
 	@$(BIN)/python -m pytest -n 0 --broker cluster $(PROMISES)
-	@$(BIN)/python -m pytest tests/chaos -m "long or not long"
+	@$(BIN)/python -m pytest tests/chaos tests/integration/test_openapi.py -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 	@$(BIN)/python -m tests.chaos --cluster $(ARGS)
 

@@ -1,4 +1,4 @@
-"""Pictures of what readers see, in `test-results/screenshots/`, for those who look."""
+"""Pictures of what readers see, in `test-results/screenshots/`, by `make figures`, for those who look."""
 
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from tests.browser.conftest import RESULTS, Arrive
 from tests.browser.showcase import OTHERS, TURNS
 from tests.e2e.system import System
 from tests.kit.chat_client import script
+
+pytestmark = pytest.mark.long
 
 FOLDER = RESULTS / "screenshots"
 _DESKTOP = {"viewport": {"width": 1280, "height": 800}}
