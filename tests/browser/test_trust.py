@@ -104,8 +104,8 @@ async def test_key(locked_system: System, browser: Browser) -> None:
         await field.fill(KEY)
         await dialog.get_by_role("button", name="Use this key").click()
         await expect(dialog).to_have_count(0)
-        await chat.ask("Hello")
-        await expect(chat.conversation("Hello")).to_be_visible()
+        await chat.ask("A word with you")
+        await expect(chat.conversation("A word with you")).to_be_visible()
         stored: Any = await chat.evaluate(_STORED)
         assert KEY not in stored
         assert await visitor.context.cookies() == []
