@@ -209,6 +209,10 @@ export const en = {
     },
     unavailable: { title: 'The server is not ready', advice: 'It is usually back within moments. Try again.' },
     tooBusy: { title: 'Too many requests at the moment', advice: 'Wait a little, then try again.' },
+    budget: {
+      title: 'Your budget is spent',
+      advice: 'Your message is not the cause. What it said is below: wait until then, or ask whoever runs this server.',
+    },
     busy: {
       title: 'This conversation is already being answered',
       advice: 'Wait until that reply has finished, or stop it, then send again.',

@@ -188,6 +188,7 @@ export const zh: Words = {
     },
     unavailable: { title: '服务器尚未就绪', advice: '通常很快就会恢复，请重试。' },
     tooBusy: { title: '当前请求过多', advice: '请稍等片刻再试。' },
+    budget: { title: '你的额度已用完', advice: '与你的消息无关。请按下方说明等待，或联系此服务器的管理员。' },
     busy: { title: '此对话正在回复中', advice: '请等待回复完成或先停止它，然后再发送。' },
     unauthorized: { title: '需要 API 密钥', advice: '请输入此服务器接受的密钥。' },
     forbidden: { title: '服务器不允许此操作', advice: '权限由服务器的管理员决定。它的说明见下方。' },
