@@ -92,8 +92,8 @@ async def test_a_thousand(visitor: Visitor, system: System) -> None:
     items = chat.sidebar.get_by_role("listitem")
     await expect(items).to_have_count(200)
     for _ in range(4):
-        await items.last.scroll_into_view_if_needed()
         count = await items.count()
+        await items.last.scroll_into_view_if_needed()
         await expect(items).not_to_have_count(count)
     await expect(items).to_have_count(1000)
     titles = await items.locator(".title").all_text_contents()
