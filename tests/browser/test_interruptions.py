@@ -54,6 +54,8 @@ async def test_offline(arrive: Arrive, api: ChatClient) -> None:
         await visitor.context.set_offline(True)
         link.cut()
         await expect(chat.page.get_by_text("You are offline.")).to_be_visible()
+        # What had come is still shown at its even pace.
+        await chat.page.wait_for_timeout(500)
         before = await chat.said()
         await chat.page.wait_for_timeout(5_000)
         assert await chat.said() == before

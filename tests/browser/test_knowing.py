@@ -34,7 +34,7 @@ async def test_asked_once(arrive: Arrive) -> None:
     """While a reply takes its time, in the reader's language; whatever is said, it is not asked again."""
     visitor = await arrive(locale="zh-CN")
     chat = await visitor.open()
-    await chat.evaluate("Object.defineProperty(Notification, 'permission', {get: () => 'default'})")
+    await chat.evaluate("void Object.defineProperty(Notification, 'permission', {get: () => 'default'})")
     box = chat.page.locator("#message")
     await box.fill(script(length=2000, rate=20))
     await box.press("Enter")
