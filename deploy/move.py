@@ -34,7 +34,7 @@ _LISTS = (keys.CONVERSATIONS, keys.HOOKS)
 #: Of what has ended nothing is left here, or it is made anew.
 _LEFT = (
     *(keys.QUEUE, keys.TURNS, keys.USERS, keys.LINE, keys.LEASED, keys.PACE, keys.WAKE, keys.JOB),
-    *(keys.NEXT, keys.CLOCK, keys.GONE, keys.ROOM_MEMBERS),
+    *(keys.NEXT, keys.CLOCK, keys.GONE, keys.ROOM_MEMBERS, keys.UPSTREAM, keys.LISTED),
 )
 
 #: A key by its cell, its kind, and what follows that.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.capacity import Search
+from tests.bench.search import Search
 
 
 @pytest.mark.parametrize("capacity", [0, 30, 99, 100, 430, 1000, 6400, 50_000])

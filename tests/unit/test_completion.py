@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events import Reasoning, Text, Usage
-from shared.failures import UpstreamError, UpstreamFailed
+from shared.failures import UpstreamCutShort, UpstreamError, UpstreamFailed
 from worker.backends import Delta, Finished
 from worker.backends.completion import Completion
 from worker.backends.reasons import reason_of
@@ -236,3 +236,11 @@ def test_nothing_is_no_answer() -> None:
     assert isinstance(filtered, Finished)
     assert filtered.finish_reason == "content_filter"
     assert isinstance(_read(_contents(), continued=True)[-1], Finished)
+
+
+def test_a_continuation_of_nothing_is_cut_short() -> None:
+    """What was there before is no answer of this server's: without a word or a reason it has not ended."""
+    role = msgspec.json.encode({"choices": [{"index": 0, "delta": {"role": "assistant"}}]})
+    for payloads in ([], [b"[DONE]"], [role], [role, b"[DONE]"]):
+        with pytest.raises(UpstreamCutShort):
+            _read(payloads, continued=True)

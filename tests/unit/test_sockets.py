@@ -37,7 +37,7 @@ def notices_within_s(connection: socket.socket) -> int:
 async def test_an_upstreams() -> None:
     """One whose answer is awaited."""
     async with FakeUpstream(rate=20) as upstream:
-        connections = Connections(URL(upstream.url + "/chat/completions"), {})
+        connections = Connections(URL(upstream.url), {})
         response = await connections.ask(b'{"stream": true}')
         transport: Any = response.connection and response.connection.transport
         assert notices_within_s(transport.get_extra_info("socket")) == SILENCE_S

@@ -40,6 +40,8 @@ class Completion:
         #: Its reason has proved to be no end: deltas came after it.
         self.goes_on = False
         self._said = continued
+        #: Whether anything of that is this answer's own.
+        self._spoke = False
         self._reason: str | None = None
         self._usage: Any = None
         #: Which of the choices is the answer: the first that came.
@@ -121,14 +123,15 @@ class Completion:
         if chunks := payloads[-1:] if not self.done else payloads[-2:-1]:
             self._last = chunks[0]
         self.spoke = len(deltas) > before
+        self._spoke = self._spoke or self.spoke
         self._said = self._said or self.spoke
 
     def finish(self, deltas: list[Delta], *, says_why: bool = False) -> Finished:
         """
         The last word on an answer whose stream has ended in order; what was held back goes to *deltas*.
 
-        Raises an `UpstreamError` where this was no answer, and, with *says_why*, where it has ended without
-        the reason that its chunks left open.
+        Raises an `UpstreamError` where this was no answer, nor anything more of one, and, with *says_why*,
+        where it has ended without the reason that its chunks left open.
         """
         ts = now_ms()
         if rest := self._text.rest():
@@ -138,12 +141,13 @@ class Completion:
         deltas.extend(self._calls.finish(ts))
         if rest := self._reasoning.rest():
             deltas.append(Reasoning(ts, rest))
-        self._said = self._said or bool(deltas)
+        self._spoke = self._spoke or bool(deltas)
+        self._said = self._said or self._spoke
         if self._words is not None and (self._reason is None or self._nothing):
             raise stated(self._words)
         if self._nothing:
             raise UpstreamFailed("The model server ended its answer without having said anything.")
-        if says_why and self._reason is None and _OPEN.search(self._last):
+        if self._reason is None and (not self._spoke or (says_why and _OPEN.search(self._last))):
             raise UpstreamCutShort
         return Finished(self._finish_reason(), usage_of(self._usage), self._upstream_reason())
 
