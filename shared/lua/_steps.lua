@@ -258,7 +258,8 @@ local function converse(owner, name, title)
   redis.call('HSET', conversation, 'updated_ms', wall_ms())
   revise(owner .. ':' .. name)
   redis.call('PEXPIRE', conversation, CONVERSATION_TTL_MS)
-  redis.call('ZADD', all, now_ms(), name)
+  -- Lists of several cells are merged, and each cell counts time by itself: only the clock on the wall is common.
+  redis.call('ZADD', all, TAG == '' and now_ms() or wall_ms(), name)
   let_go(owner, name, redis.call('ZCARD', all) - MAX_CONVERSATIONS)
   redis.call('PEXPIRE', all, CONVERSATION_TTL_MS)
   return new
