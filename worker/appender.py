@@ -27,8 +27,8 @@ from shared.settings import Settings
 #: Events of one generation, and generations, in one append: bounds how long a script may run.
 _MAX_EVENTS = 200
 _MAX_BATCHES = 200
-#: So many events in one append are worth the whole pause before the next, fewer a part of it. Were it more than gather
-#: in a pause, each would be shorter than the one before, down to none.
+#: So many events in one append are worth the whole pause before the next, fewer a part of it. Were it more
+#: than gather in a pause, each pause would be shorter than the one before.
 _MANY_EVENTS = 4
 #: Pause before an append is tried again, doubled up to the last.
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5)
