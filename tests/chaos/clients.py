@@ -19,7 +19,7 @@ _PAUSES_S = (0.0, 0.001, 0.003, 0.01, 0.03)
 
 async def vanished_reader(stage: Stage, dice: random.Random) -> bool:
     """A reader of a running generation is gone without a word."""
-    generation_id = _running(stage, dice)
+    generation_id = await _running(stage, dice)
     if generation_id is None:
         return False
     connection = await _asked(stage, dice, f"/api/chat/{generation_id}/stream")
@@ -49,7 +49,7 @@ async def hung_up(stage: Stage, dice: random.Random) -> bool:
 
 async def ahead_of_the_log(stage: Stage, dice: random.Random) -> bool:
     """A reader says that it has read what is in no log: it is refused, and nobody else is moved."""
-    generation_id = _running(stage, dice)
+    generation_id = await _running(stage, dice)
     if generation_id is None:
         return False
     position = dice.choice(["999-0", "1-999999", "50-7"])
@@ -66,13 +66,16 @@ async def ahead_of_the_log(stage: Stage, dice: random.Random) -> bool:
     return True
 
 
-def _running(stage: Stage, dice: random.Random) -> str | None:
-    known: list[str] = [key.decode() for key in stage.stack.redis.scan_iter(match=keys.LOG + "*", count=1000)]
-    ids = [key.removeprefix(keys.LOG) for key in sorted(known)]
-    dice.shuffle(ids)
-    for generation_id in ids[:20]:
-        if stage.stack.redis.hget(keys.RECORD + generation_id, "state") == b"running":
-            return generation_id
+async def _running(stage: Stage, dice: random.Random) -> str | None:
+    # A broker that is paused would hold up this program, which is to let it go on.
+    async with stage.broker_is_free:
+        redis = stage.stack.redis
+        known: list[str] = [key.decode() for key in redis.scan_iter(match=keys.LOG + "*", count=1000)]
+        ids = [key.removeprefix(keys.LOG) for key in sorted(known)]
+        dice.shuffle(ids)
+        for generation_id in ids[:20]:
+            if redis.hget(keys.RECORD + generation_id, "state") == b"running":
+                return generation_id
     return None
 
 
