@@ -41,6 +41,8 @@ _LUA = Path(__file__).parent / "lua"
 
 #: Generations that may wait for their turn in one conversation.
 _MAX_WAITING = 20
+#: Messages of a room that may wait for the reply to those before.
+_MAX_ROOM_WAITING = 100
 #: Branches of one conversation that are kept beside the one that is shown.
 MAX_BRANCHES = 50
 #: What was deleted can be brought back for this long: the page offers it for ten seconds.
@@ -52,6 +54,7 @@ def source(step: Step, settings: Settings, *, clustered: bool) -> bytes:
     limits = {
         "WAKE_CAP": keys.WAKE_CAP,
         "MAX_WAITING": _MAX_WAITING,
+        "MAX_ROOM_WAITING": _MAX_ROOM_WAITING,
         "MAX_BRANCHES": MAX_BRANCHES,
         "UNDO_MS": _UNDO_MS,
         "MAX_ATTEMPTS": settings.max_attempts,

@@ -14,9 +14,10 @@ import structlog
 
 from gateway.edge.state import State
 from gateway.relay.live import Live
+from gateway.rooms.frames import entry
 from gateway.rooms.log import Member, Room, lines
 from gateway.rooms.reply import Carrier
-from shared.errors import BrokerRefused, BrokerUnavailable, HeadraceError
+from shared.errors import BrokerRefused, BrokerUnavailable, HeadraceError, NotFound
 from shared.skipped import skipped
 
 logger = structlog.get_logger("gateway.rooms.hub")
@@ -43,10 +44,12 @@ class Listener:
     async def next(self) -> tuple[int, list[tuple[int, bytes]]]:
         """
         Where it stands, and what follows in the log, as soon as there is anything; nothing when there is only
-        something fleeting. Raises `BrokerUnavailable`.
+        something fleeting. Raises `BrokerUnavailable`, and `NotFound` once the room has gone.
         """
         while True:
             self.more.clear()
+            if self._place.gone:
+                raise NotFound("This room has gone.", field="room_id")
             if self._place.top > self.cursor:
                 after = self.cursor
                 page = await self._place.after(after)
@@ -74,6 +77,9 @@ class Place:
         self._poke = asyncio.Event()
         self._left: list[Member] = []
         self.closed = False
+        #: The broker has it no more.
+        self.gone = False
+        self.task: asyncio.Task[None] | None = None
 
     def heard(self, payload: bytes) -> None:
         """A push: entries of the log, or something fleeting."""
@@ -112,14 +118,16 @@ class Place:
 
     async def meet(self) -> None:
         """Tell the room who is here, and learn what it has. Raises `BrokerUnavailable`."""
-        left, self._left = self._left, []
+        (left, self._left), known = (self._left, []), self.top
         try:
             meeting = await self.room.meet(self._gateway, int(_PRESENCE_S * 1000), self.members(), left)
         except BrokerUnavailable:
             self._left = left + self._left
             raise
         self.present = meeting.members
-        if meeting.top > self.top:
+        if meeting.top < known:
+            self._put_back(meeting.top)
+        elif meeting.top > self.top:
             # Heard of before its push, or without one: readers go to the log.
             self._recent.clear()
             self._rise(meeting.top)
@@ -149,6 +157,18 @@ class Place:
             if self._carrying is not None:
                 self._carrying.cancel()
                 await asyncio.wait([self._carrying])
+
+    def _put_back(self, top: int) -> None:
+        """The broker has lost what followed *top*, or (-1) all of it: members must not wait for that."""
+        logger.warning("a room's log was put back", room=self.room.name, top=top)
+        self.gone = top < 0
+        self.top = max(top, 0)
+        self._recent.clear()
+        for listener in self.listeners:
+            if listener.cursor > self.top:
+                listener.cursor = self.top
+                listener.fleeting.append(entry("rewound", to=f"1-{self.top}"))
+            listener.more.set()
 
     def _rise(self, top: int) -> None:
         self.top = top
@@ -195,20 +215,18 @@ class Rooms:
     ) -> AsyncGenerator[Listener, None]:
         """Be there for as long as the block lasts. Raises `BrokerUnavailable`."""
         place = self._places.get(room.id)
-        if place is None or place.closed:
+        if place is None or place.closed or place.gone:
             place = self._places[room.id] = Place(self._state, room, self._gateway, model)
         listener = Listener(place, member, after)
         place.listeners.add(listener)
         try:
             await self._live.subscribe(room.id)
             await place.meet()
-            if not any(task.get_name() == room.id for task in self._tasks):
-                self._follow(place)
+            self._follow(place)
             yield listener
         finally:
             place.leave(listener)
-            if not any(task.get_name() == room.id for task in self._tasks):
-                self._follow(place)
+            self._follow(place)
 
     def place(self, room: Room) -> Place:
         """Where its members are."""
@@ -220,7 +238,9 @@ class Rooms:
         return len(place.listeners) if place else 0
 
     def _follow(self, place: Place) -> None:
-        task = asyncio.create_task(self._keep(place), name=place.room.id)
+        if place.task is not None and not place.task.done():
+            return
+        task = place.task = asyncio.create_task(self._keep(place))
         self._tasks.add(task)
         task.add_done_callback(self._done)
 

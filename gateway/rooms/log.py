@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from shared import keys
 from shared.broker import Broker
 from shared.cells import Cell, id_in, room_digest
+from shared.errors import NotFound, TooBusy
 from shared.settings import Settings
 
 #: It asks for a reply, ends one, or is told to who is there now and kept in no log.
@@ -85,12 +86,19 @@ class Room:
             await self._broker.call("room", self.cell, *command)
 
     async def say(self, said: Sequence[Said], generation_id: str = "") -> int:
-        """Write *said*, pieces of *generation_id*'s reply if given; gives how many were new. -1: no room."""
+        """
+        Write *said*, pieces of *generation_id*'s reply if given; gives how many were new. Raises `NotFound`
+        without a room, and `TooBusy` where as many messages as may wait for an answer already.
+        """
         args: list[str | bytes | int] = [self.id, self._ttl, self._most, generation_id]
         for entry in said:
             args += entry
         top, written = await self._broker.run("room_say", self.cell, args)
-        return int(written) if top >= 0 else -1
+        if top == -1:
+            raise NotFound("This room has gone; come again.", field="room_id")
+        if top == -2:
+            raise TooBusy("As many messages wait for an answer here as may.", retry_after_s=5)
+        return int(written)
 
     async def begin(self, generation_id: str, entry: bytes) -> UnderWay | None:
         """The reply under way, begun as *generation_id* if somebody waits for one; None when nobody does."""

@@ -12,7 +12,7 @@ from gateway.rooms.access import payer_of
 from gateway.rooms.frames import ROOM, entry
 from gateway.rooms.log import PAGE, Flag, Room, Said, UnderWay
 from shared.asker import scope_of
-from shared.errors import Gone, HeadraceError, Internal, RateLimited
+from shared.errors import Conflict, Gone, HeadraceError, Internal, RateLimited
 from shared.generation import Generation, Request, Submission
 from shared.position import ORIGIN, Position
 
@@ -95,7 +95,7 @@ class Carrier:
         return await self._state.generations.load(under_way.generation_id) or submission.generation()
 
     async def _messages(self, under_way: UnderWay) -> str:
-        """What is to be answered, each with its sender's name."""
+        """What is to be answered, each with its sender's name. Raises `Conflict` when none of it is kept."""
         texts, after = [], under_way.first - 1
         while page := await self._room.read(after, under_way.last):
             for _, raw in page:
@@ -105,14 +105,17 @@ class Carrier:
             after = page[-1][0]
             if len(page) < PAGE:
                 break
-        return "\n\n".join(texts)[: self._state.settings.max_message_chars] or "…"
+        if not texts:
+            raise Conflict("What was to be answered is no longer kept.")
+        return "\n\n".join(texts)
 
     async def _carry(self, generation: Generation, said: str) -> None:
         after = Position.parse(said) if said else ORIGIN
         async with self._state.relay.subscribe(generation, ROOM, after) as subscriber:
             while data := await subscriber.read():
                 pieces = []
-                for line in data.decode().splitlines():
+                # By nothing else that some call a line's end: a model may say that.
+                for line in data.decode().rstrip("\n").split("\n"):
                     place, _, text = line.partition("\t")
                     position, _, word = place.partition(" ")
                     flag: Flag = "ends" if word == "ends" else ""

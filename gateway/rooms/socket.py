@@ -25,7 +25,15 @@ from gateway.rooms.access import Entered, Rules
 from gateway.rooms.frames import entry, placed
 from gateway.rooms.hub import Listener, Place, Rooms
 from gateway.rooms.log import Member, Said
-from shared.errors import BrokerUnavailable, Draining, Forbidden, HeadraceError, InvalidRequest, TooBusy
+from shared.errors import (
+    BrokerUnavailable,
+    Draining,
+    Forbidden,
+    HeadraceError,
+    InvalidRequest,
+    NotFound,
+    TooBusy,
+)
 
 logger = structlog.get_logger("gateway.rooms.socket")
 
@@ -139,6 +147,8 @@ class _Visit:
                     await self._socket.send_str(placed(number, said))
                 while self._listener.fleeting:
                     await self._socket.send_str(self._listener.fleeting.popleft().decode())
+        except NotFound:
+            await self._socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"the room has gone")
         except ConnectionResetError:
             pass  # the reading side sees it too, and ends the visit
         except Exception:  # a member who is told nothing more must not believe that nothing is said
@@ -211,8 +221,7 @@ class _Visit:
             conversation_id=self._entered.room.name,
             asks=asks or None,
         )
-        if await self._entered.room.say([Said(words, once, "asks" if asks else "")]) < 0:
-            raise TooBusy("This room has gone; come again.", retry_after_s=1)
+        await self._entered.room.say([Said(words, once, "asks" if asks else "")])
 
     async def _type(self) -> None:
         now = time.monotonic()

@@ -9,7 +9,7 @@ local r = redis.call('HMGET', key, 'active', 'from', 'answered', 'pending', 'sai
 if r[1] then return {r[1], r[2], r[3], r[5] or ''} end
 if not r[4] or tonumber(r[4]) <= tonumber(r[3]) then return {} end
 local from = tonumber(r[3]) + 1
-redis.call('HSET', key, 'active', id, 'from', from, 'answered', r[4])
+redis.call('HSET', key, 'active', id, 'from', from, 'answered', r[4], 'waiting', 0)
 local n = redis.call('HINCRBY', key, 'top', 1)
 redis.call('XADD', ROOM_LOG .. room, 'MAXLEN', '~', ARGV[5], '1-' .. n, 'e', ARGV[4])
 redis.call('PEXPIRE', ROOM_LOG .. room, ttl)

@@ -3,7 +3,7 @@
 -- KEYS  1 the clock of the cell
 -- ARGV  1 room, 2 ttl_ms, 3 most entries, 4 the generation that says it or '', then for each entry:
 --       its JSON; its position in that generation, or a message's own id, or ''; 'asks', 'ends', 'fleeting' or ''
--- gives the room's last entry's number, and how many were written
+-- gives the room's last entry's number, and how many were written; -1 without a room, -2 where too many wait for an answer
 local room, ttl, most, generation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = ROOM .. room
 if redis.call('EXISTS', key) == 0 then return {-1, 0} end
@@ -21,13 +21,18 @@ for i = 5, #ARGV, 3 do
     attempt, seq, said_attempt, said_seq = tonumber(attempt), tonumber(seq), tonumber(said_attempt), tonumber(said_seq)
     new = r[1] == generation and (attempt > said_attempt or (attempt == said_attempt and seq > said_seq))
     if new then redis.call('HSET', key, 'said', once) end
+  elseif flag == 'asks' and tonumber(redis.call('HGET', key, 'waiting') or 0) >= MAX_ROOM_WAITING then
+    return {-2, written}
   elseif once ~= '' then
     new = redis.call('SET', ROOM_ONCE .. room .. ':' .. once, '1', 'NX', 'PX', ttl) and true or false
   end
   if new then
     local n = redis.call('HINCRBY', key, 'top', 1)
     redis.call('XADD', ROOM_LOG .. room, 'MAXLEN', '~', most, '1-' .. n, 'e', entry)
-    if flag == 'asks' then redis.call('HSET', key, 'pending', n) end
+    if flag == 'asks' then
+      redis.call('HSET', key, 'pending', n)
+      redis.call('HINCRBY', key, 'waiting', 1)
+    end
     if flag == 'ends' then redis.call('HDEL', key, 'active', 'said', 'from') end
     redis.call(PUBLISH, LIVE .. room, '1-' .. n .. ' ' .. entry)
     written = written + 1

@@ -10,6 +10,8 @@ from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
 from tests.kit.room_client import member, transcript
+from tests.kit.stack import upstream_model
+from tests.kit.upstream import FakeUpstream
 from worker.backends.script import expected_text
 
 REPLY = script(length=12, rate=60)
@@ -245,3 +247,63 @@ async def test_a_member_who_does_not_read(local: Local, url: str, session: Clien
         await slow.until("stream_end")
         assert transcript(slow.log) == transcript(ann.log)
     await eventually(lambda: asyncio.sleep(0, not local.state.relay.open_streams), "nothing reads any more")
+
+
+async def test_any_character_of_a_reply(url: str, session: ClientSession) -> None:
+    """Whatever some take for a line's end is a character like any other."""
+    text = "one\u2028two\x85three\x0bfour\x1cfive\nsix"
+    async with member(session, url, "r", "ann") as ann:
+        await ann.say(script(text=text, length=100, rate=0))
+        await ann.until("stream_end")
+        assert "".join(each["content"] for each in ann.log if each["type"] == "stream_chunk") == text
+
+
+async def test_nothing_that_waits_is_cut(local: Local, session: ClientSession) -> None:
+    """All that was said meanwhile reaches the model, however long; beyond a bound it is refused."""
+    async with FakeUpstream() as upstream:
+        url = await local.start(upstream_model(upstream.url), max_message_chars=1000)
+        async with member(session, url, "r", "ann") as ann:
+            await ann.say(script(length=1000, rate=20))
+            await ann.until("stream_chunk")
+            async with AsyncExitStack() as others:
+                for number in range(6):
+                    other = await others.enter_async_context(member(session, url, "r", f"user{number}"))
+                    for _ in range(20):
+                        await other.say("x" * 900)
+                await other.until("error")
+                assert other.told[-1]["code"] == "too_busy"
+                await ann.send(type="stop")
+                await ann.until("stream_end")
+        said = upstream.requests[-1].body["messages"][-1]["content"]
+        assert said.count("x" * 900) == 100
+
+
+async def test_a_broker_that_lost_the_rooms_tail(local: Local, url: str, session: ClientSession) -> None:
+    """As after a failover: members are told where the log ends now, and hear what is said from there."""
+    async with member(session, url, "r", "ann") as ann:
+        await ann.say(script(length=2, rate=0), id="m1")
+        await ann.until("stream_end")
+        kept = {key: local.redis.dump(key) for key in local.redis.scan_iter(match="hr:room*")}
+        top = ann.last
+        for word in ("lost", "lost too"):
+            await ann.say(word)
+            await ann.until("stream_end")
+        for key, value in kept.items():
+            local.redis.restore(key, 1_000_000, value, replace=True)
+        assert (await ann.until("rewound"))["to"] == top
+        await ann.say("said again")
+        assert (await ann.until("message"))["content"] == "said again"
+        await ann.until("stream_end")
+
+
+async def test_a_broker_that_lost_the_room(local: Local, url: str, session: ClientSession) -> None:
+    """Its members are shown out, and make it anew when they come again."""
+    async with member(session, url, "r", "ann") as ann:
+        await ann.until("user_joined")
+        local.redis.delete(*local.redis.scan_iter(match="hr:room*"))
+        while await ann.next():
+            pass
+        assert ann.socket.close_code == 1012
+    async with member(session, url, "r", "ann") as again:
+        await again.say("hello")
+        await again.until("stream_end")
