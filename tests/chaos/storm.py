@@ -116,9 +116,10 @@ class Storm:
     async def _cancel(
         self, session: ClientSession, follower: Follower, chunks: int, following: "asyncio.Task[None]"
     ) -> None:
+        until = time.monotonic() + _HUNG_AFTER_S
         while len(follower.ids) < chunks + 1:
             done, _ = await asyncio.wait({following}, timeout=0.05)
-            if done:
+            if done or time.monotonic() > until:
                 return
         for _ in range(100):
             for url in self._gateways(0.5):
