@@ -129,10 +129,15 @@ async def complete_headers(request: web.Request, response: web.StreamResponse) -
         response.headers.update(limit_headers.common(verdict))
         response.headers.update(request.app[STATE].error_shapes.of(_route(request)).limits(verdict))
     request.app[STATE].origins.tell(request.headers, response.headers)
-    if not request.content.is_eof():
+    if not request.content.is_eof() or _offers_another_protocol(request):
         # See `connections`: the last answer here.
         response.headers["Connection"] = "close"
         response.force_close()
+
+
+def _offers_another_protocol(request: web.Request) -> bool:
+    """Such as `h2c`. The offer is declined; aiohttp drops what came in the same packet."""
+    return request.headers.get("Upgrade", "websocket").strip().lower() != "websocket"
 
 
 def _route(request: web.Request) -> str:
