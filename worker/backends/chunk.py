@@ -29,6 +29,9 @@ class CallPiece(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: Function | None = None
+    #: Where these stand beside `function`, or without one.
+    name: str | None = None
+    arguments: str | None = None
 
 
 class Message(msgspec.Struct, gc=False):
@@ -38,6 +41,8 @@ class Message(msgspec.Struct, gc=False):
     #: DeepSeek's, llama.cpp's and older vLLM's name for it; `reasoning` is OpenRouter's and newer vLLM's.
     reasoning_content: str | None = None
     reasoning: str | None = None
+    #: OpenRouter's and MiniMax's, in parts; many repeat in it what one of the fields above says.
+    reasoning_details: Any = None
     refusal: str | None = None
     tool_calls: list[CallPiece] | None = None
     function_call: Function | None = None
@@ -105,7 +110,11 @@ def _choice(said: Mapping[str, Any]) -> Iterator[Choice]:
 def _messages(said: Any) -> Iterator[Message]:
     if not isinstance(said, Mapping):
         return
-    reasoning = _joined(said.get("reasoning_content")) or _joined(said.get("reasoning"))
+    reasoning = (
+        _joined(said.get("reasoning_content"))
+        or _joined(said.get("reasoning"))
+        or detailed(said.get("reasoning_details"))
+    )
     if reasoning:
         yield Message(reasoning=reasoning)
     yield from _content(said.get("content"))
@@ -134,6 +143,12 @@ def _content(content: Any) -> Iterator[Message]:
                 yield Message(content=_joined(part))
 
 
+def detailed(details: Any) -> str:
+    """The texts of `reasoning_details`, thoughts and summaries; what is encrypted has none."""
+    parts = _objects(details) or ()
+    return "".join(_joined(next((part[key] for key in _THOUGHTS if key in part), "")) for part in parts)
+
+
 def _joined(said: Any) -> str:
     """A text, or the texts of its parts."""
     if isinstance(said, str):
@@ -146,8 +161,14 @@ def _joined(said: Any) -> str:
 
 
 def _call(said: Mapping[str, Any]) -> CallPiece:
-    function = _function(said.get("function"))
-    return CallPiece(count(said.get("index")), _name(said.get("id")), function)
+    beside = _function(said) or Function()
+    return CallPiece(
+        count(said.get("index")),
+        _name(said.get("id")),
+        _function(said.get("function")),
+        beside.name,
+        beside.arguments,
+    )
 
 
 def _function(said: Any) -> Function | None:
@@ -200,7 +221,9 @@ def _check(choices: list[Choice], payload: bytes) -> None:
 
 
 def _texts(message: Message) -> Iterator[str]:
-    functions = [call.function for call in message.tool_calls or ()] + [message.function_call]
+    calls = message.tool_calls or ()
+    functions = [call.function for call in calls] + [Function(call.name, call.arguments) for call in calls]
+    functions.append(message.function_call)
     named = [text for function in functions if function for text in (function.name, function.arguments)]
     for text in (message.content, message.reasoning, message.refusal, *named):
         if text:

@@ -8,7 +8,16 @@ from shared.events import FinishReason, Reasoning, Text, now_ms
 from shared.failures import UpstreamCutShort, UpstreamError, UpstreamFailed
 from worker.backends import Delta, Finished
 from worker.backends.calls import Calls, Piece
-from worker.backends.chunk import RESISTS, Choice, Chunk, Function, decode, read_with_care
+from worker.backends.chunk import (
+    RESISTS,
+    CallPiece,
+    Choice,
+    Chunk,
+    Function,
+    decode,
+    detailed,
+    read_with_care,
+)
 from worker.backends.errors import stated, words
 from worker.backends.payload import DONE, is_done, is_error, is_failure, is_success, parts, read
 from worker.backends.reasons import is_reason, reason_of
@@ -113,7 +122,7 @@ class Completion:
                     and choice.index == self._index
                     and choice.finish_reason is None
                     and said.tool_calls is None
-                    and said.reasoning_content is said.reasoning is None
+                    and said.reasoning_content is said.reasoning is said.reasoning_details is None
                     and chunk.usage is chunk.error is self._reason is None
                     and choice.message is choice.usage is choice.error is said.function_call is None
                 ):
@@ -221,6 +230,8 @@ class Completion:
             said = choice.message
         if said is not None:
             reasoning = said.reasoning_content or said.reasoning
+            if not reasoning and said.reasoning_details:
+                reasoning = detailed(said.reasoning_details)
             text = said.content or said.refusal
             if plain:
                 if reasoning:
@@ -231,10 +242,10 @@ class Completion:
                 self._say(reasoning or "", text or "", ts, deltas)
             if said.tool_calls:
                 for at, call in enumerate(said.tool_calls):
-                    piece = _piece(call.index, call.id, call.function)
+                    piece = _piece(call.index, call.id, call.function, call)
                     deltas.extend(self._calls.take(piece, ts, further=at > 0))
             if said.function_call is not None:
-                piece = _piece(0, None, said.function_call)
+                piece = _piece(0, None, said.function_call, None)
                 deltas.extend(self._calls.take(piece, ts, further=False))
         spoke = len(deltas) > before
         if self._reason is not None and spoke:
@@ -278,7 +289,13 @@ def _place(index: int | None) -> int:
     return index if index is not None and 0 < index < _MOST_CHOICES else 0
 
 
-def _piece(index: int | None, call_id: str | None, function: Function | None) -> Piece:
-    if function is None:
-        return Piece(index, call_id or None)
-    return Piece(index, call_id or None, function.name or None, function.arguments)
+def _piece(
+    index: int | None, call_id: str | None, function: Function | None, beside: CallPiece | None
+) -> Piece:
+    """A piece of a call; what its *function* leaves out may stand *beside* it."""
+    said = Piece(index, call_id or None)
+    for part in (function, beside):
+        if part is not None:
+            said.name = said.name or part.name or None
+            said.arguments = said.arguments or part.arguments
+    return said
