@@ -2,131 +2,98 @@
 Plant each fault on file in a throw-away copy, run the tests that are to notice it, and say whether they did.
 
 Before that the same tests run without any fault: one that fails then can notice nothing. What became of each
-is noted in `test-results/mutants.jsonl`, so that a run that was ended can be resumed.
+is noted in `test-results/`, so that a run can be resumed, or done in pieces.
 """
 
 import argparse
-import hashlib
 import queue
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 
-import msgspec
-
 from tests.mutants.bed import Bed
-from tests.mutants.mutant import ROOT, DoesNotApply, Mutant, load
+from tests.mutants.mutant import Mutant, load
+from tests.mutants.notes import Notes
+from tests.mutants.trial import judge, learn
 
-_LIMIT_S = 180.0
-_NOTES = ROOT / "test-results" / "mutants.jsonl"
-
-
-class Note(msgspec.Struct, frozen=True):
-    """What became of one fault; *print* is that of its entry, which may have been sharpened since."""
-
-    name: str
-    print: str
-    word: str
-    more: str
+#: So many faults' tests run unharmed in one go before they are planted.
+_BATCH = 12
+#: What is not tried again when a run is resumed.
+_SETTLED = {"killed", "explained", "survived"}
 
 
-def fingerprint(mutant: Mutant) -> str:
-    """Another for every other entry."""
-    return hashlib.sha256(msgspec.json.encode(mutant)).hexdigest()[:16]
+class Run:
+    """Some faults, each tried once, until its time is up."""
 
+    def __init__(self, mutants: Sequence[Mutant], notes: Notes, until: float) -> None:
+        self._all, self._notes, self._until = mutants, notes, until
+        self._batches: queue.SimpleQueue[Sequence[Mutant]] = queue.SimpleQueue()
+        for at in range(0, len(mutants), _BATCH):
+            self._batches.put(mutants[at : at + _BATCH])
+        self._tried = 0
+        self._lock = threading.Lock()
 
-def noted() -> dict[str, Note]:
-    """What is known of earlier runs, the last by each fingerprint."""
-    lines = _NOTES.read_bytes().splitlines() if _NOTES.exists() else []
-    notes = [msgspec.json.decode(line, type=Note) for line in lines]
-    return {note.print: note for note in notes}
+    def work(self, jobs: int) -> None:
+        """In so many copies at once."""
+        workers = [threading.Thread(target=self._work) for _ in range(jobs)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
 
+    @property
+    def _over(self) -> bool:
+        return time.monotonic() > self._until
 
-def outcome(bed: Bed, mutant: Mutant, limit_s: float) -> tuple[str, str]:
-    """One word for what became of it, and what there is to say."""
-    try:
-        with bed.planted(mutant):
-            verdict = bed.run(mutant.tests, limit_s)
-    except DoesNotApply as error:
-        return "does-not-apply", str(error)
-    seconds = f"{verdict.seconds:.0f} s"
-    match verdict.kind:
-        case "failed":
-            return "killed", seconds
-        case "late":
-            return "killed", f"{seconds}, for they did not end"
-        case "passed":
-            return "survived", f"{seconds}; {mutant.survives or 'breaks ' + mutant.breaks}"
-    return "not-run", verdict.output[-2000:]
-
-
-def tests_without_faults(bed: Bed, mutants: Sequence[Mutant], limit_s: float) -> str:
-    """What fails although nothing is planted; empty if nothing does."""
-    tests = sorted({test for mutant in mutants for test in mutant.tests})
-    verdict = bed.run(tests, limit_s * len(tests))
-    return "" if verdict.kind == "passed" else verdict.output[-4000:]
-
-
-def run_all(mutants: Sequence[Mutant], jobs: int, limit_s: float) -> Counter[str]:
-    """Each once, *jobs* at a time, and noted; gives how many came to which end, explained survivors apart."""
-    _NOTES.parent.mkdir(exist_ok=True)
-    waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
-    for mutant in mutants:
-        waiting.put(mutant)
-    counts: Counter[str] = Counter()
-
-    def work() -> None:
+    def _work(self) -> None:
         with Bed() as bed:
-            while True:
+            while not self._over:
                 try:
-                    mutant = waiting.get_nowait()
+                    batch = self._batches.get_nowait()
                 except queue.Empty:
                     return
-                word, more = outcome(bed, mutant, limit_s)
-                if word == "survived" and mutant.survives is not None:
-                    word = "explained"
-                counts[word] += 1
-                print(f"{counts.total():3}/{len(mutants)} {word:14} {mutant.name:48} {more}", flush=True)
-                note = Note(mutant.name, fingerprint(mutant), word, more)
-                with _NOTES.open("ab") as notes:
-                    notes.write(msgspec.json.encode(note) + b"\n")
+                unknown = {t for m in batch for t in m.tests if self._notes.seconds(t) is None}
+                if said := learn(bed, self._notes, sorted(unknown)):
+                    print(f"without any fault:\n{said}", flush=True)
+                for mutant in batch:
+                    if self._over:
+                        return
+                    self._try(bed, mutant)
 
-    workers = [threading.Thread(target=work) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return counts
+    def _try(self, bed: Bed, mutant: Mutant) -> None:
+        outcome = judge(bed, self._notes, mutant)
+        with self._lock:
+            self._tried += 1
+            self._notes.add(mutant, *outcome)
+        word, more, _ = outcome
+        print(f"{self._tried:3}/{len(self._all)} {word:14} {mutant.name:48} {more}", flush=True)
 
 
 def main() -> None:
-    """Exits with 1 when a fault survives that has no reason to, or cannot be planted."""
+    """Exits with 1 when a fault survives that has no reason to, cannot be planted or was not tried."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument(
         "--only", default=[""], nargs="+", help="those whose name, module or test has one of these"
     )
-    parser.add_argument("--resume", action="store_true", help="only those that no earlier run has killed")
+    parser.add_argument("--resume", action="store_true", help="go on with what earlier runs have noted")
+    parser.add_argument("--again", default=[], nargs="+", help="with --resume: what came to these ends, too")
     parser.add_argument("--jobs", type=int, default=1, help="copies that work at once")
-    parser.add_argument("--limit", type=float, default=_LIMIT_S, help="seconds for the tests of one fault")
-    parser.add_argument("--unchecked", action="store_true", help="do not run the tests without faults first")
-    parser.add_argument("--list", action="store_true", help="only name them")
+    parser.add_argument("--for", dest="seconds", type=float, default=float("inf"), help="begin no more after")
+    parser.add_argument("--list", action="store_true", help="only name them, with what is noted")
     options = parser.parse_args()
     mutants = [each for each in load() if any(word in each.known_by for word in options.only)]
+    notes = Notes(resume=options.resume or options.list)
     if options.list:
         for mutant in mutants:
-            print(f"{mutant.at:44} {mutant.name}: {mutant.breaks}")
+            print(f"{notes.word(mutant):14} {mutant.at:44} {mutant.name}: {mutant.breaks}")
         return
-    if options.resume:
-        known = noted()
-        done = [m for m in mutants if (note := known.get(fingerprint(m))) and note.word == "killed"]
-        print(f"{len(done)} of {len(mutants)} were killed before")
-        mutants = [mutant for mutant in mutants if mutant not in done]
-    if not options.unchecked:
-        with Bed() as bed:
-            if said := tests_without_faults(bed, mutants, options.limit):
-                sys.exit(f"without any fault:\n{said}")
-    counts = run_all(mutants, options.jobs, options.limit)
+    settled = _SETTLED - set(options.again)
+    left = [mutant for mutant in mutants if notes.word(mutant) not in settled]
+    run = Run(left, notes, time.monotonic() + options.seconds)
+    run.work(options.jobs)
+    counts = Counter(notes.word(mutant) or "not-tried" for mutant in mutants)
     killed, planted = counts["killed"], len(mutants)
     print(f"{killed} of {planted} killed ({killed / max(1, planted):.0%})", dict(counts))
     sys.exit(bool(planted - killed - counts["explained"]))
