@@ -59,7 +59,7 @@ def judge(bed: Bed, notes: Notes, mutant: Mutant) -> Outcome:
         word = "survived" if mutant.survives is None else "explained"
         return Outcome(word, f"{took}; {mutant.survives or 'breaks ' + mutant.breaks}")
     by = verdict.failed[0].test.partition("[")[0] if verdict.failed else ""
-    if by and not _OF_TIME.search(verdict.failed[0].failure):
+    if by and not _OF_TIME.search(verdict.failed[0].failure.partition("\n")[0]):
         return Outcome("killed", took, by)
     again = bed.run([test for test in tests if _is_of(by, test)] or tests, limit_s)
     said = f"{took} up to a time-out, unharmed {again.seconds:.0f} s"
