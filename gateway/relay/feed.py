@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from gateway.relay.audience import Audience
 from gateway.relay.dialect import Dialect, Encoder
 from gateway.relay.outbox import Outbox
 from gateway.relay.pages import Page, Pages
@@ -32,7 +33,7 @@ class Feed:
         self.turns = turns
         self.pages = Pages(generation, log, turns, lambda: self.position)
         self.subscribers: set[Subscriber] = set()
-        self._live: dict[Dialect, tuple[Encoder, set[Subscriber]]] = {}
+        self._audience: Audience[Subscriber] = Audience()
         #: The last position heard, or read by who joined; None before the first.
         self.position: Position | None = None
         self.heard_at = self.checked_at = time.monotonic()
@@ -51,7 +52,7 @@ class Feed:
         if last is not None and position <= last:
             return
         self.position = position
-        if not self._live:
+        if self._audience.empty:
             return
         if last is None or not position.follows(last):
             if last is not None and position.attempt == last.attempt:
@@ -61,10 +62,7 @@ class Feed:
         event = events.decode(raw)
         if event is None:
             return
-        for encoder, subscribers in list(self._live.values()):
-            frames = encoder.encode(position, event)
-            for subscriber in list(subscribers):
-                subscriber.push(frames, position, event)
+        self._audience.push(position, event)
 
     def join(self, subscriber: "Subscriber", encoder: Encoder, page: list[Entry]) -> None:
         """*subscriber* has read the log to its end: it is live, unless something came meanwhile."""
@@ -76,10 +74,7 @@ class Feed:
             # It begins ahead of what was pushed: what lies between reaches the others by the log alone.
             self.heal()
             self.position = subscriber.cursor
-        if subscriber.dialect not in self._live:
-            encoder.go_live()
-            self._live[subscriber.dialect] = encoder, set()
-        self._live[subscriber.dialect][1].add(subscriber)
+        self._audience.add(subscriber, encoder)
         subscriber.live = True
 
     def heard_too_far(self, heard: Position | None, read: Position) -> None:
@@ -97,11 +92,7 @@ class Feed:
     def leave_live(self, subscriber: "Subscriber") -> None:
         """*subscriber* reads the log from here on, or nothing more."""
         subscriber.live = False
-        dialect = subscriber.dialect
-        if dialect in self._live:
-            self._live[dialect][1].discard(subscriber)
-            if not self._live[dialect][1]:
-                del self._live[dialect]
+        self._audience.remove(subscriber)
 
     def fail(self, error: Exception) -> None:
         """End every reader's stream without a terminal event."""
@@ -116,9 +107,8 @@ class Feed:
 
     def heal(self) -> None:
         """Something may have been missed: every live reader goes on from the log."""
-        for _, subscribers in list(self._live.values()):
-            for subscriber in list(subscribers):
-                subscriber.read_log()
+        for subscriber in self._audience:
+            subscriber.read_log()
 
 
 class Subscriber:

@@ -72,27 +72,39 @@ def _is_its_own(i: int, error: Exception) -> bool:
     return i % _EACH in _ITS_OWN and str(error).startswith("WRONGTYPE")
 
 
-def _vitals(answer: Sequence[object], now_ms: float, lease_s: float) -> Vitals:
-    broken = isinstance(answer[0], Exception)
-    record, due, rank, top, turn, ahead, users, tenants = (
-        None if isinstance(each, Exception) else each for each in answer
-    )
-    raw_state, queued_ms = record or (None, None)  # type: ignore[misc]
-    state = raw_state.decode() if raw_state else None  # type: ignore[has-type]
+class _Answer(NamedTuple):
+    """What the broker says of one generation, command by command; None for a key of another kind, too."""
+
+    record: tuple[bytes | None, bytes | None] | None
+    due: float | None
+    rank: int | None
+    top: list[tuple[bytes, object]] | None
+    turn: int | None
+    ahead: int | None
+    users: int | None
+    tenants: int | None
+
+
+def _vitals(answers: Sequence[Any], now_ms: float, lease_s: float) -> Vitals:
+    broken = isinstance(answers[0], Exception)
+    answer = _Answer(*(None if isinstance(each, Exception) else each for each in answers))
+    raw_state, queued_ms = answer.record or (None, None)
+    state = raw_state.decode() if raw_state else None
     age = place = None
-    if state == "running" and isinstance(due, float):
-        age = max(0.0, (now_ms - due) / 1000 + lease_s)
+    if state == "running" and answer.due is not None:
+        age = max(0.0, (now_ms - answer.due) / 1000 + lease_s)
     if state == "queued":
-        place = next((p + 1 for p in (rank, turn) if isinstance(p, int)), None)
-        if isinstance(rank, int) and isinstance(ahead, int):
+        place = next((p + 1 for p in (answer.rank, answer.turn) if p is not None), None)
+        if answer.rank is not None and answer.ahead is not None:
             # Each that is ahead among its user's waits for a turn of every other user.
-            place = min(rank, ahead * max(1, users or 1) * max(1, tenants or 1)) + 1  # type: ignore[call-overload]
+            turns = answer.ahead * max(1, answer.users or 1) * max(1, answer.tenants or 1)
+            place = min(answer.rank, turns) + 1
     return Vitals(
         state=state,
-        top=Position.of(top[0][0]) if top else None,  # type: ignore[index]
+        top=Position.of(answer.top[0][0]) if answer.top else None,
         worker_age_s=age,
         place=place,
-        orphaned=state in {"queued", "running"} and due is None and place is None,
-        queued_s=(now_ms - int(queued_ms)) / 1000 if queued_ms else None,  # type: ignore[has-type]
+        orphaned=state in {"queued", "running"} and answer.due is None and place is None,
+        queued_s=(now_ms - int(queued_ms)) / 1000 if queued_ms else None,
         broken=broken,
     )
