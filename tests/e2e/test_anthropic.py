@@ -4,7 +4,6 @@ import asyncio
 import time
 from typing import Any
 
-import anthropic as sdk
 import pytest
 from aiohttp import ClientSession
 from anthropic import AsyncAnthropic
@@ -21,6 +20,7 @@ from tests.kit.anthropic_streams import (
     message_id_of,
     rest,
     text_of,
+    whole,
 )
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -34,11 +34,6 @@ TOOL: Any = {
 }
 THINKING: Any = {"type": "enabled", "budget_tokens": 2048}
 LIFE = ["message_start", "content_block_start"]
-
-
-async def whole(anthropic: AsyncAnthropic, message: Any = "Hello", **fields: Any) -> Any:
-    """A message that is waited for."""
-    return await anthropic.messages.create(**asked(message, **fields))
 
 
 async def streamed(anthropic: AsyncAnthropic, message: Any = "Hello", **fields: Any) -> tuple[list[Any], Any]:
@@ -250,70 +245,6 @@ async def test_a_model_that_starts_over(
     assert [data_of(block)["type"] for block in again[:2]] == LIFE
     assert text_of(again) == expected_text({"length": 30})
     assert (await waited).content[0].text == expected_text({"length": 30})
-
-
-@pytest.mark.parametrize(
-    ("code", "kind", "status", "name"),
-    [
-        ("upstream_rejected", sdk.BadRequestError, 400, "invalid_request_error"),
-        ("context_length_exceeded", sdk.BadRequestError, 400, "invalid_request_error"),
-        ("upstream_rate_limited", sdk.RateLimitError, 429, "rate_limit_error"),
-        ("upstream_invalid", sdk.InternalServerError, 502, "api_error"),
-        ("first_token_timeout", sdk.APIStatusError, 504, "timeout_error"),
-    ],
-)
-async def test_a_failed_generation(
-    anthropic: AsyncAnthropic, code: str, kind: Any, status: int, name: str
-) -> None:
-    """It has a status where the answer is awaited, or has no word yet; in mid-stream it is an `error`."""
-    for streams in (False, True):
-        # Before the first word some are worth another try, and take longer than a status waits.
-        after = 0 if streams and code != "upstream_rate_limited" else 3
-        with pytest.raises(kind) as refused:
-            asked_again = script(fail_after=after, fail_code=code)
-            await whole(anthropic, asked_again, stream=streams and after == 0)
-        assert refused.value.status_code == status
-        assert refused.value.body["error"]["type"] == name
-    text = ""
-    with pytest.raises(sdk.APIStatusError) as failed:
-        async for event in await whole(anthropic, script(fail_after=3, fail_code=code), stream=True):
-            text += getattr(getattr(event, "delta", None), "text", "")
-    assert text == expected_text({"length": 3})
-    assert failed.value.body["error"]["type"] == name  # type: ignore[index]
-    assert ("prompt is too long" in str(failed.value)) == (code == "context_length_exceeded")
-
-
-@pytest.mark.parametrize(
-    ("fields", "kind", "param"),
-    [
-        ({"model": "nope"}, sdk.NotFoundError, "model"),
-        ({"messages": []}, sdk.BadRequestError, "messages"),
-        (
-            {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
-            sdk.BadRequestError,
-            "tools[0].type",
-        ),
-        ({"tool_choice": {"type": "tool", "name": "x"}}, sdk.BadRequestError, "tool_choice.name"),
-        ({"extra_headers": {"anthropic-version": "1999"}}, sdk.BadRequestError, "anthropic-version"),
-        ({"extra_body": {"mcp_servers": []}}, sdk.BadRequestError, "mcp_servers"),
-        ({"extra_body": {"top_k": 5}}, sdk.BadRequestError, "top_k"),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]}]},
-            sdk.BadRequestError,
-            "messages[0].content[0].type",
-        ),
-    ],
-)
-async def test_what_cannot_be_honoured(
-    anthropic: AsyncAnthropic, fields: dict[str, Any], kind: Any, param: str
-) -> None:
-    """It is refused in Anthropic's shape, with the field's name and the request's id."""
-    with pytest.raises(kind) as refused:
-        await anthropic.messages.create(**{**asked(), **fields})
-    body: Any = refused.value.body
-    assert (body["type"], body["error"]["param"]) == ("error", param)
-    assert body["request_id"] == refused.value.request_id
-    assert refused.value.response.headers["x-should-retry"] == "false"
 
 
 async def test_a_repeated_request(anthropic: AsyncAnthropic) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from aiohttp import ClientResponse, ClientSession
+from anthropic import AsyncAnthropic
 
 MESSAGES = "/v1/messages"
 
@@ -12,6 +13,11 @@ def asked(message: Any = "Hello", **fields: Any) -> dict[str, Any]:
     """A user's only message, as its clients send it."""
     said = [{"role": "user", "content": message}]
     return {"model": "scripted", "max_tokens": 1000, "messages": said, **fields}
+
+
+async def whole(anthropic: AsyncAnthropic, message: Any = "Hello", **fields: Any) -> Any:
+    """A message that is waited for."""
+    return await anthropic.messages.create(**asked(message, **fields))
 
 
 def blocks_of(raw: bytes) -> list[bytes]:

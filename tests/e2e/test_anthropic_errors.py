@@ -1,0 +1,75 @@
+"""What Anthropic's Python client is told of a message that fails, or asks for what there is not."""
+
+from typing import Any
+
+import anthropic as sdk
+import pytest
+from anthropic import AsyncAnthropic
+
+from tests.kit.anthropic_streams import asked, whole
+from tests.kit.chat_client import script
+from worker.backends.script import expected_text
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "status", "name"),
+    [
+        ("upstream_rejected", sdk.BadRequestError, 400, "invalid_request_error"),
+        ("context_length_exceeded", sdk.BadRequestError, 400, "invalid_request_error"),
+        ("upstream_rate_limited", sdk.RateLimitError, 429, "rate_limit_error"),
+        ("upstream_invalid", sdk.InternalServerError, 502, "api_error"),
+        ("first_token_timeout", sdk.APIStatusError, 504, "timeout_error"),
+    ],
+)
+async def test_a_failed_generation(
+    anthropic: AsyncAnthropic, code: str, kind: Any, status: int, name: str
+) -> None:
+    """It has a status where the answer is awaited, or has no word yet; in mid-stream it is an `error`."""
+    for streams in (False, True):
+        # Before the first word some are worth another try, and take longer than a status waits.
+        after = 0 if streams and code != "upstream_rate_limited" else 3
+        with pytest.raises(kind) as refused:
+            asked_again = script(fail_after=after, fail_code=code)
+            await whole(anthropic, asked_again, stream=streams and after == 0)
+        assert refused.value.status_code == status
+        assert refused.value.body["error"]["type"] == name
+    text = ""
+    with pytest.raises(sdk.APIStatusError) as failed:
+        async for event in await whole(anthropic, script(fail_after=3, fail_code=code), stream=True):
+            text += getattr(getattr(event, "delta", None), "text", "")
+    assert text == expected_text({"length": 3})
+    assert failed.value.body["error"]["type"] == name  # type: ignore[index]
+    assert ("prompt is too long" in str(failed.value)) == (code == "context_length_exceeded")
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "param"),
+    [
+        ({"model": "nope"}, sdk.NotFoundError, "model"),
+        ({"messages": []}, sdk.BadRequestError, "messages"),
+        (
+            {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
+            sdk.BadRequestError,
+            "tools[0].type",
+        ),
+        ({"tool_choice": {"type": "tool", "name": "x"}}, sdk.BadRequestError, "tool_choice.name"),
+        ({"extra_headers": {"anthropic-version": "1999"}}, sdk.BadRequestError, "anthropic-version"),
+        ({"extra_body": {"mcp_servers": []}}, sdk.BadRequestError, "mcp_servers"),
+        ({"extra_body": {"top_k": 5}}, sdk.BadRequestError, "top_k"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]}]},
+            sdk.BadRequestError,
+            "messages[0].content[0].type",
+        ),
+    ],
+)
+async def test_what_cannot_be_honoured(
+    anthropic: AsyncAnthropic, fields: dict[str, Any], kind: Any, param: str
+) -> None:
+    """It is refused in Anthropic's shape, with the field's name and the request's id."""
+    with pytest.raises(kind) as refused:
+        await anthropic.messages.create(**{**asked(), **fields})
+    body: Any = refused.value.body
+    assert (body["type"], body["error"]["param"]) == ("error", param)
+    assert body["request_id"] == refused.value.request_id
+    assert refused.value.response.headers["x-should-retry"] == "false"
