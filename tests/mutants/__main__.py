@@ -43,13 +43,12 @@ class Run:
         for worker in workers:
             worker.join()
 
-    @property
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         return time.monotonic() > self._until
 
     def _work(self) -> None:
         with Bed() as bed:
-            while not self._over:
+            while not self._is_over():
                 try:
                     batch = self._batches.get_nowait()
                 except queue.Empty:
@@ -58,7 +57,7 @@ class Run:
                 if said := learn(bed, self._notes, sorted(unknown)):
                     print(f"without any fault:\n{said}", flush=True)
                 for mutant in batch:
-                    if self._over:
+                    if self._is_over():
                         return
                     self._try(bed, mutant)
 

@@ -42,7 +42,7 @@ def learn(bed: Bed, notes: Notes, tests: Sequence[str]) -> str:
 
 def judge(bed: Bed, notes: Notes, mutant: Mutant) -> Outcome:
     """Plant *mutant*, and run its tests, the fastest first, up to one that fails."""
-    seconds = {test: took for test in mutant.tests if (took := notes.seconds(test)) is not None}
+    seconds = {test: known for test in mutant.tests if (known := notes.seconds(test)) is not None}
     if not seconds:
         return Outcome("not-run", "its tests fail without it")
     tests = sorted(seconds, key=lambda test: seconds[test])
