@@ -1,9 +1,22 @@
 """What a reply was billed: all that upstreams were asked for it, over attempts, whatever came of it."""
 
+import msgspec
+
 from shared.events import Usage
 from shared.outcome import Outcome
 from worker.asking import Asking
 from worker.upstreams import Upstream
+
+
+def estimated(reported: Usage, prompt: int, completion: int) -> Usage:
+    """*reported*, with counts of ours where the upstream's are not those of the whole reply."""
+    return msgspec.structs.replace(
+        reported,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        estimated=True,
+    )
 
 
 class Bill:

@@ -32,7 +32,7 @@ from shared.outcome import Outcome
 from worker.appender import LogWriter
 from worker.asking import Asking
 from worker.backends import Finished, Prompt
-from worker.bill import Bill
+from worker.bill import Bill, estimated
 from worker.choosing import Choosing
 from worker.prompt import prompt_of, prompt_tokens
 from worker.race import Race
@@ -117,10 +117,10 @@ class Producer:
         if self._continued_tokens:
             # The upstream has counted the rest alone, and what was there already as prompt.
             completion = reported.completion_tokens + self._continued_tokens
-            return self._estimated(reported, self._prompt_tokens, completion)
+            return estimated(reported, self._prompt_tokens, completion)
         if reported.estimated:
             prompt = reported.prompt_tokens or self._prompt_tokens
-            return self._estimated(reported, prompt, reported.completion_tokens or self.outcome.tokens)
+            return estimated(reported, prompt, reported.completion_tokens or self.outcome.tokens)
         return reported
 
     def spent(self) -> dict[str, Any]:
@@ -133,15 +133,6 @@ class Producer:
             "cost": self.bill.cost,
             "upstreams": self.outcome.upstreams,
         }
-
-    def _estimated(self, reported: events.Usage, prompt: int, completion: int) -> events.Usage:
-        return msgspec.structs.replace(
-            reported,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            total_tokens=prompt + completion,
-            estimated=True,
-        )
 
     def _pause_s(self, choosing: Choosing, rounds: int) -> float | None:
         """How long to wait before another round; None where that makes no sense."""

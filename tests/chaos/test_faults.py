@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 
 from tests.kit import faulty
 from tests.kit.chat_client import ChatClient
-from tests.kit.faulty import LENGTH, WORDS, FaultyServer
+from tests.kit.faulty import ALONE, LENGTH, WORDS, FaultyServer
 from tests.kit.heard import EVERY, Heard
 from tests.kit.local import Local
 from tests.kit.upstream import FakeUpstream
@@ -34,24 +34,6 @@ first_token_timeout_s = 3
 between_tokens_timeout_s = 1.5
 can_continue = {continues}
 """
-
-
-#: What it comes to where there is no other, before the first token and in mid-reply.
-ALONE: dict[Fault, tuple[str, str]] = {
-    "refused": ("upstream_refused", "upstream_refused"),
-    "500": ("upstream_failed", "upstream_failed"),
-    "503": ("upstream_failed", "upstream_failed"),
-    "429": ("upstream_rate_limited", "upstream_rate_limited"),
-    "tls": ("upstream_refused", "upstream_refused"),
-    "silence": ("first_token_timeout", "between_tokens_timeout"),
-    "reset": ("upstream_broke", "upstream_broke"),
-    "close": ("upstream_failed", "upstream_broke"),
-    "done": ("upstream_failed", "upstream_broke"),
-    "garbage": ("upstream_invalid", "upstream_invalid"),
-    "error_frame": ("upstream_failed", "upstream_failed"),
-    "html": ("upstream_invalid", "upstream_broke"),
-    "truncated": ("upstream_broke", "upstream_broke"),
-}
 
 
 @pytest.fixture

@@ -39,6 +39,23 @@ _LAST: dict[str, bytes] = {
     "close": b"",
 }
 
+#: What it comes to where there is no other, before the first token and in mid-reply.
+ALONE: dict[Fault, tuple[str, str]] = {
+    "refused": ("upstream_refused", "upstream_refused"),
+    "500": ("upstream_failed", "upstream_failed"),
+    "503": ("upstream_failed", "upstream_failed"),
+    "429": ("upstream_rate_limited", "upstream_rate_limited"),
+    "tls": ("upstream_refused", "upstream_refused"),
+    "silence": ("first_token_timeout", "between_tokens_timeout"),
+    "reset": ("upstream_broke", "upstream_broke"),
+    "close": ("upstream_failed", "upstream_broke"),
+    "done": ("upstream_failed", "upstream_broke"),
+    "garbage": ("upstream_invalid", "upstream_invalid"),
+    "error_frame": ("upstream_failed", "upstream_failed"),
+    "html": ("upstream_invalid", "upstream_broke"),
+    "truncated": ("upstream_broke", "upstream_broke"),
+}
+
 
 class FaultyServer:
     """Says `WORDS` up to word *at*, and then has its *fault*."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.failures import (
+    InsufficientQuota,
     UpstreamError,
     UpstreamFailed,
     UpstreamInvalid,
@@ -48,6 +49,7 @@ async def test_an_error_frame_says_its_message(backend: OpenAICompatible) -> Non
         (503, UpstreamFailed),
         (408, UpstreamFailed),
         (400, UpstreamRejected),
+        (402, InsufficientQuota),
         (404, UpstreamRejected),
         (307, UpstreamRejected),
     ],

@@ -18,7 +18,8 @@ async def test_the_request_says_all_that_the_model_and_the_prompt_do(upstream: F
         parameters={"temperature": 0.3, "top_p": 0.9},
     )
     backend = OpenAICompatible(model, "ours")
-    await read(backend, prompt(max_tokens=5, parameters={"temperature": 1, "stream": False, "model": "x"}))
+    ours = {"stream": False, "model": "x", "messages": [], "stream_options": {"include_usage": False}}
+    await read(backend, prompt(max_tokens=5, parameters={"temperature": 1, **ours}))
     await backend.close()
     assert upstream.requests[0].body == {
         "model": "theirs",

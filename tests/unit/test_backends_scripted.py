@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from shared.events import Reasoning, Text, ToolCall
 from shared.failures import BetweenTokensTimeout, UpstreamBroke, UpstreamError, UpstreamRejected
 from shared.models import Model
+from tests.kit.faulty import ALONE
 from worker.backends import Delta, Finished, Prompt
 from worker.backends.choice import open_backend
+from worker.backends.script import DOWN, Fault
 from worker.backends.scripted import Scripted, expected_text
 
 
@@ -104,6 +106,31 @@ async def test_it_stalls_after_so_many_deltas() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+@pytest.mark.parametrize("at", [0, 2])
+@pytest.mark.parametrize("fault", get_args(Fault))
+async def test_each_fault(fault: Fault, at: int) -> None:
+    """
+    It goes wrong as a server does, at the first word or in mid-reply. One that is down breaks off, and stays
+    down; beyond any other fault whoever asks again meets none.
+    """
+    backend, said = _scripted(text="a b c d", fault=fault, fault_at=at), "a b"[: at + at // 2]
+    if fault == "silence":
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await _read(backend, _prompt())
+    else:
+        deltas, error = await _read_until_error(backend, _prompt())
+        breaks_off = fault in DOWN and at
+        assert error.code == ("upstream_broke" if breaks_off else ALONE[fault][bool(at)])
+        assert _text(deltas) == said
+        assert (error.retry_after_s is not None) == (fault in {"429", "503"} and not at)
+    if fault in DOWN:
+        _, error = await _read_until_error(backend, _prompt(prefix=said))
+        assert error.code == ALONE[fault][1]
+    elif at:
+        assert said + _text(await _read(backend, _prompt(prefix=said))) == "a b c d"
 
 
 async def test_reasoning_comes_before_the_text_and_tool_calls_after() -> None:

@@ -123,6 +123,9 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             return failures.UpstreamBroke()
         if self.fault in {"close", "done"} and not self.fault_at:
             return failures.UpstreamFailed()
+        if self.fault == "html" and self.fault_at:
+            # Within a stream of events its lines are none, and then there is no end.
+            return failures.UpstreamCutShort()
         error = _FAULTS[self.fault or "silence"]()
         if self.fault in {"503", "429"}:
             error.retry_after_s = 1.0
