@@ -2,35 +2,26 @@
 The fast way into the logs, for a worker, which appends all the time: a connection of its own, whose commands
 are written and answered in the socket's callbacks, without a task, a client or a time-out context each.
 
-`EventLog.append` is the careful way, for everybody else; both run the same script.
+`EventLog.append` is the careful way, for everybody else; both run the same scripts.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis.asyncio import Connection
 from redis.exceptions import NoScriptError
 
 from shared import metrics, redis_private
 from shared.broker import BROKEN, COMMAND_TIMEOUT_S, Broker
-from shared.cells import Cell
 from shared.cluster import Address
 from shared.errors import BrokerRefused, BrokerUnavailable
-from shared.event_log import UNANSWERED, Appended, Batch, answers_of, arguments_of
+from shared.event_log import UNANSWERED, Appended, Batch, Part, answers_of, parts_of
 
 #: Told what became of the batches of one append; or that the broker refuses one of them, for good.
 Answered = Callable[[list[Appended] | BrokerRefused], None]
-
-
-class _Step(NamedTuple):
-    """One run of the script: the batches of one cell, by their places among all of them."""
-
-    cell: Cell
-    places: list[int]
-    args: list[str | bytes | int]
 
 
 class AppendLine(asyncio.Protocol):
@@ -43,7 +34,7 @@ class AppendLine(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[None] = self._loop.create_future()
         #: What is under way, in the order in which it will be answered, and what has been answered of it.
-        self._steps: deque[_Step] = deque()
+        self._steps: deque[Part] = deque()
         self._answers: list[Appended] = []
         self._refusal: BrokerRefused | None = None
         self._answered: Answered | None = None
@@ -62,9 +53,7 @@ class AppendLine(asyncio.Protocol):
         metrics.redis_round_trips.labels("append").inc()
         self._answered = answered
         self._overdue = self._loop.call_later(COMMAND_TIMEOUT_S, self._fail, TimeoutError())
-        groups = self._broker.cells.grouped(batch.generation_id for batch in batches)
-        for cell, places in groups.items():
-            self._steps.append(_Step(cell, places, arguments_of([batches[i] for i in places])))
+        self._steps.extend(parts_of(batches, self._broker.cells))
         self._answers, self._refusal = [UNANSWERED] * len(batches), None
         self._send(self._steps)
 
@@ -109,8 +98,8 @@ class AppendLine(asyncio.Protocol):
         if not self._steps and (answered := self._forget()):
             answered(self._refusal or self._answers)
 
-    def _send(self, steps: Iterable[_Step], *, whole: bool = False) -> None:
-        commands = (self._broker.step("append", step.cell, step.args, whole=whole) for step in steps)
+    def _send(self, steps: Iterable[Part], *, whole: bool = False) -> None:
+        commands = (self._broker.step(step.step, step.cell, step.args, whole=whole) for step in steps)
         try:
             packed = [part for command in commands for part in self._connection.pack_command(*command)]
             self._transport.write(b"".join(packed))

@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 from shared import keys
 from shared.broker import Broker
+from shared.cells import Cell, Cells
 from shared.position import ORIGIN, Position
+from shared.steps import Step
 
 #: Decoding so many takes a few milliseconds, in any dialect.
 _PAGE = 200
@@ -61,9 +63,9 @@ class EventLog:
         not answer; every append may then be repeated safely.
         """
         answers: list[Appended] = [UNANSWERED] * len(batches)
-        for cell, places in self._broker.cells.grouped(batch.generation_id for batch in batches).items():
-            reply = await self._broker.run("append", cell, arguments_of([batches[i] for i in places]))
-            for i, answer in zip(places, answers_of(reply), strict=True):
+        for part in parts_of(batches, self._broker.cells):
+            reply = await self._broker.run(part.step, part.cell, part.args)
+            for i, answer in zip(part.places, answers_of(reply), strict=True):
                 answers[i] = answer
         return answers
 
@@ -97,8 +99,32 @@ class EventLog:
         return Position.of(entries[0][0]) if entries else None
 
 
-def arguments_of(batches: Sequence[Batch]) -> list[str | bytes | int]:
-    """What `lua/append.lua` is given."""
+class Part(NamedTuple):
+    """One run of a script: the batches of one cell, by their places among all of them."""
+
+    step: Step
+    cell: Cell
+    places: list[int]
+    args: list[str | bytes | int]
+
+
+def parts_of(batches: Sequence[Batch], cells: Cells) -> list[Part]:
+    """What is to be run for *batches*; those that end by themselves, for theirs is another script."""
+    parts: list[Part] = []
+    for cell, places in cells.grouped(batch.generation_id for batch in batches).items():
+        those: dict[Step, list[int]] = {
+            "append": [i for i in places if not batches[i].closing],
+            "append_last": [i for i in places if batches[i].closing],
+        }
+        parts += [
+            Part(step, cell, some, _arguments_of([batches[i] for i in some]))
+            for step, some in those.items()
+            if some
+        ]
+    return parts
+
+
+def _arguments_of(batches: Sequence[Batch]) -> list[str | bytes | int]:
     args: list[str | bytes | int] = []
     for batch in batches:
         args += (batch.generation_id, batch.lease, batch.start, len(batch.entries), batch.closing)

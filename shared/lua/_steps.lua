@@ -306,6 +306,45 @@ local function append(id, position, event)
   redis.call('XADD', LOG .. id, position, 'e', event)
 end
 
+-- Append batches of events of many generations, as append.lua says, and publish them. *close_with* ends those that
+-- end: what ends none is not told how, for that is most of all there is to tell.
+local function append_batches(close_with)
+  local answer, i = {}, 1
+  while i <= #ARGV do
+    local id, lease, first, count, closing = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4]
+    local events = i + 5
+    i = events + 2 * count
+    local record = redis.call('HMGET', RECORD .. id, 'lease', 'state')
+    local length = redis.call('XLEN', LOG .. id)
+    local status = 'ok'
+    if not record[2] then
+      status = 'missing'
+    elseif is_terminal(record[2]) and record[1] == lease and length == first + count then
+      status = 'ok'
+    elseif not holds(id, lease, record[1], record[2]) then
+      status = 'fenced'
+    elseif length < first then
+      status = 'short'
+    else
+      local lines = {}
+      for n = length - first, count - 1 do
+        local position, event = ARGV[events + 2 * n], ARGV[events + 2 * n + 1]
+        append(id, position, event)
+        lines[#lines + 1] = position .. ' ' .. event
+      end
+      if length == 0 then redis.call('PEXPIRE', LOG .. id, GENERATION_TTL_MS) end
+      if closing ~= '' then close_with(id, closing) end
+      length = math.max(length, first + count)
+      if #lines > 0 then
+        redis.call(PUBLISH, LIVE .. id, table.concat(lines, '\n'))
+      end
+    end
+    answer[#answer + 1] = status
+    answer[#answer + 1] = length
+  end
+  return answer
+end
+
 -- Terminal is final: the outcome is recorded, the reply joins its conversation, the keys get their
 -- last TTL, and whoever waits for the conversation has its turn.
 local function finish(id, closing)
