@@ -58,7 +58,7 @@ figures: setup
 
 # The promises that speak of no broker's end, for brokers other than the suite's.
 PROMISES := $(addsuffix .py,$(addprefix tests/integration/test_,resume takeover cancel drain slow_reader idempotency \
-	silence owners busy_conversation conversations changed_conversations abandonment completions responses ui_message))
+	silence owners asker_limits revocation busy_conversation conversations changed_conversations abandonment completions responses ui_message))
 
 chaos: setup
 	@$(BIN)/python -m tests.kit.debian

@@ -67,12 +67,11 @@ async def test_cancel_grants_a_grace(local: Local, session: ClientSession) -> No
 async def renewed(local: Local, generation_id: str, times: int) -> None:
     """Its worker has looked so often since its readers left."""
     await eventually(lambda: local.state.relay.empty, "the gateway notices that its reader left")
+    cell = local.state.broker.cells.of_generation(generation_id)
+    job = cell.key(keys.QUEUE, "scripted"), cell.job(generation_id)
     for _ in range(times):
-        due = local.redis.zscore(keys.QUEUE + "scripted", generation_id)
-        await eventually(
-            lambda due=due: local.redis.zscore(keys.QUEUE + "scripted", generation_id) != due,  # type: ignore[misc]
-            "its lease is renewed",
-        )
+        due = local.redis.zscore(*job)
+        await eventually(lambda due=due: local.redis.zscore(*job) != due, "its lease is renewed")  # type: ignore[misc]
 
 
 async def test_continue(local: Local, session: ClientSession) -> None:

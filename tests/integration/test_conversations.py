@@ -181,9 +181,10 @@ async def test_a_conversation_that_is_being_answered_stays_listed(
     assert (await chat.conversation("c1"))["messages"][-1]["content"]
     await chat.ask(conversation_id="c5")
     assert await listed(chat) == kept(local) == ["c4", "c5"]
-    [list_key] = local.redis.keys(keys.CONVERSATIONS + "*")
-    for key in local.redis.scan_iter(keys.CONVERSATION + "*"):
-        assert local.redis.pexpiretime(key) <= local.redis.pexpiretime(list_key)
+    for key in local.redis.keys(keys.CONVERSATION + "*"):
+        owner, _, name = key.decode().removeprefix(keys.CONVERSATION).partition(":")
+        listed_in = local.state.broker.cells.of_conversation(owner, name).key(keys.CONVERSATIONS, owner)
+        assert local.redis.pexpiretime(key) <= local.redis.pexpiretime(listed_in)
 
 
 async def listed(chat: ChatClient) -> list[str]:

@@ -72,9 +72,11 @@ class CellsView:
     def _names(self, raw: bytes) -> list[str]:
         """
         What it is called where it is; the same key of all cells, if it is no one generation's or
-        conversation's.
+        conversation's. One that says its cell is meant as it is.
         """
         key = raw.decode()
+        if _TAG.search(raw):
+            return [key]
         kind = next(name for name in keys.NAMES.values() if key.startswith(name))
         of = key.removeprefix(kind)
         return [cell.key(kind, of) for cell in self._of(kind, of)]
