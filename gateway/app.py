@@ -14,6 +14,7 @@ from gateway.edge.issuer import Issuer
 from gateway.edge.known_keys import KnownKeys
 from gateway.edge.middleware import MIDDLEWARES, complete_headers
 from gateway.edge.origins import Hosts, Origins
+from gateway.edge.revocation import Revocations
 from gateway.edge.sessions import Sessions
 from gateway.edge.settler import Settler
 from gateway.edge.state import STATE, State
@@ -54,6 +55,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     known_keys = KnownKeys(api_keys, tenants, audit, settings.key_cache_s)
     sessions = Sessions(broker, sealing, known_keys)
     stream_tokens, tokens = StreamTokens(sealing), Tokens(settings, issuer)
+    askers = Askers(settings, known_keys, sessions, stream_tokens, tokens)
     app[STATE] = State(
         settings=settings,
         models=models,
@@ -63,7 +65,8 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         log=EventLog(broker),
         relay=relay,
         readiness=Readiness(broker, relay.hears),
-        askers=Askers(settings, known_keys, sessions, stream_tokens, tokens),
+        askers=askers,
+        revocations=Revocations(askers, audit),
         sessions=sessions,
         stream_tokens=stream_tokens,
         issuer=issuer,
@@ -98,9 +101,16 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     return app
 
 
+async def _run(state: State) -> None:
+    """What every stream depends on, for ever."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(state.relay.run())
+        tasks.create_task(state.revocations.run())
+
+
 async def _relaying(app: web.Application) -> AsyncIterator[None]:
     state = app[STATE]
-    state.relaying = asyncio.create_task(state.relay.run())
+    state.relaying = asyncio.create_task(_run(state))
     yield
     state.relaying.cancel()
     await asyncio.wait([state.relaying])

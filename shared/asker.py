@@ -49,6 +49,10 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     levels: tuple[Level, ...] = ()
     #: The API key's id, where there is one.
     key: str | None = None
+    #: Which of the key's secrets it was, by a mark that tells nothing of it; '' where that does not matter.
+    secret: str = ""
+    #: The id of the page's session, where there is one.
+    session: str | None = None
     #: The one generation that it may read, where it has a stream's token.
     only: str | None = None
     #: Whether its requests that begin no reply are counted: a program's are, the page's own are not.

@@ -8,6 +8,7 @@ HeadraceError
 │   ├── UnknownModel          400
 │   └── ModelCannotContinue   400
 ├── Unauthorized              401
+│   └── AccessEnded           401
 ├── Forbidden                 403
 │   └── OutOfScope            403
 ├── NotFound                  404
@@ -86,6 +87,15 @@ class Unauthorized(HeadraceError):
 
     code = "unauthorized"
     status = 401
+
+
+class AccessEnded(Unauthorized):
+    """
+    The key or the session that opened this stream opens nothing any more. What it was reading goes on: come
+    back with another.
+    """
+
+    code = "access_ended"
 
 
 class Forbidden(HeadraceError):

@@ -25,6 +25,8 @@ _MAX_FAILURES = 10
 _MAX_FAILURES_TO_START = 4
 _RETRY_S = 0.5
 _MAX_RETRY_S = 15.0
+#: A stream's end for this reader alone: the reply has not failed, and goes on.
+_ACCESS_ENDED = "access_ended"
 #: Statuses after which the same request may succeed.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -97,6 +99,9 @@ class Reply:
                         return
                     self._accepted(response)
                     async for event in self._events(response):
+                        if isinstance(event, Failed) and event.code == _ACCESS_ENDED:
+                            hopeless = True
+                            raise HeadraceError(event.message, code=event.code, status=401)
                         yield event
                         if isinstance(event, Ended | Failed):
                             return

@@ -57,7 +57,9 @@ class Askers:
         given = _given(request)
         if not given:
             if (token := request.query.get(PARAMETER)) and follows_stream(request):
-                return await self._stream_tokens.asker(token)
+                asker = await self._stream_tokens.asker(token)
+                await self.check(asker)
+                return asker
             if (signed_in := await self._sessions.asker(request)) is not None:
                 _check_page(request)
                 return signed_in
@@ -77,6 +79,13 @@ class Askers:
         if managed is None:
             managed = self._configured_key(given)
         return managed
+
+    async def check(self, asker: Asker) -> None:
+        """Raises `Unauthorized` where the key or the session that let *asker* in opens nothing any more."""
+        if asker.session is not None:
+            await self._sessions.check(asker.session)
+        if asker.key is not None:
+            await self._known_keys.check(asker.key, asker.secret)
 
     def _configured_key(self, given: str) -> Asker:
         found = None

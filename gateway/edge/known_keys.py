@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.edge.remembered import Remembered
-from shared.api_keys import PREFIX, ApiKey, ApiKeys, parsed
+from shared.api_keys import PREFIX, ApiKey, ApiKeys, mark, parsed
 from shared.asker import Asker, Scope
 from shared.audit import Audit
 from shared.errors import BrokerRefused, BrokerUnavailable, Forbidden, InvalidRequest, Unauthorized
@@ -51,11 +51,22 @@ class KnownKeys:
             raise Unauthorized(_WRONG)
         key_id, secret = parts
         key, tenant = await self._known.get(key_id)
-        if key is None or tenant is None or not await self._keys.opens(key, secret):
+        used = None if key is None else await self._keys.opened_by(key, secret)
+        if key is None or tenant is None or used is None:
             raise Unauthorized(_WRONG)
         if request is None and key.acts_for is not None:
             raise Forbidden("This key acts for others: nobody signs in with it.", field="key")
-        return self.checked(key, tenant, key.user if request is None else _acts_for(request, key, secret))
+        asker = self.checked(key, tenant, key.user if request is None else _acts_for(request, key, secret))
+        return msgspec.structs.replace(asker, secret=used)
+
+    async def check(self, key_id: str, secret: str) -> None:
+        """Raises `Unauthorized` where a key, or that one of its secrets, opens nothing any more."""
+        key, _ = await self._known.get(key_id)
+        if key is None:
+            raise Unauthorized(_WRONG)
+        _check(key)
+        if secret and secret not in map(mark, key.seals):
+            raise Unauthorized("This API key was replaced by another.")
 
     async def by_id(self, key_id: str) -> Asker | None:
         """
@@ -78,9 +89,7 @@ class KnownKeys:
 
     def checked(self, key: ApiKey, tenant: Tenant, user: str) -> Asker:
         """Who asks with *key* for *user*. Raises `Unauthorized` where it opens nothing any more."""
-        if key.status != "active":
-            words = "has been revoked" if key.status == "revoked" else "has expired"
-            raise Unauthorized(f"This API key {words}.")
+        _check(key)
         self._note_use(key, tenant)
         level = f"key:{key.id}"
         if key.acts_for is not None:
@@ -121,6 +130,12 @@ class KnownKeys:
         with suppress(BrokerUnavailable, BrokerRefused):
             if await self._keys.used(key):
                 self._audit.note("key_first_used", key=key.id, tenant=key.tenant, user=key.user)
+
+
+def _check(key: ApiKey) -> None:
+    if key.status != "active":
+        words = "has been revoked" if key.status == "revoked" else "has expired"
+        raise Unauthorized(f"This API key {words}.")
 
 
 def _hashed(user: str) -> str:

@@ -81,15 +81,22 @@ class Sessions:
         found = await self.session(request)
         if found is None:
             return None
-        session = found[1]
+        asker = await self._asker(found[1])
+        if asker is None:
+            raise Unauthorized("The key that you signed in with is gone: sign in again.")
+        return msgspec.structs.replace(asker, session=found[0], reads_counted=False)
+
+    async def check(self, session_id: str) -> None:
+        """Raises `Unauthorized` where a session has ended."""
+        if await self._known.get(session_id) is None:
+            raise Unauthorized("You have signed out, or your session has ended.")
+
+    async def _asker(self, session: Session) -> Asker | None:
         if (configured := self._configured.get(session.tenant)) is not None:
             return configured
         if session.key is None and not is_reserved(session.tenant):
             return await self._known_keys.of_subject(session.tenant, session.user, session.scopes)
-        asker = None if session.key is None else await self._known_keys.by_id(session.key)
-        if asker is None:
-            raise Unauthorized("The key that you signed in with is gone: sign in again.")
-        return msgspec.structs.replace(asker, reads_counted=False)
+        return None if session.key is None else await self._known_keys.by_id(session.key)
 
     async def end(self, session_id: str, session: Session, *, everywhere: bool) -> None:
         """End it, or all of its user's. Other gateways know within `key_cache_s`."""

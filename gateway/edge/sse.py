@@ -13,7 +13,7 @@ from aiohttp.client_exceptions import ClientConnectionResetError
 from gateway.edge.state import ACCEPTED_AT, STATE
 from gateway.relay.feed import Subscriber
 from shared import metrics
-from shared.errors import Draining, Gone, Internal
+from shared.errors import AccessEnded, Draining, Gone, Internal
 from shared.events import now_ms
 
 HEADERS = {
@@ -64,6 +64,8 @@ async def stream(
                         began = None
                     if subscriber.finished:
                         break
+            except AccessEnded as error:
+                await response.write(dialect.refuse(subscriber.generation, error))
             except (Draining, Gone, Internal) as error:
                 if not dialect.comes_back or isinstance(error, Internal):
                     _cut(request)

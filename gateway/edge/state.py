@@ -13,6 +13,7 @@ from gateway.edge.auth import Askers
 from gateway.edge.issuer import Issuer
 from gateway.edge.known_keys import KnownKeys
 from gateway.edge.origins import Hosts, Origins
+from gateway.edge.revocation import Revocations
 from gateway.edge.sessions import Sessions
 from gateway.edge.settler import Settler
 from gateway.edge.stream_tokens import StreamTokens
@@ -54,6 +55,7 @@ class State(msgspec.Struct):
     relay: Relay
     readiness: Readiness
     askers: Askers
+    revocations: Revocations
     api_keys: ApiKeys
     known_keys: KnownKeys
     tenants: Tenants

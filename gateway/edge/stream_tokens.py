@@ -1,6 +1,7 @@
 """
 Tokens for one stream, for what cannot send headers (EventSource, WebSocket): read only, for one generation of
-one owner, good for connecting within a minute; a stream that is open stays open.
+one owner, good for connecting within a minute. A stream that is open stays open, as long as the key or
+session does with which its token was asked for.
 """
 
 import time
@@ -39,6 +40,10 @@ class StreamTokens:
             "tenant": asker.tenant,
             "user": asker.user,
             "exp": int(time.time()) + LIVES_S,
+            # What it ends with, before its time and with the stream that it has opened.
+            "key": asker.key,
+            "secret": asker.secret,
+            "session": asker.session,
         }
         return jwt.encode({"alg": _ALGORITHM}, claims, OctKey.import_key(key))
 
@@ -58,5 +63,8 @@ class StreamTokens:
                     owner=claims["sub"],
                     scopes=frozenset(("read",)),
                     only=claims["gen"],
+                    key=claims.get("key"),
+                    secret=claims.get("secret") or "",
+                    session=claims.get("session"),
                 )
         raise Unauthorized("This stream's token is not valid (any more): ask for another.")

@@ -4,7 +4,8 @@ What every dialect's handlers do with a generation: accept it, stream it, take i
 Only its owner ever finds it.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from gateway.edge.places import place_for_stream
 from gateway.edge.state import ASKER, STATE, State
 from gateway.relay.dialect import Dialect, Encoder, Resumption
 from gateway.relay.ending import ENDING
+from gateway.relay.feed import Subscriber
 from gateway.relay.relay import ahead
 from shared import metrics
 from shared.errors import Gone, InvalidRequest, NotFound, Resumable, Unavailable
@@ -36,10 +38,7 @@ async def stream_new(
     if request.headers.get("Last-Event-ID"):
         return await _come_again(request, submission, dialect, headers)
     generation = submission.generation()
-    async with (
-        place_for_stream(request),
-        state.relay.subscribe(generation, dialect, fresh=True) as subscriber,
-    ):
+    async with place_for_stream(request), reading(request, generation, dialect, fresh=True) as subscriber:
         known_id, new = await accept(request, submission)
         if new:
             return await sse.stream(
@@ -72,7 +71,7 @@ async def stream_known(
     _notice_loss(request)
     async with (
         place_for_stream(request),
-        state.relay.subscribe(generation, dialect, after, encoder=encoder) as subscriber,
+        reading(request, generation, dialect, after, encoder=encoder) as subscriber,
     ):
         return await sse.stream(
             request,
@@ -149,18 +148,35 @@ async def await_new(request: web.Request, submission: Submission) -> tuple[Gener
     room_for_stream(state)
     _notice_loss(request)
     generation = submission.generation()
-    async with state.relay.subscribe(generation, ENDING, fresh=True) as subscriber:
+    async with reading(request, generation, ENDING, fresh=True) as subscriber:
         known_id, new = await accept(request, submission)
         if new:
             await subscriber.end()
     known = await owned(state, request, known_id)
     if not known.ended:
-        async with state.relay.subscribe(known, ENDING) as subscriber:
+        async with reading(request, known, ENDING) as subscriber:
             await subscriber.end()
         known = await owned(state, request, known_id)
     if not known.ended:
         raise Unavailable("The answer has ended, but its record does not say so yet.", retry_after_s=1)
     return known, new
+
+
+@asynccontextmanager
+async def reading(
+    request: web.Request,
+    generation: Generation,
+    dialect: Dialect,
+    after: Position = ORIGIN,
+    *,
+    encoder: Callable[[Generation], Encoder] | None = None,
+    fresh: bool = False,
+) -> AsyncIterator[Subscriber]:
+    """`Relay.subscribe` for the sender of *request*, until what let it in opens nothing any more."""
+    state = request.app[STATE]
+    async with state.relay.subscribe(generation, dialect, after, encoder=encoder, fresh=fresh) as subscriber:
+        with state.revocations.ending(request[ASKER], subscriber.dismiss):
+            yield subscriber
 
 
 def _notice_loss(request: web.Request) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shared.errors import HeadraceError
 from shared.events import Event
 from shared.generation import Generation
 from shared.position import Position
@@ -53,6 +54,9 @@ class Dialect:
     encoder: Callable[[Generation], Encoder]
     #: What the last id that a reader has says. Raises `ValueError` for what is no id.
     resumption: Callable[[str], Resumption] = after_position
+    #: The last frame, without id, of a stream that ends for its reader alone: why nothing more is said to it
+    #: of what goes on.
+    refuse: Callable[[Generation, HeadraceError], bytes]
     #: A frame without id that tells the place in the queue.
     queued: Callable[[Generation, int], bytes] = no_frame
     #: What a silent stream says of *state*, such as `worker=1.2s`.

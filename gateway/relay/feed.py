@@ -145,6 +145,11 @@ class Subscriber:
         self.answered = False
 
     @property
+    def generation(self) -> Generation:
+        """What it reads."""
+        return self._feed.generation
+
+    @property
     def waiting(self) -> bool:
         """Whether its reader has written everything and waits for more."""
         return self._outbox.waiting
@@ -173,7 +178,8 @@ class Subscriber:
         """
         The next frames, as soon as there are any; empty after the terminal event.
 
-        Raises `Gone` when the log has expired, and `Draining` when this gateway stops.
+        Raises `Gone` when the log has expired, `Draining` when this gateway stops, and `AccessEnded` when its
+        reader may read no more.
         """
         while True:
             if not self._outbox.empty:
@@ -251,6 +257,12 @@ class Subscriber:
         self._failure = error
         self._feed.leave_live(self)
         self._outbox.rouse()
+
+    def dismiss(self, error: Exception) -> None:
+        """It may read nothing more, not even what is buffered; its end, if that has come, it may."""
+        if self._ended is None:
+            self._outbox.drop()
+            self.fail(error)
 
     def _take(self, frames: bytes, position: Position, event: Event, ts: int | None = None) -> None:
         self._position = position

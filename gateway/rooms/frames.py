@@ -51,5 +51,11 @@ class RoomEncoder(Encoder):
 
 
 ROOM = Dialect(
-    name="room", encoder=RoomEncoder, stateless=True, comes_back=True, hears_retry=False, says_reset=True
+    name="room",
+    encoder=RoomEncoder,
+    refuse=lambda generation, error: b"",
+    stateless=True,
+    comes_back=True,
+    hears_retry=False,
+    says_reset=True,
 )

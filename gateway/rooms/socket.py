@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from gateway.rooms.frames import entry, placed
 from gateway.rooms.hub import Listener, Place, Rooms
 from gateway.rooms.log import Member, Said
 from shared.errors import (
+    AccessEnded,
     BrokerUnavailable,
     Draining,
     Forbidden,
@@ -69,9 +70,10 @@ async def attend(request: web.Request) -> web.StreamResponse:
     if state.draining:
         raise Draining(retry_after_s=1)
     name = checked_id(request.match_info["room_id"], "room_id")
-    token = request.query.get("invitation")
+    token, asker = request.query.get("invitation"), None
     if token is None:
-        entered, _ = await access.opened(state, name, await access.asker_of(state, request), Rules())
+        asker = await access.asker_of(state, request)
+        entered, _ = await access.opened(state, name, asker, Rules())
     else:
         entered = await access.invited(state, name, token)
     after = _number(request.query.get("after"))
@@ -91,7 +93,8 @@ async def attend(request: web.Request) -> web.StreamResponse:
     model = known_model(state, entered.rules.model)
     async with rooms.enter(entered.room, model, member, after) as listener:
         visit = _Visit(state, entered, socket, rooms.place(entered.room), listener, user_id, shown)
-        await visit.last(token)
+        with nullcontext() if asker is None else state.revocations.ending(asker, visit.dismiss):
+            await visit.last(token)
     return socket
 
 
@@ -112,6 +115,11 @@ class _Visit:
         self._listener, self._user_id, self._name = listener, user_id, name
         self._sent: deque[float] = deque(maxlen=_MESSAGES)
         self._typed_at = 0.0
+        self._dismissed: AccessEnded | None = None
+
+    def dismiss(self, error: AccessEnded) -> None:
+        """The key or the session that it came by opens nothing any more."""
+        self._dismissed = error
 
     async def last(self, token: str | None) -> None:
         """Until either side ends it."""
@@ -156,13 +164,19 @@ class _Visit:
             await self._socket.close(code=WSCloseCode.INTERNAL_ERROR)
 
     async def _look(self, token: str | None) -> None:
-        """End it when this gateway goes away, or its invitation does."""
+        """End it when this gateway goes away, or what it was let in by does."""
         waited = 0.0
         while True:
             await asyncio.sleep(0.25)
             waited += 0.25
             if self._state.draining:
                 await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"come back with ?after=")
+                return
+            if self._dismissed is not None:
+                await self._refuse(self._dismissed)
+                await self._socket.close(
+                    code=REVOKED, message=b"the key was revoked, or the session has ended"
+                )
                 return
             if token is not None and waited >= _INVITED_S:
                 waited = 0.0

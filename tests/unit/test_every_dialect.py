@@ -17,10 +17,10 @@ from gateway.dialects.openai.response_items import chat_messages as of_items
 from gateway.relay.dialect import Dialect
 from gateway.routes import ROUTES
 from shared import errors, events, failures
-from shared.errors import HeadraceError, InvalidRequest
+from shared.errors import AccessEnded, HeadraceError, InvalidRequest
 from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall
 from shared.failures import GenerationFailed
-from tests.unit.test_voided import DIALECTS, frames
+from tests.unit.test_voided import DIALECTS, frames, generation
 
 #: One of each kind of event. `test_every_kind_is_here` fails for a kind that is added to the log's words.
 EVENTS: dict[type[Event], Event] = {
@@ -74,6 +74,13 @@ def test_every_event(dialect: Dialect, kind: type[Event]) -> None:
             told = json.dumps(made)
             # Without a word for it, a reset is the failure that it came from.
             assert TOLD[kind] in told.replace("\\", "") or (kind is Reset and "worker_lost" in told)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_a_reader_who_may_read_no_more(dialect: Dialect) -> None:
+    """Is told why, without an id to resume after: it is no event of the log."""
+    said = dialect.refuse(generation(dialect), AccessEnded("some words"))
+    assert b"some words" in said and b"id:" not in said and said.endswith(b"\n\n")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)

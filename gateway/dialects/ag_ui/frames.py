@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.relay.dialect import Dialect, Encoder
+from shared.errors import HeadraceError
 from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import Position
@@ -230,9 +231,15 @@ def _frame(kind: str, **facts: Any) -> bytes:
     return b"data: %b\n\n" % _json({"type": kind, **facts})
 
 
+def refuse(generation: Generation, error: HeadraceError) -> bytes:
+    """The run is over for this client, whatever becomes of it."""
+    return _frame("RUN_ERROR", message=error.message, code=error.code)
+
+
 AG_UI = Dialect(
     name="ag_ui",
     encoder=AGUIEncoder,
+    refuse=refuse,
     queued=queued,
     stateless=False,
     comes_back=False,

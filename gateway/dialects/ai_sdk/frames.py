@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.relay.dialect import Dialect, Encoder
+from shared.errors import HeadraceError
 from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import Position
@@ -173,9 +174,15 @@ def _frame(chunk: dict[str, Any]) -> str:
     return f"data: {_json(chunk).decode()}\n\n"
 
 
+def refuse(generation: Generation, error: HeadraceError) -> bytes:
+    """The SDK knows text alone of an error."""
+    return (_frame({"type": "error", "errorText": error.message}) + _DONE).encode()
+
+
 UI_MESSAGE = Dialect(
     name="ui_message",
     encoder=UIMessageEncoder,
+    refuse=refuse,
     queued=queued,
     stateless=False,
     comes_back=False,

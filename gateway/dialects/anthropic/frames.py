@@ -210,6 +210,7 @@ def _ping(state: str) -> bytes:
 MESSAGES = Dialect(
     name="anthropic_messages",
     encoder=MessagesEncoder,
+    refuse=lambda generation, error: _error(error),
     beat=_ping,
     stateless=False,
     comes_back=False,

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.edge.timestamp import iso
 from gateway.relay.dialect import Dialect, Encoder
+from shared.errors import HeadraceError
 from shared.events import (
     End,
     Error,
@@ -36,6 +37,12 @@ _json = msgspec.json.Encoder().encode
 def queued(generation: Generation, place: int) -> bytes:
     """`{"type":"queued","metadata":{"position":1}}`: 1 is next. It has no id: nothing may resume from it."""
     return NativeEncoder(generation).frame("", "queued", "", now_ms(), {"position": place})
+
+
+def refuse(generation: Generation, error: HeadraceError) -> bytes:
+    """An `error` without id: it is no event of the log, and the last that is can be resumed after."""
+    facts = {"code": error.code, "retryable": error.retryable}
+    return NativeEncoder(generation).frame("", "error", error.message, now_ms(), facts)
 
 
 class NativeEncoder(Encoder):
@@ -145,6 +152,7 @@ def _counts(counted: Usage) -> dict[str, Any]:
 NATIVE = Dialect(
     name="native",
     encoder=NativeEncoder,
+    refuse=refuse,
     queued=queued,
     stateless=True,
     comes_back=True,

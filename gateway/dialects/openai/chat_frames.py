@@ -132,6 +132,7 @@ def _error(error: HeadraceError) -> bytes:
 CHAT = Dialect(
     name="openai_chat",
     encoder=ChatEncoder,
+    refuse=lambda generation, error: _error(error) + _DONE,
     stateless=True,
     comes_back=False,
     hears_retry=False,

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects.openai.errors import STATUS_WAITS_S
+from gateway.dialects.openai.errors import STATUS_WAITS_S, openai_body
 from gateway.dialects.openai.response_object import (
     Item,
     Output,
@@ -22,6 +22,7 @@ from gateway.dialects.openai.response_object import (
     usage_of,
 )
 from gateway.relay.dialect import Dialect, Encoder
+from shared.errors import HeadraceError
 from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall
 from shared.generation import Generation
 from shared.position import Position
@@ -208,9 +209,17 @@ class ResponsesEncoder(Encoder):
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
 
+def refuse(generation: Generation, error: HeadraceError) -> bytes:
+    """An `error` without a number: it is no event of the response, which goes on."""
+    body = openai_body(error)
+    said = {"type": "error", "code": body.code, "message": body.message, "param": None, "error": body}
+    return b"event: error\ndata: %b\n\n" % _json(said) + _DONE
+
+
 RESPONSES = Dialect(
     name="openai_responses",
     encoder=ResponsesEncoder,
+    refuse=refuse,
     stateless=False,
     comes_back=False,
     hears_retry=False,

@@ -22,7 +22,7 @@ from gateway.edge.extras import decode_with_extras
 from gateway.edge.leavers import LEAVERS
 from gateway.edge.limits import accept, bounded
 from gateway.edge.state import ASKER, STATE
-from shared.errors import Busy, Draining, Gone, HeadraceError, Internal, InvalidRequest
+from shared.errors import AccessEnded, Busy, Draining, Gone, HeadraceError, Internal, InvalidRequest
 from shared.generation import Submission
 
 _OURS = frozenset({"type", "stream", "background", "event_id"})
@@ -46,7 +46,8 @@ async def converse(request: web.Request) -> web.StreamResponse:
     conversation = _Conversation(request, socket)
     request.app[LEAVERS].add(conversation.leave)
     try:
-        await conversation.listen()
+        with request.app[STATE].revocations.ending(request[ASKER], conversation.dismiss):
+            await conversation.listen()
     finally:
         request.app[LEAVERS].discard(conversation.leave)
         await conversation.end()
@@ -60,6 +61,7 @@ class _Conversation:
         self._request = request
         self._socket = socket
         self._turn: asyncio.Task[None] | None = None
+        self._dismissed: asyncio.Task[None] | None = None
         self._leaving = False
 
     @property
@@ -82,14 +84,29 @@ class _Conversation:
         if not self._writing:
             await self._close()
 
+    def dismiss(self, error: AccessEnded) -> None:
+        """Its client may neither ask nor read any more."""
+        self._dismissed = asyncio.create_task(self._dismiss(error))
+
     async def end(self) -> None:
         """Stop what is being written. Raises what went wrong with it."""
+        if self._dismissed is not None:
+            self._dismissed.cancel()
+            await asyncio.wait([self._dismissed])
         if self._turn is None:
             return
         self._turn.cancel()
         await asyncio.wait([self._turn])
         if not self._turn.cancelled() and (error := self._turn.exception()) is not None:
             raise error
+
+    async def _dismiss(self, error: AccessEnded) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            await asyncio.wait([self._turn])
+        await _refuse(self._socket, error)
+        with suppress(ConnectionError):
+            await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"access has ended")
 
     async def _close(self) -> None:
         with suppress(ConnectionError):

@@ -41,6 +41,8 @@ export interface Timing {
 /** What to ask for: a new reply, or one that somebody has started. */
 export type Subject = { request: ChatRequest | ContinueRequest } | { generationId: string; after?: string | undefined };
 
+const ACCESS_ENDED = 'access_ended';
+
 /**
  * One reply, iterated over once. It outlives its connections: when one breaks the next goes on after the
  * last event, so its reader gets every event once, in order. Ends after the terminal event.
@@ -241,6 +243,10 @@ export class Reply implements AsyncIterable<StreamEvent> {
       if (standing === 'gap') throw new HeadraceError('Events are missing.', { code: 'gap', retryable: true });
     }
     const event = parseEvent(data, id);
+    if (event.type === 'error' && event.code === ACCESS_ENDED) {
+      // The reply has not failed, and goes on: this reader may read no more of it.
+      throw new HeadraceError(event.message, { code: event.code, retryable: false, status: 401 });
+    }
     if (event.type === 'start') {
       this.conversationId = event.conversationId ?? this.conversationId;
       if (this.generationId === null && event.generationId) this.#known(event.generationId);

@@ -225,6 +225,16 @@ describe('a reply on its way', () => {
     expect(last).toMatchObject({ type: 'error', code: 'upstream_broke', message: 'It broke.', retryable: true });
   });
 
+  test('that this reader may read no more of has not failed: its key is refused', async () => {
+    const said = { type: 'error', content: 'Revoked.', metadata: { code: 'access_ended', retryable: false } };
+    generation
+      .start()
+      .chunk('Hal')
+      .raw(() => `data: ${JSON.stringify(said)}\n\n`, false);
+    const refused = await failure(read(client.attach('live')));
+    expect(refused).toMatchObject({ code: 'access_ended', message: 'Revoked.', status: 401, retryable: false });
+  });
+
   test('is no longer read once its signal fires; it goes on', async () => {
     generation.start();
     const leave = new AbortController();

@@ -24,6 +24,7 @@ export const KINDS: Readonly<Record<string, FailureKind>> = {
   resumable: 'busy',
   conflict: 'busy',
   unauthorized: 'unauthorized',
+  access_ended: 'unauthorized',
   forbidden: 'forbidden',
   insufficient_scope: 'forbidden',
   not_found: 'notFound',
