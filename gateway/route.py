@@ -48,7 +48,9 @@ class Route:
     scopes: Sequence[Scope] = ()
     #: Not for strangers, with or without a key: served on the port for it alone, or on loopback.
     private: bool = False
-    #: Whether it counts against a limit of requests; else what reads, or changes what is kept, does.
+    #: Whether it counts against a limit of requests by itself. Unless said, what reads does, and what changes
+    #: something other than by POST; of those, what begins a reply is counted when that is accepted, and what
+    #: stops something never.
     counts: bool | None = None
 
     @property

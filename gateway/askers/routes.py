@@ -65,6 +65,7 @@ ROUTES: Sequence[Route] = (
         errors=(400, 401, 413, 415, 503),
         scopes=("admin",),
         private=True,
+        counts=True,
     ),
     Route(
         "GET",
@@ -82,6 +83,7 @@ ROUTES: Sequence[Route] = (
         body=admin.Rotation,
         gives=admin.MadeKey,
         errors=(400, 401, 404, 409, 413, 415, 503),
+        counts=True,
         scopes=("admin",),
         private=True,
     ),

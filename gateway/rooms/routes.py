@@ -37,6 +37,7 @@ ROUTES: Sequence[Route] = (
         gives=rooms.RoomInfo,
         statuses=(200, 201),
         errors=(400, 401, 404, 413, 415, 503),
+        counts=True,
     ),
     Route("GET", "/api/rooms/{room_id}", rooms.show, gives=rooms.RoomInfo),
     Route(
@@ -47,6 +48,7 @@ ROUTES: Sequence[Route] = (
         gives=rooms.Invited,
         statuses=(201,),
         errors=(400, 401, 404, 413, 415, 503),
+        counts=True,
     ),
     Route(
         "DELETE",

@@ -19,7 +19,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from gateway.edge.access import known_model
 from gateway.edge.body import checked_id, clean_text
-from gateway.edge.state import STATE, State
+from gateway.edge.limits import count_read
+from gateway.edge.state import ASKER, STATE, State
 from gateway.rooms import access
 from gateway.rooms.access import Entered, Rules
 from gateway.rooms.frames import entry, placed
@@ -72,7 +73,9 @@ async def attend(request: web.Request) -> web.StreamResponse:
     name = checked_id(request.match_info["room_id"], "room_id")
     token, asker = request.query.get("invitation"), None
     if token is None:
-        asker = await access.asker_of(state, request)
+        asker = request[ASKER] = await access.asker_of(state, request)
+        # Whoever comes first makes the room.
+        await count_read(request)
         entered, _ = await access.opened(state, name, asker, Rules())
     else:
         entered = await access.invited(state, name, token)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from gateway.routes import ROUTES
 from shared import metrics
 from shared.ledger import Used
 from tests.kit.api_keys import CACHE_S, make_key
@@ -15,6 +16,7 @@ from tests.kit.local import Local
 from tests.kit.room_client import member
 
 LONG = script(length=1000, rate=50)
+SAID = [{"role": "user", "content": "Hello", "ts": 1}]
 
 
 async def start(local: Local, **settings: Any) -> str:
@@ -45,6 +47,47 @@ async def test_a_thousand_at_once(local: Local, session: ClientSession, path: st
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
         assert answer.headers["x-ratelimit-remaining-requests"] == "0"
         assert answer.headers["RateLimit-Policy"] == '"requests";q=100;w=60'
+
+
+#: POSTs that are not counted by themselves: what begins a reply is when that is accepted, what stops
+#: something or reads on never.
+_ACCEPTED = {
+    "/api/chat/stream",
+    "/api/ui/chat",
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/responses/compact",
+}
+_ACCEPTED |= {"/v1/messages", "/api/ag-ui"}
+_NEVER = {"/api/chat/{generation_id}/cancel", "/api/ui/chat/{chat_id}/stop", "/api/ag-ui/{thread_id}/stop"}
+_NEVER |= {
+    "/v1/responses/{response_id}/cancel",
+    "/api/admin/keys/{key_id}/revoke",
+    "/api/chat/{generation_id}/token",
+}
+
+
+async def test_whatever_makes_something_is_counted(local: Local, session: ClientSession) -> None:
+    """Nobody fills the broker with what begins no reply: conversations, imports, rooms, invitations, keys."""
+    posts = [route for route in ROUTES if route.method == "POST" and not route.public]
+    assert {route.path for route in posts if not route.needs.counts} == _ACCEPTED | _NEVER
+    url = await start(local)
+    for path, body in (
+        ("/v1/conversations", {}),
+        ("/api/rooms", {"room_id": "r1"}),
+        (
+            "/api/conversations/import",
+            {"format": "headrace.conversation", "version": 1, "title": "t", "messages": SAID},
+        ),
+    ):
+        chat = ChatClient(session, url, await make_key(local, limits={"requests_per_minute": 1}))
+        assert (await chat.call("POST", path, json=body)).status in {200, 201}
+        refused = await chat.call("POST", path, json=body)
+        assert (refused.status, refused.headers["Retry-After"].isdecimal()) == (429, True), path
+    headers = {"Authorization": f"Bearer {await make_key(local, limits={'requests_per_minute': 1})}"}
+    async with member(session, url, "r2", headers=headers):
+        pass
+    assert (await session.get(f"{url}/ws/r3", headers=headers)).status == 429
 
 
 async def test_headers_of_what_is_left(local: Local, session: ClientSession) -> None:

@@ -1,10 +1,14 @@
 """P15: tokens and money are reserved when a reply is accepted, and settled to the last one by its record."""
 
+import json
 from typing import Any
 
 from aiohttp import ClientSession
 
+from shared import keys
+from shared.asker import scope_of
 from shared.limits import Limits
+from tests.conftest import StartStack
 from tests.integration.test_asker_limits import LONG, start, used
 from tests.kit.api_keys import made_key, make_key
 from tests.kit.chat_client import ChatClient, script
@@ -37,6 +41,37 @@ async def test_tokens_are_settled_to_the_last_one(local: Local, session: ClientS
         now = await used(local, level)
         assert (now.day.total_tokens, now.reserved_tokens, now.day.messages) == (spent, 0, 3)
         assert now.day.prompt_tokens + now.day.completion_tokens == now.month.total_tokens == spent
+
+
+async def test_tokens_are_settled_over_a_lost_worker(own_stack: StartStack, session: ClientSession) -> None:
+    """
+    What others went on with, began anew, was stopped or asked again is settled by its bill, to the last
+    token.
+    """
+    stack = await own_stack(workers=2, api_keys="a-key", lease_s=0.6)
+    chat = ChatClient(session, stack.gateways[0].url, "a-key")
+    said, models = script(length=60, rate=20), ("scripted", "plain", "scripted", "plain")
+    headers = [{"Idempotency-Key": f"once-{i}"} for i in range(4)]
+    readers = [await chat.send(said, model=m, headers=h) for m, h in zip(models, headers, strict=True)]
+    for reader in readers:
+        await reader.until("chunk", 3)
+    usage = (await chat.call("GET", "/api/usage")).body["used"]
+    assert (usage["concurrent"], usage["reserved_tokens"] > 4 * 1024) == (4, True)
+    stack.workers[0].kill()
+    await chat.cancel(readers[3].generation_id)
+    for reader, m, h in zip(readers, models, headers, strict=True):
+        async with await chat.send(said, model=m, headers=h) as again:
+            assert again.generation_id == reader.generation_id
+            await again.all()
+        await reader.all()
+    records = [
+        stack.redis.hmget(keys.RECORD + r.generation_id, "billed", "usage", "attempt") for r in readers
+    ]
+    assert any(int(attempt) > 1 for _, _, attempt in records), "or no worker was lost"
+    spent = sum(json.loads(billed or used)["total_tokens"] for billed, used, _ in records)
+    usage = (await chat.call("GET", "/api/usage")).body["used"]
+    assert (usage["concurrent"], usage["reserved_tokens"]) == (0, 0)
+    assert (usage["day"]["total_tokens"], usage["day"]["messages"]) == (spent, 4)
 
 
 async def test_a_budget_that_is_spent(local: Local, session: ClientSession) -> None:
@@ -79,7 +114,7 @@ async def test_a_request_that_was_never_accepted(local: Local, session: ClientSe
     await local.state.ledger.admit("acme", levels, "gen_lost", "message", 100)
     chat = ChatClient(session, local.url, key)
     assert (await chat.submit()).status == 429
-    [held] = local.redis.keys("hr:held:*")
+    held = held_of(local, "acme")
     written = local.redis.hget(held, "gen_lost").replace(b'"at":', b'"at":1,"was":')
     local.redis.hset(held, "gen_lost", written)
     await chat.ask()
@@ -93,12 +128,7 @@ async def test_what_has_ended_is_settled_by_the_way(local: Local, session: Clien
     chat = ChatClient(session, local.url, await make_key(local))
     for _ in range(40):
         await chat.ask(script(length=1))
-    await eventually(
-        lambda: (
-            local.redis.hlen(local.redis.keys("hr:held:*")[0]) < 20 if local.redis.keys("hr:held:*") else True
-        ),
-        "it is settled",
-    )
+    await eventually(lambda: local.redis.hlen(held_of(local, "acme")) < 20, "it is settled")
 
 
 async def eventually_refused(chat: ChatClient) -> Any:
@@ -108,3 +138,8 @@ async def eventually_refused(chat: ChatClient) -> Any:
         if answer.status != 200:
             return answer
     raise AssertionError("never refused")
+
+
+def held_of(local: Local, tenant: str) -> str:
+    """Where a tenant's reservations are."""
+    return local.state.broker.cells.of_tenant(tenant).key(keys.HELD, scope_of(tenant))

@@ -30,6 +30,7 @@ _CALLS: Sequence[Route] = (
         gives=messages.TokenCount,
         errors=(400, 401, 404, 413, 415, 529),
         parameters=_VERSION,
+        counts=True,
     ),
     Route(
         "GET",

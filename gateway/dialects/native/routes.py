@@ -81,6 +81,7 @@ ROUTES: Sequence[Route] = (
         statuses=(201,),
         errors=(400, 401, 409, 413, 415, 503),
         parameters=(("query", "conversation_id", STRING),),
+        counts=True,
     ),
     Route(
         "POST",
@@ -88,6 +89,7 @@ ROUTES: Sequence[Route] = (
         conversations.undo_remove,
         gives=Conversation,
         errors=(400, 401, 404, 409, 503),
+        counts=True,
     ),
     Route(
         "POST",
@@ -96,6 +98,7 @@ ROUTES: Sequence[Route] = (
         body=conversations.BranchChoice,
         gives=Conversation,
         errors=(400, 401, 404, 409, 413, 415, 503),
+        counts=True,
     ),
     Route(
         "GET",

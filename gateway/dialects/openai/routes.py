@@ -113,10 +113,18 @@ _CALLS: Sequence[Route] = (
         body=ResponseRequest,
         gives=responses.InputTokens,
         errors=(400, 401, 404, 413, 415, 503),
+        counts=True,
     ),
     *(
         Route(
-            method, f"/v1/conversations{path}", handler, body=body, gives=gives, errors=errors, parameters=of
+            method,
+            f"/v1/conversations{path}",
+            handler,
+            body=body,
+            gives=gives,
+            errors=errors,
+            parameters=of,
+            counts=True,
         )
         for method, path, handler, body, gives, errors, of in (
             ("POST", "", conversations.create, conversations.NewConversation, _CONVERSATION, _CHANGED, ()),
