@@ -21,7 +21,7 @@ from shared.tenants import checked_name
 
 _MOST_CHARS = 8192
 _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
-_TYPES = frozenset((None, "jwt", "at+jwt", "application/at+jwt"))
+_TYPES = frozenset(("jwt", "at+jwt", "application/at+jwt"))
 #: What a header may hold that changes nothing; `crit` and `b64` would change what is signed.
 _REFUSED_HEADERS = frozenset(("crit", "b64", "zip", "enc"))
 #: A checked token need not be checked again for so long.
@@ -152,12 +152,12 @@ def _header(token: str) -> dict[str, Any]:
         not isinstance(header, dict)
         or not isinstance(header.get("alg"), str)
         or not isinstance(header.get("kid", ""), str)
-        or _lower(header.get("typ")) not in _TYPES
+        or not _is_type(header.get("typ"))
         or _REFUSED_HEADERS & {*header}
     ):
         raise Unauthorized(_WRONG)
     return header
 
 
-def _lower(kind: object) -> object:
-    return kind.lower() if isinstance(kind, str) else kind
+def _is_type(kind: object) -> bool:
+    return kind is None or (isinstance(kind, str) and kind.lower() in _TYPES)
