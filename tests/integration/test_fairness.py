@@ -2,6 +2,8 @@
 P15: tenants take turns in a queue, by weight, then their users; whoever is in the background comes last.
 """
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +16,7 @@ from shared.broker import Broker
 from shared.errors import Overloaded
 from shared.generation import Request, Submission
 from shared.queue import Claim, Queue
+from tests.conftest import StartStack
 from tests.kit.api_keys import make_key
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
@@ -79,6 +82,46 @@ async def test_a_backlog_is_its_own(line: Line, at_once: int) -> None:
         await line.wait("quiet")
         assert "quiet" in await line.take(2, at_once=at_once)
     assert line.local.redis.zcard(f"{keys.QUEUE}scripted") == 1010
+
+
+@pytest.mark.timing
+@pytest.mark.long
+async def test_a_thousand_jobs_of_another_tenant(own_stack: StartStack, session: ClientSession) -> None:
+    """
+    By the clock: with another's thousand jobs before it, a tenant waits at p99 no longer than twice what it
+    does alone, and one reply more.
+    """
+    stack = await own_stack(api_keys="busy,quiet", max_queued=2000)
+    quiet, busy = (ChatClient(session, stack.gateways[0].url, key) for key in ("quiet", "busy"))
+    reply_s = _LENGTH / _RATE
+    alone = await waits_s(quiet)
+    body = {"model": "single", "input": script(length=_LENGTH, rate=_RATE), "background": True}
+    for _ in range(10):
+        await asyncio.gather(*(busy.call("POST", "/v1/responses", json=body) for _ in range(100)))
+    beside = await waits_s(quiet)
+    waiting = stack.redis.zcard(keys.QUEUE + "single")
+    print(
+        f"wait alone p50 {alone[len(alone) // 2]:.3f} s, p99 {alone[-1]:.3f} s; with {waiting} of another's "
+        f"waiting at the end p50 {beside[len(beside) // 2]:.3f} s, p99 {beside[-1]:.3f} s; "
+        f"a reply takes {reply_s:.2f} s"
+    )
+    assert waiting > 500, "or this proves nothing"
+    assert beside[-1] <= 2 * alone[-1] + reply_s
+
+
+_LENGTH, _RATE = 4, 20
+
+
+async def waits_s(chat: ChatClient) -> list[float]:
+    """From asking to a worker's taking it, sixty times in turn, sorted."""
+    found = []
+    for _ in range(60):
+        asked = time.monotonic()
+        async with await chat.send(script(length=_LENGTH, rate=_RATE), model="single") as reader:
+            await reader.until("start")
+            found.append(time.monotonic() - asked)
+            await reader.all()
+    return sorted(found)
 
 
 async def test_turns_by_weight_then_by_user(line: Line) -> None:
