@@ -5,20 +5,16 @@ Units are in the names. A value that cannot be is refused at start-up, by name. 
 its description in deploy/SETTINGS.md, which `make settings` writes.
 """
 
-import base64
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared import setting_checks as checks
 from shared.authority import host_of, origin_of
-
-#: What signs with a key that only its owner has, and is checked with one that everybody may have.
-_ALGORITHMS = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)) | {
-    "EdDSA"
-}
+from shared.setting_checks import listed
 
 
 class Settings(BaseSettings):
@@ -205,62 +201,13 @@ class Settings(BaseSettings):
     #: How many conversations an owner may keep; of more, the one that was used least recently is deleted.
     max_conversations: int = Field(1_000, gt=0)
 
-    @field_validator("hosts")
-    @classmethod
-    def _are_hosts(cls, hosts: str) -> str:
-        for host in _listed(hosts):
-            if host != "*" and host_of(host) is None:
-                raise ValueError(f"{host!r} is no name and no address of a machine")
-        return hosts
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _are_origins(cls, origins: str) -> str:
-        for origin in _listed(origins):
-            if origin != "*" and origin_of(origin) is None:
-                raise ValueError(f"{origin!r} is no origin: it should look like https://app.example.org")
-        return origins
-
-    @field_validator("api_keys")
-    @classmethod
-    def _are_asked_for(cls, keys: SecretStr, others: ValidationInfo) -> SecretStr:
-        if others.data.get("auth") == "none" and _listed(keys.get_secret_value()):
-            raise ValueError("has keys that nobody is asked for, since HEADRACE_AUTH is `none`")
-        return keys
-
-    @field_validator("oidc_algorithms")
-    @classmethod
-    def _are_for_public_keys(cls, algorithms: str) -> str:
-        for algorithm in _listed(algorithms):
-            if algorithm not in _ALGORITHMS:
-                raise ValueError(f"{algorithm!r} is not one of {', '.join(sorted(_ALGORITHMS))}")
-        return algorithms
-
-    @field_validator("webhook_url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("a webhook's address begins with https://")
-        return url
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _signs(cls, secret: SecretStr, others: ValidationInfo) -> SecretStr:
-        key = secret.get_secret_value().removeprefix("whsec_")
-        try:
-            decoded = base64.b64decode(key, validate=True)
-        except ValueError:
-            raise ValueError("a webhook's secret is `whsec_` and base64") from None
-        if others.data.get("webhook_url") and len(decoded) < 16:
-            raise ValueError("HEADRACE_WEBHOOK_URL needs a HEADRACE_WEBHOOK_SECRET of 16 bytes or more")
-        return secret
-
-    @field_validator("cors_credentials")
-    @classmethod
-    def _are_some(cls, credentials: bool, others: ValidationInfo) -> bool:
-        if credentials and "*" in _listed(others.data.get("cors_origins", "")):
-            raise ValueError("HEADRACE_CORS_ORIGINS must name the origins: `*` cannot have credentials")
-        return credentials
+    _hosts = field_validator("hosts")(checks.are_hosts)
+    _origins = field_validator("cors_origins")(checks.are_origins)
+    _keys = field_validator("api_keys")(checks.are_asked_for)
+    _algorithms = field_validator("oidc_algorithms")(checks.are_for_public_keys)
+    _webhook = field_validator("webhook_url")(checks.is_http)
+    _signature = field_validator("webhook_secret")(checks.signs)
+    _credentials = field_validator("cors_credentials")(checks.have_origins)
 
     def refuse_open_door(self) -> None:
         """Raises `ValueError` where a gateway would let anyone in from beyond this machine."""
@@ -293,28 +240,24 @@ class Settings(BaseSettings):
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """The API keys, one by one."""
-        return _listed(self.api_keys.get_secret_value())
+        return listed(self.api_keys.get_secret_value())
 
     @cached_property
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that tokens may be signed with, one by one."""
-        return _listed(self.oidc_algorithms)
+        return listed(self.oidc_algorithms)
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """What seals and signs, one by one."""
-        return _listed(self.secret.get_secret_value())
+        return listed(self.secret.get_secret_value())
 
     @cached_property
     def served_hosts(self) -> tuple[str, ...]:
         """The configured hosts, one by one, without ports."""
-        return tuple(host_of(host) or host for host in _listed(self.hosts))
+        return tuple(host_of(host) or host for host in listed(self.hosts))
 
     @cached_property
     def origins(self) -> tuple[str, ...]:
         """The origins browsers may call from, one by one."""
-        return tuple(origin_of(origin) or origin for origin in _listed(self.cors_origins))
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(item for item in (part.strip() for part in text.split(",")) if item)
+        return tuple(origin_of(origin) or origin for origin in listed(self.cors_origins))
