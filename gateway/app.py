@@ -10,11 +10,13 @@ from gateway.edge import leavers
 from gateway.edge.addresses import forgive
 from gateway.edge.answers import ErrorShapes
 from gateway.edge.auth import Askers
+from gateway.edge.client_address import ClientAddresses
 from gateway.edge.issuer import Issuer
 from gateway.edge.known_keys import KnownKeys
 from gateway.edge.middleware import MIDDLEWARES, complete_headers
 from gateway.edge.origins import Hosts, Origins
 from gateway.edge.revocation import Revocations
+from gateway.edge.room import Room
 from gateway.edge.sessions import Sessions
 from gateway.edge.settler import Settler
 from gateway.edge.state import STATE, State
@@ -55,7 +57,8 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     known_keys = KnownKeys(api_keys, tenants, audit, settings.key_cache_s)
     sessions = Sessions(broker, sealing, known_keys)
     stream_tokens, tokens = StreamTokens(sealing), Tokens(settings, issuer)
-    askers = Askers(settings, known_keys, sessions, stream_tokens, tokens)
+    addresses = ClientAddresses(settings)
+    askers = Askers(settings, known_keys, sessions, stream_tokens, tokens, addresses)
     app[STATE] = State(
         settings=settings,
         models=models,
@@ -77,6 +80,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         ledger=ledger,
         settler=Settler(ledger.settle),
         audit=audit,
+        room=Room(settings, addresses),
         hosts=Hosts(settings),
         origins=Origins(settings),
         openapi=document(ROUTES, version("headrace")),

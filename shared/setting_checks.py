@@ -1,6 +1,7 @@
 """What values of settings must be like. A check gives back what it was given, or raises `ValueError`."""
 
 import base64
+import ipaddress
 
 from pydantic import SecretStr, ValidationInfo
 
@@ -11,6 +12,8 @@ _ALGORITHMS = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES") for b
     "EdDSA"
 }
 _LEAST_SECRET_BYTES = 16
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -24,6 +27,18 @@ def are_hosts(hosts: str) -> str:
         if host != "*" and host_of(host) is None:
             raise ValueError(f"{host!r} is no name and no address of a machine")
     return hosts
+
+
+def are_proxies(networks: str) -> str:
+    """Networks whose word is believed; not all there are, or everybody could say who they are."""
+    for network in listed(networks):
+        try:
+            found = ipaddress.ip_network(network)
+        except ValueError:
+            raise ValueError(f"{network!r} is no address and no network such as 10.0.0.0/8") from None
+        if not found.prefixlen:
+            raise ValueError(f"{network!r} is everybody, who could then be anybody: name the proxies")
+    return networks
 
 
 def are_origins(origins: str) -> str:

@@ -6,6 +6,7 @@ its description in deploy/SETTINGS.md, which `make settings` writes.
 """
 
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared import setting_checks as checks
 from shared.authority import host_of, origin_of
-from shared.setting_checks import listed
+from shared.setting_checks import Network, listed
 
 
 class Settings(BaseSettings):
@@ -107,6 +108,10 @@ class Settings(BaseSettings):
     #: `HEADRACE_HOST`; `*` for any. Without API keys no other is: a page of any name could read what is here
     #: (DNS rebinding). With keys every name is, unless some are set here.
     hosts: str = ""
+    #: Comma-separated addresses and networks (CIDR) of the proxies in front, such as `10.0.0.0/8`: what they
+    #: say in `X-Forwarded-For` is whom limits of an address count. Behind a proxy no gateway is loopback's
+    #: own. Unset, the header means nothing.
+    trusted_proxies: str = ""
     #: Comma-separated origins that browsers may call from, such as `http://localhost:3000`, or `*`.
     cors_origins: str = ""
     #: Whether those browsers may send cookies and the like, as some front ends insist on.
@@ -121,8 +126,9 @@ class Settings(BaseSettings):
     idle_timeout_s: float = Field(75, gt=0)
     #: Connections to one gateway process, streams included; fewer where the system allows fewer open files.
     max_connections: int = Field(24_000, gt=0)
-    #: Of them, from one address. All who come through one proxy share its address, so that the default
-    #: leaves it room for `max_open_streams`; lower it where clients connect by themselves.
+    #: Of them, from one address; of what comes through a trusted proxy, requests of one client at once.
+    #: Others behind one proxy share its address, so that the default leaves it room for `max_open_streams`;
+    #: lower it where clients connect by themselves or the proxy is trusted.
     max_connections_per_address: int = Field(12_000, gt=0)
     #: A longer message is refused.
     max_message_chars: int = Field(32_000, gt=0)
@@ -202,6 +208,7 @@ class Settings(BaseSettings):
     max_conversations: int = Field(1_000, gt=0)
 
     _hosts = field_validator("hosts")(checks.are_hosts)
+    _proxies = field_validator("trusted_proxies")(checks.are_proxies)
     _origins = field_validator("cors_origins")(checks.are_origins)
     _keys = field_validator("api_keys")(checks.are_asked_for)
     _algorithms = field_validator("oidc_algorithms")(checks.are_for_public_keys)
@@ -219,8 +226,8 @@ class Settings(BaseSettings):
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine reaches a gateway."""
-        return self.host in {"127.0.0.1", "::1", "localhost"}
+        """Whether only this machine reaches a gateway. A proxy beside it would bring others."""
+        return self.host in {"127.0.0.1", "::1", "localhost"} and not self.proxy_networks
 
     @property
     def asks_for(self) -> Literal["none", "keys", "oidc", "both"]:
@@ -256,6 +263,11 @@ class Settings(BaseSettings):
     def served_hosts(self) -> tuple[str, ...]:
         """The configured hosts, one by one, without ports."""
         return tuple(host_of(host) or host for host in listed(self.hosts))
+
+    @cached_property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """The networks of the proxies in front."""
+        return tuple(map(ip_network, listed(self.trusted_proxies)))
 
     @cached_property
     def origins(self) -> tuple[str, ...]:

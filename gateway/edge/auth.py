@@ -2,11 +2,11 @@
 
 import hashlib
 import hmac
-import ipaddress
 
 import msgspec
 from aiohttp import web
 
+from gateway.edge.client_address import ClientAddresses
 from gateway.edge.known_keys import KnownKeys
 from gateway.edge.origins import comes_from_our_page
 from gateway.edge.sessions import Sessions
@@ -32,6 +32,7 @@ class Askers:
         sessions: Sessions,
         stream_tokens: StreamTokens,
         tokens: Tokens,
+        addresses: ClientAddresses,
     ) -> None:
         self._sessions, self._stream_tokens, self._tokens = sessions, stream_tokens, tokens
         #: What is asked for.
@@ -39,7 +40,7 @@ class Askers:
         #: Whether people can be sent to an issuer to sign in.
         self.can_send_to_issuer = self.asks in {"oidc", "both"} and bool(settings.oidc_client_id)
         self._configured = [(key.encode(), of_configured_key(key)) for key in settings.keys]
-        self._known_keys = known_keys
+        self._known_keys, self._addresses = known_keys, addresses
         most = settings.anonymous_requests_per_minute
         if most is None:
             most = 0 if settings.on_loopback else _ANONYMOUS_A_MINUTE
@@ -99,7 +100,7 @@ class Askers:
     def _anonymous(self, request: web.Request) -> Asker:
         if self._anonymous_limits is None:
             return ANONYMOUS
-        level = Level(f"address:{_address(request.remote)}", self._anonymous_limits)
+        level = Level(f"address:{_name(self._addresses.of(request))}", self._anonymous_limits)
         return Asker(tenant=ANONYMOUS.tenant, owner=ANONYMOUS.owner, levels=(level,))
 
 
@@ -134,12 +135,6 @@ def _given(request: web.Request) -> str:
     return request.headers.get("x-api-key", "").strip()
 
 
-def _address(remote: str | None) -> str:
-    """An address as it is counted: of IPv6, the network that one customer has."""
-    try:
-        address = ipaddress.ip_address((remote or "").partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if address.version == 6:
-        address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
-    return hashlib.sha256(address.packed).hexdigest()[:16]
+def _name(address: str) -> str:
+    """An address under which something is kept in the broker, without saying it."""
+    return hashlib.sha256(address.encode()).hexdigest()[:16]

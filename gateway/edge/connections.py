@@ -234,9 +234,9 @@ def _refusal(request: web.BaseRequest, error: HeadraceError) -> web.Response:
 class Connections(BareServer):
     """Makes a `Connection` for every client."""
 
-    def __init__(self, handler: Any, settings: Settings, **options: Any) -> None:
+    def __init__(self, handler: Any, settings: Settings, room: Room, **options: Any) -> None:
         super().__init__(handler, **options)
-        self._settings, self._room = settings, Room(settings)
+        self._settings, self._room = settings, room
         self._door = Door(asyncio.get_running_loop())
 
     def connection(self, **options: Any) -> Connection:
@@ -247,17 +247,18 @@ class Connections(BareServer):
 class Runner(BareRunner):
     """Serves an application on connections of ours."""
 
-    __slots__ = ("_settings",)
+    __slots__ = ("_room", "_settings")
 
     def __init__(self, app: web.Application, settings: Settings, *, shutdown_timeout: float) -> None:
         super().__init__(app, access_log=None, handler_cancellation=True, shutdown_timeout=shutdown_timeout)
-        self._settings = settings
+        self._settings, self._room = settings, app[STATE].room
 
     def server_like(self, plain: web.Server) -> web.Server:
         """One of our connections."""
         return Connections(
             plain.request_handler,
             self._settings,
+            self._room,
             request_factory=plain.request_factory,
             handler_cancellation=True,
             access_log=None,

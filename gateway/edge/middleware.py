@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.edge import limit_headers
 from gateway.edge.answers import render
+from gateway.edge.client_address import was_forwarded
 from gateway.edge.limits import count_read
 from gateway.edge.state import ACCEPTED_AT, ASKER, REQUEST_ID, STATE, VERDICT, State, new_request_id
 from shared import errors, metrics
@@ -41,9 +42,11 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     request_id = request[REQUEST_ID] = new_request_id()
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
-    shape = request.app[STATE].error_shapes.of(_route(request))
+    state = request.app[STATE]
+    shape = state.error_shapes.of(_route(request))
     try:
-        response = await handler(request)
+        with state.room.serving(request):
+            response = await handler(request)
     except HeadraceError as error:
         response = render(error, shape, request_id)
     except web.HTTPException as error:
@@ -81,7 +84,8 @@ async def know_asker(request: web.Request, handler: Handler) -> web.StreamRespon
 
 def _check_port(request: web.Request, state: State) -> None:
     """Raises `NotFound` for what is private on the port for all, and for the rest on the private one."""
-    if state.settings.on_loopback and state.settings.admin_port is None:
+    # Whoever comes through a proxy is not on this machine, whether or not we were told of the proxy.
+    if state.settings.on_loopback and state.settings.admin_port is None and not was_forwarded(request):
         return
     address = request.transport.get_extra_info("sockname") if request.transport is not None else None
     on_admin_port = address is not None and address[1] == state.admin_port

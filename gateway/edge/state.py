@@ -14,6 +14,7 @@ from gateway.edge.issuer import Issuer
 from gateway.edge.known_keys import KnownKeys
 from gateway.edge.origins import Hosts, Origins
 from gateway.edge.revocation import Revocations
+from gateway.edge.room import Room
 from gateway.edge.sessions import Sessions
 from gateway.edge.settler import Settler
 from gateway.edge.stream_tokens import StreamTokens
@@ -66,6 +67,7 @@ class State(msgspec.Struct):
     issuer: Issuer
     tokens: Tokens
     audit: Audit
+    room: Room
     hosts: Hosts
     origins: Origins
     #: The API's own description, and the paths that are answered without a key.
