@@ -1,17 +1,14 @@
 """Whether this process lives, whether it can take work, and what Prometheus wants to know."""
 
-import asyncio
-
 import msgspec
 from aiohttp import web
 
+from gateway import scrape
 from gateway.edge.answers import answer_json
-from gateway.edge.state import STATE, State
+from gateway.edge.state import STATE
 from gateway.edge.timestamp import iso
-from shared import metrics, queue
-from shared.cells import Cell
-from shared.clock import BrokerClock
-from shared.errors import BrokerUnavailable, Draining
+from shared import metrics
+from shared.errors import Draining
 from shared.events import now_ms
 
 
@@ -52,18 +49,6 @@ async def ready(request: web.Request) -> web.StreamResponse:
 
 async def expose(request: web.Request) -> web.StreamResponse:
     """All metrics in Prometheus' text format."""
-    state = request.app[STATE]
-    try:
-        found = await asyncio.gather(*(_depths(state, cell) for cell in state.broker.cells))
-        for name, of_cells in zip(state.models.queues, zip(*found, strict=True), strict=True):
-            metrics.queue_depth.labels(name).set(sum(waiting for waiting, _ in of_cells))
-            metrics.queue_oldest_age.labels(name).set(max(age_s for _, age_s in of_cells))
-    except BrokerUnavailable:
-        pass  # the rest is worth having; `headrace_redis_failures_total` tells
+    await scrape.look(request.app[STATE])
     body, content_type = metrics.expose()
     return web.Response(body=body, headers={"Content-Type": content_type})
-
-
-async def _depths(state: State, cell: Cell) -> list[tuple[int, float]]:
-    now = await BrokerClock(state.broker, cell).look()
-    return [await queue.depth(state.broker, cell, name, now) for name in state.models.queues]

@@ -18,6 +18,8 @@ GenerationFailed          500
 └── InternalFailure
 """
 
+from collections.abc import Iterator
+
 from shared.errors import HeadraceError
 
 
@@ -162,12 +164,20 @@ class InternalFailure(GenerationFailed):
     retryable = True
 
 
+def _kinds(kind: type[GenerationFailed]) -> Iterator[type[GenerationFailed]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)
+
+
+#: Every code that a generation can fail with; and those of them that are an upstream's.
+FAILURES = tuple(dict.fromkeys(kind.code for kind in _kinds(GenerationFailed)))
+UPSTREAM_FAILURES = tuple(dict.fromkeys(kind.code for kind in _kinds(UpstreamError)))
+
+
 def failure(code: str, message: str, retry_after_s: float | None = None) -> GenerationFailed:
     """The failure that a log or a record tells of."""
-    kinds = [GenerationFailed]
-    while kinds:
-        kind = kinds.pop()
+    for kind in _kinds(GenerationFailed):
         if kind.code == code:
             return kind(message, retry_after_s=retry_after_s)
-        kinds += kind.__subclasses__()
     return GenerationFailed(message, retry_after_s=retry_after_s)

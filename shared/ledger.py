@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from shared import keys
+from shared import keys, metrics
 from shared.asker import scope_of
 from shared.broker import Broker
 from shared.cells import Cell
@@ -208,7 +208,14 @@ class Ledger:
                 args += [generation_id, "ended", *_settled(spent, cost)]
             elif state == b"running":
                 args += [generation_id, "begun", 0, 0, 0, 0]
-        return int(await self._run("settle", tenant, args)) if args else 0
+        if not args:
+            return 0
+        settled, prompt, completion, millionths = await self._run("settle", tenant, args)
+        name = metrics.tenant(tenant)
+        metrics.tenant_tokens.labels(name, "prompt").inc(prompt)
+        metrics.tenant_tokens.labels(name, "completion").inc(completion)
+        metrics.tenant_cost.labels(name).inc(millionths / _MILLIONTHS)
+        return int(settled)
 
     async def _run(self, step: Step, tenant: str, args: Sequence[str | bytes | int]) -> Any:
         return await self._broker.run(step, self._cell(tenant), [scope_of(tenant), *args])

@@ -1,16 +1,19 @@
 """
-Every metric, on one screen. Base units; labels are `model`, `upstream`, `dialect`, or a small closed set;
-never an id.
+Every metric, on one screen. Base units; labels are `model`, `upstream`, `dialect`, a `tenant` or a `primary`
+(of either a bounded number), or a small closed set; never an id.
 
 Both processes import this and serve all of it: what a process never touches stays at zero there.
 """
 
 from collections.abc import Iterable
+from typing import get_args
 
 from prometheus_client import REGISTRY, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from shared.counting import Counter, Histogram
+from shared.failures import FAILURES, UPSTREAM_FAILURES
+from shared.limits import Limited
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _LONG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -103,6 +106,7 @@ queue_depth = Gauge("headrace_queue_depth", "Generations waiting for a worker.",
 queue_oldest_age = Gauge(
     "headrace_queue_oldest_age_seconds", "How long the first in the queue has waited.", ["queue"]
 )
+takeovers = Counter("headrace_takeovers", "Generations taken over from a worker that was lost.", ["model"])
 leases_lost = Counter("headrace_leases_lost", "Running generations this worker lost to another.")
 fenced_appends = Counter("headrace_fenced_appends", "Appends refused because a newer attempt owns the log.")
 events_appended = Counter("headrace_events_appended", "Events written to logs.")
@@ -111,6 +115,18 @@ append_batch = Histogram(
 )
 redis_round_trips = Counter("headrace_redis_round_trips", "Commands sent to Redis.", ["command"])
 redis_failures = Counter("headrace_redis_failures", "Commands that Redis did not answer.", ["command"])
+broker_answers = Gauge(
+    "headrace_broker_answers", "Whether all of the broker answers this gateway (1) or not (0), at a scrape."
+)
+broker_memory = Gauge(
+    "headrace_broker_memory_bytes",
+    "What a primary holds; only where its user may ask (`+info`).",
+    ["primary"],
+)
+broker_memory_limit = Gauge(
+    "headrace_broker_memory_limit_bytes", "Its `maxmemory`; not there where it has none.", ["primary"]
+)
+broker_cells = Gauge("headrace_broker_cells", "Cells that live on a primary.", ["primary"])
 broker_clock_steps = Counter(
     "headrace_broker_clock_steps", "Times the broker's clock was seen to have been set."
 )
@@ -119,7 +135,7 @@ unreplicated = Counter(
 )
 skipped = Counter(
     "headrace_skipped",
-    "What a newer version wrote or nobody can read, by kind: event, push, cancel.",
+    "What a newer version wrote or nobody can read, by kind: event, push, cancel, settings.",
     ["what"],
 )
 connections = Gauge("headrace_connections", "Connections of clients to this gateway.")
@@ -131,6 +147,19 @@ connections_refused = Counter(
 refused_askers = Counter("headrace_refused_askers", "Requests without a key or token that opens anything.")
 shed = Counter("headrace_shed", "Submissions refused because they would wait too long.", ["priority"])
 limited = Counter("headrace_limited", "Requests refused by a limit of their asker's.", ["limit"])
+tenant_requests = Counter(
+    "headrace_tenant_requests",
+    "Requests by outcome: accepted (a reply begins), limited.",
+    ["tenant", "outcome"],
+)
+tenant_tokens = Counter(
+    "headrace_tenant_tokens",
+    "Tokens of replies that were settled, by kind: prompt, completion.",
+    ["tenant", "kind"],
+)
+tenant_cost = Counter(
+    "headrace_tenant_cost", "What those replies cost, by the prices of models.toml.", ["tenant"]
+)
 requests = Counter("headrace_http_requests", "HTTP requests answered.", ["route", "status"])
 
 
@@ -138,14 +167,55 @@ _known: frozenset[str] | None = None
 
 
 def know(models: Iterable[str]) -> None:
-    """These are the models of models.toml: no other becomes a label."""
+    """
+    These are the models of models.toml: no other becomes a label.
+
+    What is rare begins at zero: of what first appears as one, Prometheus sees no rise.
+    """
     global _known
     _known = frozenset(models)
+    for model in _known:
+        takeovers.labels(model)
+        attempts.labels(model, "exhausted")
+        for outcome in ("done", "failed", "cancelled"):
+            generations_ended.labels(model, outcome)
+        for code in FAILURES:
+            generation_errors.labels(model, code)
+    for limit in get_args(Limited):
+        limited.labels(limit)
+    for priority in ("interactive", "background"):
+        shed.labels(priority)
+    for reason in ("full", "address"):
+        connections_refused.labels(reason)
+    for what in ("event", "push", "cancel", "settings"):
+        skipped.labels(what)
+
+
+def know_upstream(model: str, upstream: str) -> None:
+    """This is one of a model's upstreams."""
+    upstream_open.labels(model, upstream).set(0)
+    for outcome in ("ok", "closed", *UPSTREAM_FAILURES):
+        upstream_requests.labels(model, upstream, outcome)
 
 
 def labelled(model: str) -> str:
     """The label of a model, which clients may call anything where names pass through."""
     return model if _known is None or model in _known else "*"
+
+
+#: Of more tenants, those that come later share a label.
+_MOST_TENANTS = 200
+_tenants: dict[str, str] = {}
+
+
+def tenant(name: str) -> str:
+    """The label of a tenant: its name, for as many as there may be labels."""
+    label = _tenants.get(name)
+    if label is None:
+        if len(_tenants) == _MOST_TENANTS:
+            return "*"
+        label = _tenants[name] = name
+    return label
 
 
 def expose() -> tuple[bytes, str]:

@@ -35,6 +35,8 @@ class Claim(msgspec.Struct, frozen=True):
     #: Seconds since it was queued, and since it was first claimed, when it was claimed.
     queued_s: float = 0
     begun_s: float = 0
+    #: Whether the worker that had it before was lost.
+    taken_over: bool = False
 
 
 class Claimed(NamedTuple):
@@ -80,8 +82,8 @@ class Queue:
             "claim", cell, [queue, limit, self._lease_ms, nonce, newest_ms, suspects]
         )
         claims = [
-            _claim(job_id.decode(), queue, lease.decode(), length, queued_ms, begun_ms, _pairs(fields))
-            for job_id, lease, length, queued_ms, begun_ms, fields in claimed
+            _claim(job_id.decode(), queue, lease.decode(), length, queued_ms, begun_ms, lost, _pairs(fields))
+            for job_id, lease, length, queued_ms, begun_ms, lost, fields in claimed
         ]
         return Claimed(claims, [job_id.decode() for job_id in broken])
 
@@ -135,11 +137,12 @@ def _claim(
     length: int,
     queued_ms: int,
     begun_ms: int,
+    lost: int,
     fields: dict[bytes, bytes],
 ) -> Claim:
     record = {name.decode(): value.decode() for name, value in fields.items()}
     waited_s, elapsed_s = max(0, queued_ms) / 1000, max(0, begun_ms) / 1000
-    return Claim(parse(job_id, fields), queue, lease, length, record, waited_s, elapsed_s)
+    return Claim(parse(job_id, fields), queue, lease, length, record, waited_s, elapsed_s, bool(lost))
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -172,8 +172,11 @@ class LeasedWorker(Worker):
 
     def _start(self, claim: Claim) -> None:
         generation = claim.generation
+        entry = self.tools.upstreams.entry_of(generation.model)
         if claim.generation.attempt == 1:
-            metrics.queue_wait.labels(self.tools.upstreams.entry_of(generation.model)).observe(claim.queued_s)
+            metrics.queue_wait.labels(entry).observe(claim.queued_s)
+        if claim.taken_over:
+            metrics.takeovers.labels(entry).inc()
         job = self.functions[JOB_FUNCTION].coroutine({"tools": self.tools, "claim": claim}, generation.id)
         task: asyncio.Task[None] = asyncio.create_task(job)
         # A generation can come back to the worker that is just losing it.

@@ -52,6 +52,7 @@ class Upstream:
             (model.base_url, model.upstream_model or entry, model.api_key_env or "", place.name)
         )
         self.key = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        metrics.know_upstream(entry, place.name)
 
     @property
     def name(self) -> str:

@@ -61,7 +61,9 @@ async def accept_for(
 ) -> tuple[str, bool]:
     """The same for *asker*, where it is no request's; *tell* hears what became of the count."""
     if not asker.levels:
-        return await state.generations.create(submission)
+        accepted = await state.generations.create(submission)
+        metrics.tenant_requests.labels(metrics.tenant(asker.tenant), "accepted").inc(accepted[1])
+        return accepted
     return await state.generations.surely(_accept(state, asker, submission, tell))
 
 
@@ -82,6 +84,7 @@ async def _accept(
     except Exception:
         await state.ledger.release(asker.tenant, generation_id)
         raise
+    metrics.tenant_requests.labels(metrics.tenant(asker.tenant), "accepted").inc(new)
     if not new:
         await state.ledger.release(asker.tenant, generation_id)
     elif verdict.held >= _SETTLE_FROM:
@@ -139,6 +142,7 @@ def _check(state: State, asker: Asker, verdict: Verdict) -> None:
     if (refused := verdict.refused) is None:
         return
     metrics.limited.labels(refused.limit).inc()
+    metrics.tenant_requests.labels(metrics.tenant(asker.tenant), "limited").inc()
     state.audit.exceeded(asker, refused)
     raise _error(refused)
 

@@ -10,7 +10,7 @@
 -- over their weight, then a tenant's users; whoever waits in the background comes after all others. What stands in no
 -- line, because an older version has accepted it, is taken by its age once no line is left.
 -- gives what was claimed: for each id, lease, log length, ms since it was queued, ms since it was first claimed,
---   then the record as a flat list of names and values; and the ids of those due whose record or log is another
+--   whether a worker was lost on it, then the record as a flat list of names and values; and the ids of those due whose record or log is another
 --   kind of key: they stay as they are, and hold up nobody else
 local name, queue, limit, lease_ms, nonce, newest_ms = ARGV[1], QUEUE .. ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local suspects = tonumber(ARGV[6])
@@ -23,7 +23,8 @@ local function claim(id, r, top)
   if top then attempt = math.max(attempt, tonumber(string.match(top[1], '^%d+'))) end
   attempt = attempt + 1
   local held = attempt .. ':' .. nonce
-  if r[1] == 'running' then redis.call('HINCRBY', RECORD .. id, 'lost', 1) end
+  local lost = r[1] == 'running'
+  if lost then redis.call('HINCRBY', RECORD .. id, 'lost', 1) end
   redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', attempt, 'lease', held)
   redis.call('HSETNX', RECORD .. id, 'started_ms', wall_ms())
   -- `started_ms` is for people; this is counted from.
@@ -32,7 +33,7 @@ local function claim(id, r, top)
   local since = redis.call('HMGET', RECORD .. id, 'queued_ms', 'begun')
   claimed[#claimed + 1] = {
     id, held, redis.call('XLEN', LOG .. id), now - (tonumber(since[1]) or now), now - (tonumber(since[2]) or now),
-    redis.call('HGETALL', RECORD .. id),
+    lost and 1 or 0, redis.call('HGETALL', RECORD .. id),
   }
 end
 

@@ -3,8 +3,8 @@
 -- KEYS  1 the clock of the cell
 -- ARGV  1 the tenant, then of each reply: id, what became of it ('begun' | 'ended' | 'never', which used nothing),
 --       tokens, of them prompt, and completion, and cost in millionths
--- gives of how many something was not known yet
-local tenant, settled = ARGV[1], 0
+-- gives of how many something was not known yet, and what they have used: tokens of prompts, of completions, and cost
+local tenant, settled, spent = ARGV[1], 0, {0, 0, 0}
 local second = math.floor(wall_ms() / 1000)
 
 -- What has expired is not counted anew, or it would stay without a TTL.
@@ -35,8 +35,11 @@ for i = 2, #ARGV, 6 do
         end
       end
     end
-    if outcome ~= 'begun' then redis.call('HDEL', HELD .. tenant, id) end
+    if outcome ~= 'begun' then
+      redis.call('HDEL', HELD .. tenant, id)
+      spent = {spent[1] + prompt, spent[2] + completion, spent[3] + cost}
+    end
     if moved then settled = settled + 1 end
   end
 end
-return settled
+return {settled, spent[1], spent[2], spent[3]}

@@ -164,6 +164,10 @@ async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
             return moves.have("queue_depth", "queue_oldest_age")
 
         await eventually(shown, "it is seen to wait")
+        local.redis.config_set("maxmemory", "4gb")
+        await chat.call("GET", "/metrics")
+        assert moves.have("broker_answers", "broker_memory", "broker_memory_limit", "broker_cells")
+        local.redis.config_set("maxmemory", 0)
         await chat.cancel(reader.generation_id)
     await local.start_worker(lease_s=0.6)
 
@@ -178,6 +182,7 @@ async def lost(local: Local, chat: ChatClient, moves: Moves) -> None:
     await eventually(lambda: moves.have("fenced_appends", "leases_lost"), "both are fenced")
     for generation_id in local.redis.zrange(keys.QUEUE + "scripted", 0, -1):
         local.redis.zadd(keys.QUEUE + "scripted", {generation_id: 1})
+    await eventually(lambda: moves.have("takeovers"), "both are taken over")
 
 
 async def refused(local: Local, chat: ChatClient, moves: Moves) -> None:
@@ -217,7 +222,11 @@ async def not_let_in(local: Local, session: ClientSession, moves: Moves) -> None
     key = await make_key(local, limits={"requests_per_minute": 1})
     for _ in range(2):
         await ChatClient(session, local.url, key).call("GET", "/v1/models")
-    assert moves.have("refused_askers", "limited")
+    assert moves.have("refused_askers", "limited", "tenant_requests")
+    asks = ChatClient(session, local.url, await make_key(local))
+    await asks.ask(script(length=2), model="silent")
+    await asks.call("GET", "/api/usage")
+    assert moves.have("tenant_tokens", "tenant_cost")
 
 
 async def fell_behind(local: Local, session: ClientSession, moves: Moves) -> None:

@@ -27,7 +27,7 @@ ALLOWED_LABELS = {
         "queue",
         "command",
     ),
-    *("route", "status", "what", "le"),
+    *("route", "status", "what", "le", "priority", "limit", "primary", "tenant"),
 }
 
 
