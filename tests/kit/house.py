@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "deploy/client": set(),
     "deploy/up": {"deploy", "shared"},
     "deploy/page": {"deploy/up", "deploy"},
+    "deploy/grafana": set(),
     "deploy/cli.py": {"deploy", "deploy/client", "deploy/up", "deploy/page", "shared"},
     "deploy/__main__.py": {"deploy/cli.py"},
 }
