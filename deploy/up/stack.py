@@ -17,13 +17,13 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from deploy import programs
-from deploy.up import append_only, llama, models_file, nodes, ports, valkey
+from deploy.up import append_only, models_file, nodes, ports, valkey
 from deploy.up.child import Child, Say, StartFailed
 from deploy.up.cluster import CannotForm
 from deploy.up.data_directory import DataDirectory
+from deploy.up.embedded import Embedded
 from deploy.up.guard import Leash
 from deploy.up.options import CannotStart, Options
-from deploy.up.progress import assembling
 from shared.settings import Settings
 
 #: Workers serve /metrics, /livez and /readyz from this far above the first gateway's port.
@@ -44,12 +44,13 @@ class Stack:
         self,
         options: Options,
         settings: Settings,
+        embedded: Embedded | None,
         data: DataDirectory,
         leash: Leash,
         http: aiohttp.ClientSession,
         say: Say,
     ) -> None:
-        self._options, self._settings = options, settings
+        self._options, self._settings, self._embedded = options, settings, embedded
         self._data, self._leash, self._http, self._say = data, leash, http, say
         self._grace_s = _DRAIN_GRACE_S
         if "drain_grace_s" in settings.model_fields_set:
@@ -68,11 +69,11 @@ class Stack:
         gateways = range(first, first + options.gateways)
         for port in gateways:
             ports.check(options.host, port)
-        if options.embeds_model:
+        if self._embedded is not None:
             self._model_port = ports.free("127.0.0.1")
         models = self._data.path / "models.toml"
         try:
-            models_file.write(models, options.models_toml(self._model_port))
+            models_file.write(models, options.models_toml(self._model_port, self._embedded))
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from error
         env: dict[str, str] = {}
@@ -82,10 +83,8 @@ class Stack:
             redis_url = options.redis or await self._start_broker()
         if options.redis:
             await _reach(options.redis)
-        if options.embeds_model:
-            with assembling(Console(stderr=True)) as report:
-                await asyncio.to_thread(llama.assemble, report)
-            self._model.append(self._new_model_server())
+        if self._embedded is not None:
+            self._model.append(self._new_model_server(self._embedded))
         env |= {
             "HEADRACE_REDIS_URL": redis_url,
             "HEADRACE_MODELS": str(models),
@@ -169,10 +168,15 @@ class Stack:
         for line in done:
             self._say(line)
 
-    def _new_model_server(self) -> Child:
+    def _new_model_server(self, embedded: Embedded) -> Child:
+        arguments = ["--file", str(embedded.file), "--port", str(self._model_port)]
+        if embedded.template is not None:
+            template = self._data.path / "template.jinja"
+            template.write_text(embedded.template)
+            arguments += ["--template", str(template)]
         return self._child(
             "the model server",
-            programs.command("deploy.up.llama", "--port", str(self._model_port)),
+            programs.command("deploy.up.llama", *arguments),
             ready=self._answers(f"http://127.0.0.1:{self._model_port}/health"),
             log=self._data.logs / "llama.log",
         )

@@ -8,6 +8,7 @@ from contextlib import suppress
 import aiohttp
 
 from deploy.up.data_directory import DataDirectory
+from deploy.up.embedded import Embedded
 from deploy.up.guard import Leash
 from deploy.up.options import Options
 from deploy.up.stack import Stack
@@ -22,12 +23,16 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
-async def run(options: Options, settings: Settings) -> None:
-    """Run everything until SIGINT, SIGTERM or SIGHUP. Raises `CannotStart` or `StartFailed`."""
+async def run(options: Options, settings: Settings, embedded: Embedded | None) -> None:
+    """
+    Run everything until SIGINT, SIGTERM or SIGHUP; *embedded* is the model to serve, if one is.
+
+    Raises `CannotStart` or `StartFailed`.
+    """
     stop = asyncio.Event()
     with DataDirectory(options.data, say) as data, Leash(data.register) as leash:
         async with aiohttp.ClientSession(timeout=_PROBE_TIMEOUT) as http:
-            stack = Stack(options, settings, data, leash, http, say)
+            stack = Stack(options, settings, embedded, data, leash, http, say)
 
             def asked_to_stop() -> None:
                 if stop.is_set():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.e2e.up import Up, kill
+from tests.e2e.up import EMBEDDED, Up, kill
 from tests.kit.chat_client import ChatClient
 from tests.kit.eventually import eventually
 from tests.kit.reader import text_of
@@ -27,7 +27,7 @@ CHUNKS = 8
 async def up(tmp_path: Path) -> AsyncIterator[Up]:
     """With the embedded model and two workers."""
     up = Up(tmp_path)
-    up.start("--models", "", "--workers", "2", lease_s=1)
+    up.start(*EMBEDDED, "--workers", "2", lease_s=1)
     try:
         await up.ready()
         yield up

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from deploy.up import llama
+from deploy.model import gemma
+from deploy.up import embedded
 from shared import models
-from tests.e2e.up import Up
+from tests.e2e.up import EMBEDDED, Up
 from tests.kit.chat_client import ChatClient
 from tests.kit.local import Local
 from tests.kit.reader import text_of
@@ -41,10 +42,10 @@ base_url = "{whole}"
 async def server(tmp_path: Path) -> AsyncIterator[str]:
     """The embedded model's server."""
     up = Up(tmp_path)
-    up.start("--models", "")
+    up.start(*EMBEDDED)
     try:
         await up.ready()
-        yield models.load(up.folder / "data" / "models.toml").by_name[llama.MODEL].base_url
+        yield models.load(up.folder / "data" / "models.toml").by_name[embedded.NAME].base_url
     finally:
         await up.end()
 
@@ -71,7 +72,7 @@ async def test_in_mid_story(local: Local, session: ClientSession, server: str) -
 
     async with await asyncio.start_server(answer, "127.0.0.1") as cut:
         cut_port = cut.sockets[0].getsockname()[1]
-        stop = llama.PARAMETERS["stop"]
+        stop = gemma.PARAMETERS["stop"]
         await local.start(MODELS.format(cut=cut_port, whole=server, stop=stop))
         chat = ChatClient(session, local.url)
         async with await chat.send(STORY) as reader:

@@ -8,12 +8,13 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from deploy.up import llama
+from deploy.model import gemma
+from deploy.up import embedded
 from headrace import HeadraceClient
 from headrace.events import Chunk, Ended
 from headrace.sse import SSEParser
 from shared import models
-from tests.e2e.up import Up
+from tests.e2e.up import EMBEDDED, Up
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -25,7 +26,7 @@ pytestmark = [
 async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
     """With the embedded model, and ready."""
     up = Up(tmp_path_factory.mktemp("up"))
-    up.start("--models", "")
+    up.start(*EMBEDDED)
     try:
         await up.ready()
         yield up
@@ -57,7 +58,7 @@ async def test_answers(up: Up, session: ClientSession) -> None:
 
 async def test_continues(up: Up, session: ClientSession) -> None:
     """Given an answer that breaks off, it goes on right there and repeats nothing."""
-    model = models.load(up.folder / "data" / "models.toml").by_name[llama.MODEL]
+    model = models.load(up.folder / "data" / "models.toml").by_name[embedded.NAME]
     assert model.can_continue
     request = {
         "messages": [
@@ -67,7 +68,7 @@ async def test_continues(up: Up, session: ClientSession) -> None:
         "continue_final_message": True,
         "add_generation_prompt": False,
         "temperature": 0,
-        "stop": llama.PARAMETERS["stop"],
+        "stop": gemma.PARAMETERS["stop"],
         "stream": True,
     }
     async with session.post(f"{model.base_url}/chat/completions", json=request) as response:

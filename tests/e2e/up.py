@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from deploy.model.catalogue import GEMMA
+from deploy.model.fetch import cache_dir
 from tests.kit.eventually import eventually
 from tests.kit.program import environment
 
@@ -24,6 +26,8 @@ parameters = { rate = 40, length = 60 }
 backend = "scripted"
 parameters = { rate = 0, length = 60 }
 """
+#: Options that have it serve the small one of its own models, which is there before the tests begin.
+EMBEDDED = ("--models", "", "--model-file", str(cache_dir() / GEMMA.file))
 
 
 class Up:

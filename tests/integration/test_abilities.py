@@ -1,17 +1,19 @@
 """Models that cannot do all that a request may ask for."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
+from deploy.model.catalogue import QWEN
 from deploy.up import models_file
-from deploy.up.llama import CANNOT
 from shared import models
 from tests.kit.local import Local
 from tests.kit.stack import MODELS, upstream_model
 from tests.kit.upstream import FakeUpstream
 
+CANNOT = list(QWEN.embedded(Path("model.gguf")).cannot)
 PICTURE = "data:image/png;base64,AA=="
 SOUND = {"data": "AA==", "format": "wav"}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}

@@ -36,7 +36,8 @@ ROOMS: dict[str, set[str]] = {
     "deploy/up": {"deploy", "shared"},
     "deploy/page": {"deploy/up", "deploy"},
     "deploy/grafana": set(),
-    "deploy/cli.py": {"deploy", "deploy/client", "deploy/up", "deploy/page", "shared"},
+    "deploy/model": {"deploy/up", "deploy", "shared"},
+    "deploy/cli.py": {"deploy", "deploy/client", "deploy/up", "deploy/page", "deploy/model", "shared"},
     "deploy/__main__.py": {"deploy/cli.py"},
 }
 #: Whose privates only these modules touch.

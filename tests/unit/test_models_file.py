@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.up import llama, models_file
+from deploy.model.catalogue import ALL, Weights
+from deploy.up import embedded, llama, models_file
 from deploy.up.options import CannotStart, Options
 from shared import models
 
@@ -34,15 +35,17 @@ def test_several_upstreams(tmp_path: Path) -> None:
     assert [place.order for place in model.places] == [1, 2]
 
 
+@pytest.mark.parametrize("weights", ALL, ids=lambda weights: str(weights.name))
 @pytest.mark.parametrize(("workers", "each"), [(1, llama.SLOTS), (2, llama.SLOTS // 2), (99, 1)])
-def test_embedded(tmp_path: Path, workers: int, each: int) -> None:
+def test_embedded(tmp_path: Path, weights: Weights, workers: int, each: int) -> None:
     """Workers share the embedded server's slots, and it can go on from a text that breaks off."""
-    text = options(workers=workers).models_toml(8081)
-    model = models_file.write(tmp_path / "models.toml", text).by_name[llama.MODEL]
+    served = weights.embedded(tmp_path / weights.file)
+    text = options(workers=workers).models_toml(8081, served)
+    model = models_file.write(tmp_path / "models.toml", text).by_name[embedded.NAME]
     assert model.base_url == "http://127.0.0.1:8081/v1"
     assert model.concurrency == each
     assert model.can_continue
-    assert model.parameters == llama.PARAMETERS
+    assert model.parameters == served.parameters
 
 
 @pytest.mark.parametrize("before", ['default = "a"\n', "", '# why\n  default="a" # so\n'])
@@ -82,6 +85,9 @@ def test_missing_key(tmp_path: Path) -> None:
         ({"upstreams": ("http://x/v1",), "model": "m", "models": Path("f")}, "not both"),
         ({"model": "other"}, "--upstream"),
         ({"api_key_env": "HOME"}, "--upstream"),
+        ({"model_file": Path(__file__)}, "no model in GGUF"),
+        ({"model_file": Path("none.gguf")}, "No such file"),
+        ({"model_file": Path(__file__), "models": Path("f")}, "without --upstream and --models"),
         ({"upstreams": ("http://x/v1",), "model": "m", "api_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
     ],
 )
