@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.native.segmenter import Data, Piece, Segmenter
+from shared.segmenter import Data, Piece, Segmenter
 
 FENCE = Data(markup=True)
 

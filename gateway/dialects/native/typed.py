@@ -13,13 +13,13 @@ import msgspec
 from aiohttp import web
 
 from gateway.dialects.native.frames import CONVERSATION, NATIVE, OF_GENERATION, NativeEncoder
-from gateway.dialects.native.segmenter import Piece, Segmenter
 from gateway.edge.timestamp import iso
 from gateway.relay.dialect import Encoder, Resumption
 from shared.errors import InvalidRequest
 from shared.events import End, Error, Event, Reset, Text
 from shared.generation import Generation
 from shared.position import Position
+from shared.segmenter import Piece, Segmenter
 
 _json = msgspec.json.Encoder().encode
 _WITHIN = re.compile(r"(.*)\.([1-9]\d{0,8})", re.ASCII)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from gateway.dialects.native import markdown
+from shared import markdown
 
 Kind = Literal["text", "code", "table", "image"]
 
