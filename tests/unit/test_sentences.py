@@ -1,0 +1,138 @@
+"""Text, cut into sentences to be spoken: nothing is left out, and no cut on the way changes a sentence."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from worker.speech.sentences import MOST_CHARS, Sentence, Sentences
+
+_BITS = [
+    *("Dr. Smith ", "e.g. this ", "3.14", " at 5 p.m. ", "Hello. ", "Why?! ", "Well... ", "U.S. troops "),
+    *(
+        "J. R. ",
+        "No. 5 ",
+        "你好。",
+        "是吗？！”",
+        "版本 2.0。",
+        "你好.世界",
+        "用 Python 写。",
+        "…",
+        "；",
+        "」",
+    ),
+    *("```py\nx. y\n```\n", "~~~\n", "| a | b |\n|---|---|\n| 1. | 2 |\n", "\n\n", "\n", " \n", "1. one\n"),
+    *("- two\n", "# Head\n", "> q\n", "**bold.** ", "[see. this](http://x.y/z.) ", "![a](b) ", "`a. b` "),
+    *("https://x.org/a.b?c. ", "\\* ", "---\n", "  ", "🙂 ", "<b>x</b>"),
+]
+_CHARACTERS = st.text(alphabet=".!?…。！？ \n\t\"'”)*_`#-1aA你", max_size=12)
+texts = st.lists(st.sampled_from(_BITS) | _CHARACTERS, max_size=14).map("".join) | st.text(max_size=60)
+
+
+def cut(text: str, at: list[int]) -> list[Sentence]:
+    """Its sentences, when it comes cut at these places."""
+    sentences, found = Sentences(), []
+    for begin, end in pairwise([0, *sorted(place % (len(text) + 1) for place in at), len(text)]):
+        found += sentences.feed(text[begin:end])
+    return [*found, *sentences.finish()]
+
+
+def said(text: str) -> list[str]:
+    """What is spoken of it."""
+    return [sentence.spoken for sentence in cut(text, []) if sentence.spoken]
+
+
+@given(texts, st.lists(st.integers(0, 400), max_size=12))
+@example("a.m. ", [4])
+@example("1. one. Two", [1, 2])
+@example("你好。” 是", [3, 4])
+@settings(max_examples=300)
+def test_cut_anywhere(text: str, at: list[int]) -> None:
+    """The same sentences however the text comes; their places tile it."""
+    whole = cut(text, [])
+    assert cut(text, at) == whole
+    assert cut(text, list(range(len(text)))) == whole
+    places = [0, *(sentence.end for sentence in whole)]
+    assert [sentence.start for sentence in whole] == places[:-1]
+    assert places[-1] == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hello there. How are you? Fine!", ["Hello there.", "How are you?", "Fine!"]),
+        (
+            "Dr. Smith met Mr. J. R. Jones at 5 p.m. on Monday. He left.",
+            ["Dr. Smith met Mr. J. R. Jones at 5 p.m. on Monday.", "He left."],
+        ),
+        (
+            "It costs 3.14 euros, e.g. in v1.2 of example.com. Yes.",
+            ["It costs 3.14 euros, e.g. in v1.2 of example.com.", "Yes."],
+        ),
+        ("We sell pens, paper, etc. They are cheap.", ["We sell pens, paper, etc.", "They are cheap."]),
+        ("Wait... what? So do I. Right.", ["Wait... what?", "So do I.", "Right."]),
+        (
+            "你好。今天是 2.5 度吗？是的！“好。”他说。",
+            ["你好。", "今天是 2.5 度吗？", "是的！", "“好。”", "他说。"],
+        ),
+        ("He said “Stop.” Then (really!) he left.", ["He said “Stop.”", "Then (really!) he left."]),
+        (
+            "# A title\nSome text that\ngoes on. No list: - x",
+            ["A title", "Some text that goes on.", "No list: - x"],
+        ),
+        ("Take:\n- one\n* two\n1. three\n2. four", ["Take:", "one", "two", "1. three", "2. four"]),
+        (
+            "A **bold** and _soft_ word, `f(x)`, 2*3 and ~~no~~ snake_case.",
+            ["A bold and soft word, f(x), 2*3 and no snake case."],
+        ),
+        ("See [the docs](https://x.org/a.b) or https://www.y.org/c?d=1.", ["See the docs or y.org."]),
+        (
+            "Before.\n```python\nprint('x. y')\n```\nAfter.",
+            ["Before.", "Here is some python code.", "After."],
+        ),
+        ("看代码：\n```\nx\n```\n完。", ["看代码：", "这里有一段代码。", "完。"]),
+        ("| Name | Price |\n|---|---|\n| Tea | 2.50 |\n\nDone.", ["Here is a table: Name, Price.", "Done."]),
+        ("Good 🙂 &amp; fine <br> now.\n\n---\n\n", ["Good & fine now."]),
+        ("一行\n没有句号\n\n另一段", ["一行没有句号", "另一段"]),
+        ("So $$x^2$$ is a square.", ["So formula is a square."]),
+    ],
+)
+def test_what_is_said(text: str, expected: list[str]) -> None:
+    """Abbreviations, numbers, quotes, both punctuations, and nothing of what is for the eye alone."""
+    assert said(text) == expected
+
+
+def test_a_sentence_is_told_as_soon_as_it_ends() -> None:
+    """Nothing is waited for but what could still change it."""
+    sentences = Sentences()
+    assert sentences.feed("Hello there") == []
+    assert sentences.feed(".") == []
+    assert [it.spoken for it in sentences.feed(" ")] == ["Hello there."]
+    assert [it.spoken for it in sentences.feed("你好。再")] == ["你好。"]
+
+
+def test_without_an_end() -> None:
+    """What never ends is cut between words."""
+    found = said("word " * 1000)
+    assert all(len(words) <= MOST_CHARS for words in found)
+    assert " ".join(found) == ("word " * 1000).strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What is the time?", "en"),
+        ("今天天气很好。", "zh"),
+        ("用 Python 写代码。", "zh"),
+        ("The word 你 means you, and it is common in Chinese.", "en"),
+        ("Das ist nicht der Weg, den ich gehe.", "de"),
+        ("Où est la gare ? C'est dans le centre, avec vous.", "fr"),
+        ("Привет, как дела?", "ru"),
+        ("これはペンです。", "ja"),
+        ("Hmm.", "en"),
+    ],
+)
+def test_language(text: str, language: str) -> None:
+    """A voice is chosen by the language of each sentence."""
+    assert cut(text, [])[-1].language == language
