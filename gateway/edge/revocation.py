@@ -8,10 +8,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import structlog
+
 from gateway.edge.auth import Askers
 from shared.asker import Asker
 from shared.audit import Audit
 from shared.errors import AccessEnded, BrokerRefused, BrokerUnavailable, Unauthorized
+
+logger = structlog.get_logger("gateway.edge.revocation")
 
 #: Told why it ends; must not raise.
 End = Callable[[AccessEnded], None]
@@ -63,6 +67,8 @@ class Revocations:
                     self._end(access, asker, ends, AccessEnded(error.message))
                 except (BrokerUnavailable, BrokerRefused):
                     break  # nothing is known of anybody: looked again
+                except Exception:  # whoever else has something open must not pay for it
+                    logger.exception("it cannot be told what a key or a session opens", key=asker.key)
 
     def _end(self, access: _Access, asker: Asker, ends: set[End], why: AccessEnded) -> None:
         self._open.pop(access, None)

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, CookieJar, WSMsgType
 
 from headrace import HeadraceClient, HeadraceError
+from shared import keys
 from tests.kit.api_keys import CACHE_S, made_key, make_key
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
@@ -152,6 +153,18 @@ async def test_every_way_to_lose_access(local: Local, url: str, how: str) -> Non
             ended = await reader.until("error", timeout_s=10)
             assert (ended.id, ended.data["metadata"]["code"]) == (None, "access_ended")
             assert await reader.next() is None
+
+
+async def test_a_key_that_cannot_be_read(local: Local, url: str, session: ClientSession) -> None:
+    """It holds up nobody else: another's streams end with its key all the same."""
+    torn, kept = await made_key(local), await made_key(local)
+    first, second = [await ChatClient(session, url, key).send(LONG) for _, key in (torn, kept)]
+    name = local.state.broker.cells.home.key(keys.API_KEY, torn[0].id)
+    local.redis.hset(name, "scopes", "{")
+    await local.state.api_keys.revoke(kept[0].id)
+    await second.until("error")
+    await first.until("chunk")
+    first.cut()
 
 
 async def test_the_python_client_tells_it_from_a_failed_reply(local: Local, url: str) -> None:
