@@ -100,7 +100,9 @@ class Cluster:
             last: Exception | None = None
             for address in list(self._nodes):
                 try:
-                    nodes = await self._client(address).execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
+                    # Not redis-py's own time-out: see `Broker.watch`.
+                    async with asyncio.timeout(_ANSWER_WITHIN_S):
+                        nodes = await self._client(address).execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
                 except (RedisError, OSError) as error:
                     last = error
                     # It is asked last from now on.
@@ -121,8 +123,9 @@ class Cluster:
         """Ask no more."""
         if self._looking is not None:
             self._looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._looking
+            await asyncio.wait([self._looking])
+            if not self._looking.cancelled():
+                self._looking.result()
         for client in self._asking.values():
             await client.aclose()
 
@@ -136,10 +139,7 @@ class Cluster:
         client = self._asking.get(address)
         if client is None:
             host, port = address
-            timeouts: dict[str, Any] = {
-                "socket_timeout": _ANSWER_WITHIN_S,
-                "socket_connect_timeout": _ANSWER_WITHIN_S,
-            }
+            timeouts: dict[str, Any] = {"socket_connect_timeout": _ANSWER_WITHIN_S}
             pool = BlockingConnectionPool(
                 host=host, port=port, max_connections=1, **timeouts, **self._options
             )

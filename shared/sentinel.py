@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from weakref import WeakSet
 
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as TooLate
 
 from shared import redis_private
 
@@ -50,8 +51,10 @@ class Sentinels:
             self._options["username"] = unquote(parts.username)
         if parts.password:
             self._options["password"] = unquote(parts.password)
-        timeouts = {"socket_timeout": _ANSWER_WITHIN_S, "socket_connect_timeout": _ANSWER_WITHIN_S}
-        self._sentinel = Sentinel(hosts, sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
+        self._sentinel = Sentinel([])  # type: ignore[no-untyped-call]
+        self._sentinel.sentinels = [
+            _Asked(host=host, port=port, socket_connect_timeout=_ANSWER_WITHIN_S) for host, port in hosts
+        ]
         self._primary: tuple[str, int] | None = None
         #: All that were opened, whether a pool still knows them or not.
         self._connections: WeakSet[Any] = WeakSet()
@@ -75,8 +78,9 @@ class Sentinels:
         """Close the connections to the sentinels themselves."""
         if self._looking is not None:
             self._looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._looking
+            await asyncio.wait([self._looking])
+            if not self._looking.cancelled():
+                self._looking.result()
         for sentinel in self._sentinel.sentinels:
             await sentinel.aclose()
 
@@ -95,6 +99,18 @@ class Sentinels:
                 for connection in list(self._connections):
                     redis_private.abort(connection)
         return primary
+
+
+class _Asked(Redis):
+    """A sentinel, which does not take long. Not by redis-py's own time-out: see `Broker.watch`."""
+
+    async def execute_command(self, *command: Any, **options: Any) -> Any:
+        """Raises redis-py's `TimeoutError`, too."""
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                return await super().execute_command(*command, **options)  # type: ignore[no-untyped-call]
+        except TimeoutError as error:
+            raise TooLate from error
 
 
 class SentinelPool(BlockingConnectionPool):

@@ -3,10 +3,18 @@
 import asyncio
 from typing import Any
 
+import pytest
+from redis.exceptions import ResponseError
+
 from shared.broker import Broker
+from shared.cells import Cells
+from shared.cluster import Cluster
+from shared.errors import BrokerUnavailable
+from shared.sentinel import Sentinels
 from shared.settings import Settings
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.eventually import eventually
+from tests.kit.link import Link
 
 
 async def test_a_cancelled_command_is_a_cancelled_task(broker: EmbeddedBroker) -> None:
@@ -27,6 +35,32 @@ async def test_a_cancelled_command_is_a_cancelled_task(broker: EmbeddedBroker) -
         await asyncio.wait([task], timeout=5)
         assert task.cancelled(), f"it outlived its cancellation after {turns} turns of the loop"
     await ours.close()
+
+
+@pytest.mark.parametrize("kind", ["sentinel", "cluster"])
+async def test_whoever_looks_for_the_primary_can_be_ended(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """At whatever moment; else its process would never end. What it asks is refused, and asked again."""
+    monkeypatch.setattr(f"shared.{kind}._LOOK_S", 0)
+    with Link(broker.socket) as link:
+        for turns in range(150):
+            ours: Cluster | Sentinels
+            if kind == "cluster":
+                ours = Cluster(f"redis+cluster://127.0.0.1:{link.port}", Cells(1))
+                with pytest.raises(BrokerUnavailable):
+                    await ours.known()
+            else:
+                ours = Sentinels(f"redis+sentinel://127.0.0.1:{link.port}/service")
+                with pytest.raises(ResponseError):
+                    await ours.primary()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            try:
+                async with asyncio.timeout(5):
+                    await ours.close()
+            except TimeoutError:
+                pytest.fail(f"it outlived its end after {turns} turns of the loop")
 
 
 async def test_a_pooled_connection_that_was_closed_meanwhile(broker: EmbeddedBroker) -> None:
