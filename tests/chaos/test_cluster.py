@@ -129,15 +129,22 @@ async def test_a_node_added(nodes: EmbeddedCluster, own_stack: StartStack, sessi
     there too.
     """
     stack, crowd = await _begun(nodes, own_stack, session, STREAMS, 240)
+    began = time.monotonic()
     new = await asyncio.to_thread(nodes.join)
     for cell in list(nodes.cells)[::4]:
         await asyncio.to_thread(nodes.move, key_slot(cell.key(keys.CLOCK).encode()), new)
+    took = time.monotonic() - began
     later = Crowd(session, stack, STREAMS, length=40, rate=20)
     await later.begin()
     assert any(_port(nodes, follower) == new for follower in later.followers)
     await later.end()
     await crowd.end()
     assert crowd.ended_well() and later.ended_well()
+    gaps = _longest_gaps(crowd.followers, began)
+    print(
+        f"a primary more, with {CELLS // 4} of {CELLS} cells, in {took:.2f} s under {STREAMS} streams; "
+        f"longest silence p99 {p99(gaps):.2f} s, most {gaps[-1]:.2f} s"
+    )
 
 
 @pytest.mark.long
@@ -155,7 +162,7 @@ async def test_a_majority_lost(nodes: EmbeddedCluster, own_stack: StartStack, se
     async def refused() -> bool:
         return (await chat.call("GET", "/readyz")).status == 503
 
-    await eventually(refused, "it is not ready", 20)
+    noticed = await eventually(refused, "it is not ready", 20)
     assert (await chat.submit()).status == 503
     await asyncio.sleep(2 * NODE_TIMEOUT_MS / 1000)
     for port in lost:
@@ -164,6 +171,12 @@ async def test_a_majority_lost(nodes: EmbeddedCluster, own_stack: StartStack, se
     async def ready() -> bool:
         return (await chat.call("GET", "/readyz")).status == 200
 
-    await eventually(ready, "it is ready again", 20)
+    back = time.monotonic()
+    healed = await eventually(ready, "it is ready again", 20)
     await crowd.end(60)
     assert crowd.ended_well()
+    nexts = crowd.silences(back)
+    print(
+        f"not ready {noticed:.2f} s after two of three primaries had gone, ready {healed:.2f} s after their "
+        f"return; next chunk p99 {p99(nexts):.2f} s after it"
+    )

@@ -83,6 +83,8 @@ class EmbeddedCluster(EmbeddedBroker):
         cluster.until(
             lambda: all(self._knows(other, port) for other in self.alive()), "everybody knows the new node"
         )
+        # For its first seconds it refuses whatever comes.
+        cluster.until(lambda: cluster.is_well(self.node(port)), "the new node serves")
         return port
 
     def node(self, port: int) -> redis.Redis:
