@@ -18,8 +18,9 @@ from worker.backends.script import expected_text
 async def test_a_wrong_key_is_an_authentication_error(local: Local, open_client: OpenClient) -> None:
     """Without the right key there is an AuthenticationError, with it an answer."""
     url = await local.start(api_keys="right")
-    with pytest.raises(sdk.AuthenticationError):
+    with pytest.raises(sdk.AuthenticationError) as refused:
         await open_client(url, api_key="wrong").models.list()
+    assert refused.value.type == "authentication_error"
     models = await open_client(url, api_key="right").models.list()
     assert [m.id for m in models.data] == ["scripted", "plain", "single"]
 

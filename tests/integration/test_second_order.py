@@ -1,11 +1,14 @@
 """P4, P5, P7, P10: two things in a row, each of which is harmless by itself."""
 
+import asyncio
+
 from aiohttp import ClientSession
 
 from shared import keys
-from shared.events import ToolCall
+from shared.events import End, ToolCall
 from shared.outcome import stopped_unbegun
 from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
 from tests.kit.hand import TEXT, die, done, said
 from tests.kit.local import Local
 from tests.kit.stack import MODELS, upstream_model
@@ -37,6 +40,17 @@ async def test_stopped_after_its_worker_died(table: Table) -> None:
     assert (reply["content"], reply["state"]) == (TEXT, "cancelled")
     assert await table.second.claim(generation_id) is None
     assert await table.first.write(generation_id, *said()) == "fenced"
+
+
+async def test_stop_waits_for_its_workers_word(table: Table) -> None:
+    """The receipt of a stop that its worker takes its time with says what became of it all the same."""
+    generation_id = await table.make("running", "c1")
+    stopping = asyncio.create_task(table.chat.cancel(generation_id))
+    await eventually(lambda: table.record(generation_id).get("cancel") == "user", "the intent is there")
+    assert (await table.chat.status(generation_id))["state"] == "running"
+    assert await table.first.write(generation_id, End(ts=4, finish_reason="cancelled")) == "ok"
+    receipt = await stopping
+    assert (receipt.status, receipt.body["status"], receipt.body["position"]) == (200, "cancelled", "1-3")
 
 
 async def test_an_intent_that_no_push_told(local: Local, session: ClientSession) -> None:

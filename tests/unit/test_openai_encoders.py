@@ -91,7 +91,7 @@ def test_numbers_follow_from_the_log(log: list[Event]) -> None:
 
 @given(log=logs)
 def test_every_item_is_added_filled_and_done(log: list[Event]) -> None:
-    """After the last reset, deltas add up to what the items and the final response hold."""
+    """After the last reset, deltas add up to what items and the final response hold; no two share an id."""
     frames = frames_of(b"".join(encoded(ResponsesEncoder, log)))
     said = [data_of(frame) for frame in frames if frame != b"data: [DONE]"]
     assert all(frame.startswith(b"event: ") for frame in frames if frame != b"data: [DONE]")
@@ -113,6 +113,7 @@ def test_every_item_is_added_filled_and_done(log: list[Event]) -> None:
         for item in final["output"]
     ]
     assert whole == list(texts.values())
+    assert len({item["id"] for item in final["output"]}) == len(whole)
     done = [event["item"] for event in said if event["type"] == "response.output_item.done"]
     if final["status"] != "failed":
         assert sorted(done, key=lambda item: item["id"]) == sorted(
