@@ -5,11 +5,12 @@ Each row of the table in `shared/PROTOCOL.md` is one fault here, in every dialec
 """
 
 import asyncio
+import itertools
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from aiohttp import ClientSession
@@ -36,6 +37,19 @@ can_continue = {continues}
 """
 
 
+class Case(NamedTuple):
+    """A client's dialect, and what befalls the server that answers it."""
+
+    dialect: str
+    fault: Fault
+    at: int
+
+    @property
+    def name(self) -> str:
+        """Of its model: none shares a server, for one that is down is so for all."""
+        return f"{self.dialect}-{self.fault}-{self.at}"
+
+
 @pytest.fixture
 async def servers(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["Servers"]:
     """Servers with each fault at each place, and one that is well."""
@@ -58,59 +72,46 @@ class Servers:
         self.toml = ""
         self.models: list[str] = []
 
-    async def add(self, fault: Fault, at: int, *, second: bool, continues: bool = True) -> None:
+    async def add(self, name: str, fault: Fault, at: int, *, second: bool, continues: bool = True) -> None:
         """A model whose first upstream has *fault*, with a *second* that is well or alone."""
         server = await self._stack.enter_async_context(FaultyServer(fault, at, self._certificate))
-        name = f"{fault}-{at}"
         self.toml += MODEL.format(name=name, continues=str(continues).lower())
         for url in [server.url, *([self.well.url] if second else [])]:
             self.toml += f'[[models.{name}.upstreams]]\nbase_url = "{url}"\n'
         self.models.append(name)
 
-    async def listen(self, local: Local, session: ClientSession, dialect: str) -> dict[str, Heard]:
-        """What clients of *dialect* hear of all models, asked at once."""
+    async def listen(self, local: Local, session: ClientSession, *, second: bool) -> dict[Case, Heard]:
+        """What clients of every dialect hear of every fault at each place, asked at once."""
+        cases = [Case(*each) for each in itertools.product(EVERY, FAULTS, PLACES)]
+        for case in cases:
+            await self.add(case.name, case.fault, case.at, second=second)
         await local.start(self.toml)
-        asked = (EVERY[dialect](session, local.url, name, f"Hello {name}") for name in self.models)
-        return dict(zip(self.models, await asyncio.gather(*asked), strict=True))
+        asked = (EVERY[case.dialect](session, local.url, case.name, f"Hello {case.name}") for case in cases)
+        return dict(zip(cases, await asyncio.gather(*asked), strict=True))
 
 
-@pytest.mark.parametrize("dialect", EVERY)
-async def test_with_another_upstream(
-    local: Local, session: ClientSession, servers: Servers, dialect: str
-) -> None:
+async def test_with_another_upstream(local: Local, session: ClientSession, servers: Servers) -> None:
     """The answer is whole, each word once, in one stream: the second goes on where the first broke off."""
-    for fault in FAULTS:
-        for at in PLACES:
-            await servers.add(fault, at, second=True)
-    heard = await servers.listen(local, session, dialect)
-    wrong = {name: it for name, it in heard.items() if it.error is not None or it.text != WORDS}
+    heard = await servers.listen(local, session, second=True)
+    wrong = {case.name: it for case, it in heard.items() if it.error is not None or it.text != WORDS}
     assert not wrong
 
 
-@pytest.mark.parametrize("dialect", EVERY)
-async def test_with_none(local: Local, session: ClientSession, servers: Servers, dialect: str) -> None:
+async def test_with_none(local: Local, session: ClientSession, servers: Servers) -> None:
     """The answer ends with an error that says what went wrong, after no more than was said."""
-    codes: dict[str, str] = {}
-    for fault, alone in ALONE.items():
-        for at, code in zip(PLACES, alone, strict=True):
-            await servers.add(fault, at, second=False)
-            codes[f"{fault}-{at}"] = code
-    heard = await servers.listen(local, session, dialect)
+    heard = await servers.listen(local, session, second=False)
+    codes = {case.name: ALONE[case.fault][PLACES.index(case.at)] for case in heard}
     # The AI SDK has no codes, and Anthropic's clients know others.
-    told = {
-        name: code if it.error == "error" else it.error
-        for (name, code), it in zip(codes.items(), heard.values(), strict=True)
-    }
+    told = {case.name: codes[case.name] if it.error == "error" else it.error for case, it in heard.items()}
     assert told == codes
     assert all(len(it.message) > 10 for it in heard.values())
-    assert not {name: it for name, it in heard.items() if not WORDS.startswith(it.text) or it.text == WORDS}
+    assert not {case.name for case, it in heard.items() if not WORDS.startswith(it.text) or it.text == WORDS}
 
 
 async def test_where_the_next_cannot_go_on(local: Local, session: ClientSession, servers: Servers) -> None:
     """What was said is void by one explicit `reset`, once the next speaks; before the first word by none."""
-    for fault in FAULTS:
-        for at in PLACES:
-            await servers.add(fault, at, second=True, continues=False)
+    for fault, at in itertools.product(FAULTS, PLACES):
+        await servers.add(f"{fault}-{at}", fault, at, second=True, continues=False)
     await local.start(servers.toml)
     chat = ChatClient(session, local.url)
     readers = await asyncio.gather(*(chat.ask(model=name) for name in servers.models))

@@ -129,17 +129,6 @@ async def test_ctrl_c_while_it_starts(up: Up) -> None:
     assert not up.children()
 
 
-async def test_killed(up: Up) -> None:
-    """Even `kill -9` leaves no orphan, and the folder is free again."""
-    up.start()
-    await up.ready()
-    up.signal(signal.SIGKILL)
-    await up.ended()
-    await up.alone()
-    up.start()
-    await up.ready()
-
-
 async def test_killed_with_its_leash(up: Up) -> None:
     """Where nothing was left to end its children, the next one ends them, and nothing that is not its own."""
     up.start()
@@ -191,7 +180,10 @@ async def test_what_failed_is_said(running: Up) -> None:
 
 
 async def test_after_a_power_cut(up: Up) -> None:
-    """What tore the end off its data keeps it from nothing, and is said; what was said before is there."""
+    """
+    Even `kill -9` leaves no orphan, and the folder is free again. What tore the end off its data keeps it
+    from nothing, and is said; what was said before is there.
+    """
     up.start()
     [url] = await up.ready()
     async with HeadraceClient(url) as client:

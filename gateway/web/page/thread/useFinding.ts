@@ -128,6 +128,12 @@ export function useFinding(
 /** Drawn by the browser, so that no element of a message changes; older browsers have the message's mark alone. */
 function mark(name: string, ranges: Range[]): void {
   if (typeof Highlight === 'undefined') return;
-  if (ranges.length === 0) CSS.highlights.delete(name);
-  else CSS.highlights.set(name, new Highlight(...ranges));
+  if (ranges.length === 0) {
+    CSS.highlights.delete(name);
+    return;
+  }
+  const highlight = new Highlight(...ranges);
+  // Otherwise what was drawn last would be on top.
+  if (name === CURRENT) highlight.priority = 1;
+  CSS.highlights.set(name, highlight);
 }
