@@ -1,10 +1,16 @@
 """
-Hatch's hook for the wheel: the client becomes the package `headrace`.
+Hatch's hook for the wheel: the client becomes the package `headrace`, and the wheel knows its commit.
 
 The mapping in pyproject.toml cannot say so, because it takes the shortest of the paths that fit, and an
 editable install must not copy what it is to show as it is edited: it has deploy/checkout on its path.
 """
 
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -13,7 +19,44 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 class Client(BuildHookInterface[Any]):
     """Used by hatch alone."""
 
+    _source: tempfile.TemporaryDirectory[str] | None = None
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Once before each build; *version* is `standard` or `editable`."""
-        if version == "standard":
-            build_data["force_include"]["deploy/client"] = "headrace"
+        if version != "standard":
+            return
+        included = build_data["force_include"]
+        included["deploy/client"] = "headrace"
+        if bill := os.environ.get("HEADRACE_SBOM"):
+            build_data["sbom_files"].append(bill)
+        if source := source_of(Path(self.root)):
+            self._source = tempfile.TemporaryDirectory()
+            path = Path(self._source.name, "build.json")
+            path.write_text(json.dumps(source) + "\n")
+            included[str(path)] = "headrace/system/shared/build.json"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Once after each build."""
+        if self._source is not None:
+            self._source.cleanup()
+
+
+def source_of(root: Path) -> dict[str, object] | None:
+    """The commit that *root* is at; None where that is no checkout of ours, or there is no git."""
+    try:
+        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return None
+        commit, committed_at = _git(root, "log", "-1", "--format=%H %cI").split()
+        return {
+            "commit": commit,
+            "committed_at": committed_at,
+            "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    git = shutil.which("git") or "git"
+    done = subprocess.run([git, *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

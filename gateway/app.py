@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from importlib.metadata import version
 
 from aiohttp import web
 
@@ -30,6 +29,7 @@ from shared import metrics
 from shared.api_keys import ApiKeys
 from shared.audit import Audit
 from shared.broker import Broker
+from shared.build import running
 from shared.conversations import Conversations
 from shared.event_log import EventLog
 from shared.generations import Generations
@@ -83,7 +83,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         room=Room(settings, addresses),
         hosts=Hosts(settings),
         origins=Origins(settings),
-        openapi=document(ROUTES, version("headrace")),
+        openapi=document(ROUTES, running().version),
         public=frozenset(
             [route.path for route in ROUTES if route.public]
             + [route.resource.canonical for route in shown if route.resource is not None]

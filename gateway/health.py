@@ -8,6 +8,7 @@ from gateway.edge.answers import answer_json
 from gateway.edge.state import STATE
 from gateway.edge.timestamp import iso
 from shared import metrics
+from shared.build import running
 from shared.errors import Draining
 from shared.events import now_ms
 
@@ -29,6 +30,11 @@ class Heartbeat(Health, frozen=True):
 async def live(request: web.Request) -> web.StreamResponse:
     """This process runs."""
     return answer_json(Health("ok", iso(now_ms())))
+
+
+async def version(request: web.Request) -> web.StreamResponse:
+    """Which build of Headrace answers. During a deploy there may be two of them."""
+    return answer_json(running())
 
 
 async def beat(request: web.Request) -> web.StreamResponse:

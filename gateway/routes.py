@@ -13,6 +13,7 @@ from gateway.dialects.openai.routes import ROUTES as OPENAI
 from gateway.rooms.routes import ROUTES as ROOMS
 from gateway.rooms.routes import running as rooms_running
 from gateway.route import Route, Running
+from shared.build import Build
 
 #: What runs beside the handlers as long as the application does.
 RUNNING: Sequence[Running] = (webhooks.delivering, rooms_running)
@@ -27,6 +28,7 @@ ROUTES: Sequence[Route] = (
     *AG_UI,
     Route("GET", "/api/heartbeat", health.beat, gives=health.Heartbeat, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),
+    Route("GET", "/version", health.version, gives=Build, errors=(), public=True),
     Route("GET", "/readyz", health.ready, gives=health.Health, errors=(503,), public=True),
     Route("GET", "/metrics", health.expose, gives="text/plain", errors=(), public=True, private=True),
     Route("GET", "/openapi.json", openapi.describe, gives="application/json", errors=(), public=True),

@@ -8,15 +8,21 @@ Both processes import this and serve all of it: what a process never touches sta
 from collections.abc import Iterable
 from typing import get_args
 
-from prometheus_client import REGISTRY, Gauge, generate_latest
+from prometheus_client import REGISTRY, Gauge, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from shared.build import running
 from shared.counting import Counter, Histogram
 from shared.failures import FAILURES, UPSTREAM_FAILURES
 from shared.limits import Limited
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _LONG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+# What runs
+
+build_info = Info("headrace_build", "Always 1: its labels say which build of Headrace this is.")
+build_info.info(running().labels)
 
 # Latencies
 

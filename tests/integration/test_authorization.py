@@ -114,7 +114,15 @@ PUBLIC = (
     | {("GET", "/ws/{room_id}")}
     | {
         ("GET", path)
-        for path in ("/api/heartbeat", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs")
+        for path in (
+            "/api/heartbeat",
+            "/livez",
+            "/readyz",
+            "/version",
+            "/metrics",
+            "/openapi.json",
+            "/docs",
+        )
     }
 )
 NEEDS = {(route.method, route.path): route.needs for route in ROUTES if not route.public}

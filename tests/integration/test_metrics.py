@@ -28,6 +28,7 @@ ALLOWED_LABELS = {
         "command",
     ),
     *("route", "status", "what", "le", "priority", "limit", "primary", "tenant"),
+    *("version", "commit", "python"),
 }
 
 
