@@ -35,19 +35,26 @@ class Program:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.env = dict(env)
+        #: Where an installed wheel lies that it is started from; else this checkout.
+        self.release: Path | None = None
         self._options = options
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Does not wait: see `ready`."""
+        env, safe = self.env, []
+        if self.release is not None:
+            # Its packages, and what pip noted of it, before those of the checkout.
+            path = (self.release / "headrace" / "system", self.release)
+            env, safe = env | {"PYTHONPATH": os.pathsep.join(map(str, path))}, ["-P"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module, *self._options],
+                [sys.executable, *safe, "-m", self.module, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self.env,
+                env=env,
                 start_new_session=True,
             )
 

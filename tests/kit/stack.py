@@ -41,7 +41,8 @@ class Stack:
     """
     Its processes share a broker's *database* and a models.toml; settings are those of `Settings`.
 
-    `start` and `stop` are for where no event loop runs.
+    `start` and `stop` are for where no event loop runs. Gateways and workers are those of the installed
+    *release*, where one is given.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Stack:
         database: int = 0,
         models: str = MODELS,
         upstream: bool = False,
+        release: Path | None = None,
         **settings: object,
     ) -> None:
         self.gateways: list[Program] = []
@@ -60,6 +62,7 @@ class Stack:
         self.broker = broker
         self._database = database
         self._directory = directory
+        self._release = release
         self._programs: list[Program] = []
         models_file = directory / "models.toml"
         self._settings: dict[str, object] = {
@@ -146,6 +149,8 @@ class Stack:
         log = self._directory / f"{module}-{len(self._programs)}.log"
         env = environment(**{**self._settings, **settings})
         program = Program(module, env, port, log, *options)
+        if module in {"gateway", "worker"}:
+            program.release = self._release
         self._programs.append(program)
         return program
 
