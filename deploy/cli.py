@@ -5,12 +5,13 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from deploy import keys, programs
+from deploy.model import commands as model_commands
 from shared.build import running
 
 app = App(
@@ -23,6 +24,8 @@ app = App(
 app.command(keys.keys_app)
 app.command(keys.tenants_app)
 app.command(keys.usage)
+app.command(model_commands.models)
+app.command(model_commands.model)
 
 Port = Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))]
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100))]
@@ -126,7 +129,7 @@ def up(
         ValueError,
         OSError,
     ) as error:
-        _fail(str(error))
+        programs.fail(str(error))
 
 
 @app.command
@@ -137,7 +140,7 @@ def build() -> None:
     try:
         page.build(partial(print, flush=True))
     except (page.BuildFailed, page.Unsafe) as error:
-        _fail(str(error))
+        programs.fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -187,13 +190,13 @@ def gateway(*, host: str | None = None, port: Port = None) -> None:
         os.environ["HEADRACE_HOST"] = host
     if port is not None:
         os.environ["HEADRACE_PORT"] = str(port)
-    _become("gateway")
+    programs.become("gateway")
 
 
 @app.command
 def worker() -> None:
     """Run one worker against the Redis of HEADRACE_REDIS_URL and the models of HEADRACE_MODELS."""
-    _become("worker")
+    programs.become("worker")
 
 
 @app.command
@@ -226,7 +229,7 @@ def move(*, source: str, target: str, cells: int, source_cells: int = 1) -> None
     except SettingsWrong as error:
         sys.exit(str(error))
     except CannotMove as error:
-        _fail(str(error))
+        programs.fail(str(error))
 
 
 @app.command
@@ -258,7 +261,7 @@ def chat(
     from headrace.terminal import Chat
 
     if not url.startswith(("http://", "https://")):
-        _fail(f"--url must be an http:// or https:// address, not {url!r}")
+        programs.fail(f"--url must be an http:// or https:// address, not {url!r}")
     talk = Chat(url, api_key=os.environ.get(api_key_env), conversation=conversation, model=model)
     try:
         sys.exit(talk.run(message))
@@ -268,59 +271,6 @@ def chat(
         sys.exit(1)
 
 
-models = App(name="models", help="What models.toml says, and what is there.")
-app.command(models)
-
-
-@models.command
-def check(*, models: Path | None = None) -> None:
-    """Ask each upstream a few tiny questions, and print what it can. Ends with 1 where one cannot answer.
-
-    Parameters
-    ----------
-    models
-        The models.toml [default: HEADRACE_MODELS, or that of the last `headrace up` in this folder].
-    """
-    path = models or Path(os.environ.get("HEADRACE_MODELS") or ".headrace/models.toml")
-    _become("worker.check", str(path))
-
-
-model = App(name="model", help="The model that comes along.")
-app.command(model)
-
-
-@model.command
-def fetch(name: Literal["qwen", "gemma"] = "qwen") -> None:
-    """Fetch a model, which `headrace up` does when it first needs one, and print where it lies.
-
-    What has come stays when this is interrupted: the next time goes on from there.
-
-    Parameters
-    ----------
-    name
-        Which of the two: Qwen answers in English and Chinese; Gemma is smaller, and good for small talk.
-    """
-    from deploy.model import catalogue, choice
-    from deploy.model.fetch import NotFetched
-
-    [weights] = [each for each in catalogue.ALL if each.name == name]
-    try:
-        print(choice.bring(weights, partial(print, file=sys.stderr, flush=True)))
-    except NotFetched as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
 def main() -> None:
     """Do what the command line says."""
     app()
-
-
-def _become(module: str, *arguments: str) -> NoReturn:
-    os.execve(sys.executable, programs.command(module, *arguments), programs.environment())
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"headrace: {message}", file=sys.stderr)
-    sys.exit(1)

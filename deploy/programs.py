@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 _ROOT = Path(__file__).parents[1]
 
@@ -17,3 +18,14 @@ def environment() -> dict[str, str]:
     """Ours, with our packages before all others: a wheel keeps them out of other projects' way."""
     others = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *([others] if others else [])])}
+
+
+def become(module: str, *arguments: str) -> NoReturn:
+    """Go on as *module*."""
+    os.execve(sys.executable, command(module, *arguments), environment())
+
+
+def fail(message: str) -> NoReturn:
+    """End with 1, having said why."""
+    print(f"headrace: {message}", file=sys.stderr)
+    sys.exit(1)

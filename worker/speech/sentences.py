@@ -32,11 +32,11 @@ _SPACE = re.compile(r"\s")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 
 #: After these a sentence goes on.
-_TITLES = """mr mrs ms mx dr prof rev hon st gen col capt lt sgt sen rep gov fig figs eq eqs vol vs cf e.g i.e viz
- al nos pp approx ca hr fr hrsg bzw z.b d.h u.a s.o m.e mme mlle"""
+_TITLES = """mr mrs ms mx dr prof rev hon st gen col capt lt sgt sen rep gov fig figs eq eqs vol vs cf e.g i.e
+ viz al nos pp approx ca hr fr hrsg bzw z.b d.h u.a s.o m.e mme mlle"""
 #: After these it does unless the next word begins with a capital.
-_SHORT = """etc inc ltd co corp jr sr a.m p.m no ed eds est dept univ jan feb mar apr jun jul aug sep sept oct nov
- dec mon tue wed thu fri sat sun ave blvd rd mt ft min sec max usw"""
+_SHORT = """etc inc ltd co corp jr sr a.m p.m no ed eds est dept univ jan feb mar apr jun jul aug sep sept oct
+ nov dec mon tue wed thu fri sat sun ave blvd rd mt ft min sec max usw"""
 _NEVER_LAST, _SELDOM_LAST = frozenset(_TITLES.split()), frozenset(_SHORT.split())
 
 
