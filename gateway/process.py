@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.app import make_app
 from gateway.edge.connections import Runner
 from gateway.edge.state import STATE
-from shared import models
+from shared import models, tracing
 from shared.logs import configure
 from shared.settings import Settings
 from shared.startup import SettingsWrong, prepare_process, read_settings, refuse_half_an_issuer
@@ -67,8 +67,11 @@ def main() -> None:
         settings = read_settings(listens=True)
         configure(settings)
         prepare_process()
+        tracing.begin(settings, "headrace-gateway")
         uvloop.run(run(settings))
     except SettingsWrong as error:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"headrace gateway: {error}")
+    finally:
+        tracing.end()

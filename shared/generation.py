@@ -81,6 +81,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     #: Whether its end is to be told to the webhook's receiver.
     hook: bool = False
+    #: Who asked, for traces and logs: a `traceparent`, and the request's id.
+    trace: str = ""
+    request_id: str = ""
     #: What the dialect's encoder must know of the request, to write the same frames on any gateway.
     dialect_options: dict[str, Any] = {}
 
@@ -120,6 +123,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str | None = None
     request: str = "{}"
     dialect_options: str = "{}"
+    trace: str = ""
+    request_id: str = ""
     created_ms: int
     started_ms: int | None = None
     first_token_ms: int | None = None

@@ -260,6 +260,10 @@ def _creation(submission: Submission, limits: Any, max_queued: int) -> bytes:
         record["priority"] = submission.priority
     if submission.hook:
         record["hook"] = "1"
+    if submission.trace:
+        record["trace"] = submission.trace
+    if submission.request_id:
+        record["request_id"] = submission.request_id
     if submission.dialect_options:
         record["dialect_options"] = msgspec.json.encode(submission.dialect_options).decode()
     new: dict[str, Any] = {

@@ -47,6 +47,17 @@ def configure(settings: Settings) -> None:
     )
 
 
+def begin(**facts: str | int | None) -> None:
+    """What every line of this task says from now on, and no longer what it said before."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**{name: fact for name, fact in facts.items() if fact})
+
+
+def also(**facts: str) -> None:
+    """And this, too."""
+    structlog.contextvars.bind_contextvars(**facts)
+
+
 def _shorten_bad_requests(record: logging.LogRecord) -> bool:
     """Bytes that are no HTTP are their sender's fault: one short line, without what strangers wrote."""
     error = record.exc_info[1] if record.exc_info else None

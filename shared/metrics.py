@@ -183,12 +183,20 @@ def know(models: Iterable[str]) -> None:
     for model in _known:
         takeovers.labels(model)
         attempts.labels(model, "exhausted")
+        for rare in (ends_unsaid, hedges, upstream_retries):
+            rare.labels(model)
         for outcome in ("done", "failed", "cancelled"):
             generations_ended.labels(model, outcome)
         for code in FAILURES:
             generation_errors.labels(model, code)
     for limit in get_args(Limited):
         limited.labels(limit)
+    for result in ("ok", "finished", "gone", "not_found"):
+        resumes.labels(result)
+    for stopped in ("user", "interrupted", "abandoned"):
+        cancels.labels(stopped)
+    for policy in ("continue", "cancel"):
+        abandonments.labels(policy)
     for priority in ("interactive", "background"):
         shed.labels(priority)
     for reason in ("full", "address"):

@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     #: For people, or a JSON object a line.
     log_format: Literal["console", "json"] = "console"
+    #: Trace by OpenTelemetry (the extra `otel`), and send it by OTLP over HTTP to where the variables of
+    #: OpenTelemetry's own say: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER` and so on.
+    otel: bool = False
+    #: Tell in traces what is asked and answered, too.
+    otel_content: bool = False
 
     # Gateway
 

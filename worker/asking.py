@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
-from shared import metrics
+from shared import metrics, tracing
 from shared.events import Event, Usage
 from shared.failures import (
     BetweenTokensTimeout,
@@ -15,6 +15,7 @@ from shared.failures import (
     UpstreamBroke,
     UpstreamError,
 )
+from worker import traces
 from worker.appender import LogWriter
 from worker.backends import Delta, Finished, Prompt
 from worker.deadline import Deadline
@@ -75,6 +76,22 @@ class Asking:
 
     async def run(self, writer: LogWriter, most_waiting: int) -> None:
         """Carry all of the answer to *writer*. Raises `UpstreamError` where it is none, or is broken off."""
+        if (spans := tracing.spans) is None:
+            await self._run(writer, most_waiting)
+            return
+        generation, put = self._running.claim.generation, self._put
+        asked = traces.Asked(self.upstream, self.prompt, generation, told=spans.content)
+        self._put = asked.hearing(put)
+        with spans.upstream(asked.model, asked.facts()):
+            try:
+                await self._run(writer, most_waiting)
+            except UpstreamError as error:
+                spans.failed(error.code)
+                raise
+            finally:
+                spans.tell(asked.answered(self.finished, self.billed))
+
+    async def _run(self, writer: LogWriter, most_waiting: int) -> None:
         asked_at = asyncio.get_running_loop().time()
         self.task = asyncio.current_task()
         try:

@@ -6,11 +6,12 @@ another worker; never both, never neither.
 """
 
 import asyncio
+from contextlib import nullcontext
 from functools import partial
 
 import structlog
 
-from shared import events, metrics
+from shared import events, logs, metrics, tracing
 from shared.errors import BrokerUnavailable
 from shared.event_log import Entry
 from shared.events import End, Error, Start, Terminal, now_ms
@@ -169,6 +170,11 @@ class Attempt:
         if writer.fenced:
             raise Fenced
         _count(self._entry, self._running, terminal)
+        if (spans := tracing.spans) is not None:
+            if isinstance(terminal, Error):
+                spans.failed(terminal.code)
+            else:
+                spans.tell({"gen_ai.response.finish_reasons": [terminal.finish_reason]})
         if self._running.abandoned:
             metrics.abandonments.labels(self._generation.on_disconnect).inc()
 
@@ -214,9 +220,18 @@ async def generate(tools: Tools, claim: Claim) -> None:
     Where another attempt took over, or none could begin, its place in the queue is left alone: the
     lease is another's, or runs out.
     """
+    generation = claim.generation
+    logs.begin(
+        generation=generation.id,
+        attempt=generation.attempt,
+        request_id=generation.request_id,
+        trace_id=tracing.trace_id(generation.trace),
+    )
+    spans = tracing.spans
     try:
-        await Attempt(tools, claim).run()
+        with spans.attempt(claim) if spans is not None else nullcontext():
+            await Attempt(tools, claim).run()
     except Fenced:
-        logger.info("left to another attempt", generation=claim.generation.id)
+        logger.info("left to another attempt")
     except Exception:
-        logger.exception("attempt failed", generation=claim.generation.id)
+        logger.exception("attempt failed")

@@ -11,7 +11,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from shared import metrics, models
+from shared import metrics, models, tracing
 from shared.broker import Broker
 from shared.channels import Channels
 from shared.conversations import Conversations
@@ -136,8 +136,11 @@ def main() -> None:
         settings = read_settings(unusable=unusable)
         configure(settings)
         prepare_process()
+        tracing.begin(settings, "headrace-worker")
         uvloop.run(run(settings))
     except SettingsWrong as error:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"headrace worker: {error}")
+    finally:
+        tracing.end()

@@ -10,8 +10,17 @@ from gateway.edge import limit_headers
 from gateway.edge.answers import render
 from gateway.edge.client_address import was_forwarded
 from gateway.edge.limits import count_read
-from gateway.edge.state import ACCEPTED_AT, ASKER, REQUEST_ID, STATE, VERDICT, State, new_request_id
-from shared import errors, metrics
+from gateway.edge.state import (
+    ACCEPTED_AT,
+    ASKER,
+    REQUEST_ID,
+    STATE,
+    TRACE,
+    VERDICT,
+    State,
+    new_request_id,
+)
+from shared import errors, logs, metrics, tracing
 from shared.errors import Draining, HeadraceError, NotFound, OutOfScope, UnsupportedMediaType
 
 logger = structlog.get_logger("gateway.edge.middleware")
@@ -39,9 +48,26 @@ _OF_STATUS: dict[int, type[HeadraceError]] = {
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into an answer in its route's shape."""
     request[ACCEPTED_AT] = time.monotonic()
-    request_id = request[REQUEST_ID] = new_request_id()
+    request[REQUEST_ID] = new_request_id()
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
+    if (sent := tracing.checked(request.headers.get("traceparent"))) is not None:
+        request[TRACE] = sent
+    spans = tracing.spans
+    if spans is None or route in request.app[STATE].public:
+        return await _answer(request, handler, route)
+    with spans.request(request.method, route, sent, request.headers.get("tracestate")):
+        request[TRACE] = spans.here()
+        response = await _answer(request, handler, route)
+        spans.tell({"http.response.status_code": response.status, "headrace.request.id": request[REQUEST_ID]})
+        if response.status >= 500:
+            spans.failed(str(response.status))
+        return response
+
+
+async def _answer(request: web.Request, handler: Handler, route: str) -> web.StreamResponse:
+    request_id = request[REQUEST_ID]
+    logs.begin(request_id=request_id, trace_id=tracing.trace_id(request.get(TRACE)))
     state = request.app[STATE]
     shape = state.error_shapes.of(_route(request))
     try:
@@ -57,7 +83,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except Exception:  # the client gets an answer, the log the traceback
-        logger.exception("request failed", route=route, request_id=request_id)
+        logger.exception("request failed", route=route)
         response = render(errors.Internal(), shape, request_id)
     metrics.requests.labels(route, str(response.status)).inc()
     return response

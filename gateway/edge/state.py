@@ -101,5 +101,7 @@ def new_request_id() -> str:
     return f"req_{uuid.uuid4().hex}"
 
 
+#: The request as a `traceparent`: our own span where there is one, else what the client has sent.
+TRACE = web.RequestKey("trace", str)
 #: Loop time at which the request was taken.
 ACCEPTED_AT = web.RequestKey("accepted_at", float)

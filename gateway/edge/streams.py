@@ -18,7 +18,7 @@ from gateway.relay.dialect import Dialect, Encoder, Resumption
 from gateway.relay.ending import ENDING
 from gateway.relay.feed import Subscriber
 from gateway.relay.relay import ahead
-from shared import metrics
+from shared import logs, metrics, tracing
 from shared.errors import Gone, InvalidRequest, NotFound, Resumable, Unavailable
 from shared.generation import Generation, Submission
 from shared.position import ORIGIN, Position
@@ -38,6 +38,7 @@ async def stream_new(
     if request.headers.get("Last-Event-ID"):
         return await _come_again(request, submission, dialect, headers)
     generation = submission.generation()
+    _tell_which(generation)
     async with place_for_stream(request), reading(request, generation, dialect, fresh=True) as subscriber:
         known_id, new = await accept(request, submission)
         if new:
@@ -69,6 +70,7 @@ async def stream_known(
     if request.method == "HEAD":
         return sse.announced(request, headers)
     _notice_loss(request)
+    _tell_which(generation)
     async with (
         place_for_stream(request),
         reading(request, generation, dialect, after, encoder=encoder) as subscriber,
@@ -148,6 +150,7 @@ async def await_new(request: web.Request, submission: Submission) -> tuple[Gener
     room_for_stream(state)
     _notice_loss(request)
     generation = submission.generation()
+    _tell_which(generation)
     async with reading(request, generation, ENDING, fresh=True) as subscriber:
         known_id, new = await accept(request, submission)
         if new:
@@ -177,6 +180,16 @@ async def reading(
     async with state.relay.subscribe(generation, dialect, after, encoder=encoder, fresh=fresh) as subscriber:
         with state.revocations.ending(request[ASKER], subscriber.dismiss):
             yield subscriber
+
+
+def _tell_which(generation: Generation) -> None:
+    """In logs, and in a trace where there is one."""
+    logs.also(generation=generation.id)
+    if (spans := tracing.spans) is not None:
+        facts = {"headrace.generation.id": generation.id, "gen_ai.request.model": generation.model}
+        if generation.conversation is not None:
+            facts["gen_ai.conversation.id"] = generation.conversation
+        spans.tell(facts)
 
 
 def _notice_loss(request: web.Request) -> None:

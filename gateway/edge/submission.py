@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.edge.abilities import within
 from gateway.edge.body import digest, idempotency_key
-from gateway.edge.state import ASKER, STATE
+from gateway.edge.state import ASKER, REQUEST_ID, STATE, TRACE
 from gateway.relay.dialect import Dialect
 from shared.asker import Asker, scope_of
 from shared.cells import Cell, Cells
@@ -88,6 +88,8 @@ def submission(
         on_busy=on_busy,
         on_disconnect=on_disconnect,
         idempotency_key=idempotency_key(request) or key,
+        trace=request.get(TRACE, ""),
+        request_id=request.get(REQUEST_ID, ""),
         digest=digest(body),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from shared import tracing
 from shared.failures import UpstreamBroke, UpstreamInvalid, UpstreamRefused
 from shared.sockets import open_socket
 
@@ -38,13 +39,16 @@ class Connections:
     async def ask(self, body: bytes) -> aiohttp.ClientResponse:
         """POST *body* and give the answer's head. Raises `UpstreamRefused`, `-Broke` or `-Invalid`."""
         session = self._session = self._session or _open_session()
+        headers = self._headers
+        if (spans := tracing.spans) is not None:
+            headers = {**headers, "traceparent": spans.here()}
         while True:
             taken = _Taken()
             try:
                 return await session.post(
                     self._url,
                     data=body,
-                    headers=self._headers,
+                    headers=headers,
                     allow_redirects=False,
                     trace_request_ctx=taken,
                 )
