@@ -13,7 +13,7 @@ from worker.backends.script import expected_text
 async def test_messages_ping(local: Local, session: ClientSession) -> None:
     """Anthropic's clients get `ping` events, before the first word and within an answer; none has an id."""
     url = await local.start(heartbeat_s=0.1)
-    body = asked(script(length=2, rate=1, first_token_delay_s=3), stream=True)
+    body = asked(script(length=2, rate=4, first_token_delay_s=2.3), stream=True)
     async with session.post(url + MESSAGES, json=body) as response:
         raw = await response.read()
     blocks = [block for block in raw.decode().split("\n\n") if block]

@@ -1,7 +1,6 @@
 """What follows an accepted step happens, although the client that asked for it hangs up meanwhile."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -16,10 +15,10 @@ from tests.kit.eventually import eventually
 from tests.kit.link import Link
 from tests.kit.stack import Stack
 
-_TIMES = 40
+_TIMES = 16
 #: What a command takes to the broker, and its answer back.
 _WAY_S = 0.02
-_LONG = script(length=3000, rate=20)
+_LONG = script(length=1000, rate=1)
 
 
 @pytest.fixture
@@ -38,10 +37,10 @@ async def far(link: Link, own_stack: StartStack) -> AsyncIterator[Stack]:
     yield stack
 
 
-async def hang_up(session: ClientSession, method: str, url: str, json: object = None) -> None:
-    """Ask, and leave before the answer, at any moment of what is done for it."""
+async def hang_up(session: ClientSession, number: int, method: str, url: str, json: object = None) -> None:
+    """Ask, and leave before the answer; by *number* at each moment of what is done for it."""
     asking = asyncio.ensure_future(session.request(method, url, json=json))
-    await asyncio.wait([asking], timeout=random.uniform(_WAY_S, 6 * _WAY_S))
+    await asyncio.wait([asking], timeout=_WAY_S * (1 + 5 * number / _TIMES))
     if asking.done():
         asking.result().close()
     else:
@@ -53,13 +52,14 @@ async def test_deleting(far: Stack, session: ClientSession) -> None:
     """A deleted conversation leaves nothing that waits, and stops what answered it."""
     chat = ChatClient(session, far.gateways[0].url)
 
-    async def once(name: str) -> None:
+    async def once(number: int) -> None:
+        name = f"c{number}"
         readers = [await chat.send(_LONG, conversation_id=name, on_busy="queue") for _ in range(3)]
-        await hang_up(session, "DELETE", f"{chat.url}/api/conversations/{name}")
+        await hang_up(session, number, "DELETE", f"{chat.url}/api/conversations/{name}")
         for reader in readers:
             reader.cut()
 
-    await asyncio.gather(*(once(f"c{number}") for number in range(_TIMES)))
+    await asyncio.gather(*(once(number) for number in range(_TIMES)))
     kept = {key.decode().rpartition(":")[2] for key in far.redis.scan_iter(keys.CONVERSATION + "*")}
     for name in kept:  # it left before it was heard
         await chat.call("DELETE", f"/api/conversations/{name}")
@@ -70,11 +70,12 @@ async def test_interrupting(far: Stack, session: ClientSession) -> None:
     """An accepted message that interrupts leaves nothing of what it interrupts."""
     chat = ChatClient(session, far.gateways[0].url)
 
-    async def once(name: str) -> None:
+    async def once(number: int) -> None:
+        name = f"c{number}"
         async with await chat.send(_LONG, conversation_id=name) as first:
             await first.until("start")
             body = {"message": script(length=2), "conversation_id": name, "on_busy": "interrupt"}
-            await hang_up(session, "POST", f"{chat.url}/api/chat/stream", body)
+            await hang_up(session, number, "POST", f"{chat.url}/api/chat/stream", body)
             said = (await chat.conversation(name))["conversation"]["active"]
             if len(waiting(name)) or said != first.generation_id:
                 await first.all()
@@ -85,4 +86,4 @@ async def test_interrupting(far: Stack, session: ClientSession) -> None:
         owner = key.decode().removeprefix(keys.CONVERSATION)
         return list(far.redis.lrange(keys.NEXT + owner, 0, -1))
 
-    await asyncio.gather(*(once(f"c{number}") for number in range(_TIMES)))
+    await asyncio.gather(*(once(number) for number in range(_TIMES)))

@@ -1,5 +1,6 @@
 """P1: a position belongs to its generation, is bound by its log, and never moves another reader's."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from worker.backends.script import expected_text
 
 #: Positions that no log here has reached.
 AHEAD = ["999-0", "1-999", "2-0", "999999999-999999999999999999"]
+PATHS = ["/api/chat", "/v1/chat/completions"]
 
 
 def feeds(local: Local) -> list[Any]:
@@ -20,17 +22,19 @@ def feeds(local: Local) -> list[Any]:
     return list(local.state.relay._feeds.values())
 
 
-@pytest.mark.parametrize("after", AHEAD)
-@pytest.mark.parametrize("path", ["/api/chat/{id}/stream", "/v1/chat/completions/{id}/stream"])
-async def test_ahead_of_a_running_log(local: Local, session: ClientSession, path: str, after: str) -> None:
+async def test_ahead_of_a_running_log(local: Local, session: ClientSession) -> None:
     """A position that the log has not reached is refused by name, and the others stay live."""
     await local.start()
     chat = ChatClient(session, local.url)
     async with await chat.send(script(length=1000, rate=100)) as reader:
         await reader.until("chunk")
-        refused = await chat.call("GET", path.format(id=reader.generation_id) + f"?after={after}")
-        assert (refused.status, refused.body["error"]["code"]) == (400, "invalid_request")
-        assert after in refused.body["error"]["message"]
+
+        async def refused(path: str, after: str) -> None:
+            answer = await chat.call("GET", f"{path}/{reader.generation_id}/stream?after={after}")
+            assert (answer.status, answer.body["error"]["code"]) == (400, "invalid_request")
+            assert after in answer.body["error"]["message"]
+
+        await asyncio.gather(*(refused(path, after) for path in PATHS for after in AHEAD))
         await reader.until("chunk", 5)
         assert all(subscriber.live for feed in feeds(local) for subscriber in feed.subscribers)
         await chat.cancel(reader.generation_id)
@@ -38,30 +42,33 @@ async def test_ahead_of_a_running_log(local: Local, session: ClientSession, path
     assert reader.ids == [f"1-{i}" for i in range(len(reader.ids))]
 
 
-@pytest.mark.parametrize("after", AHEAD)
-async def test_ahead_of_an_ended_log(local: Local, session: ClientSession, after: str) -> None:
+async def test_ahead_of_an_ended_log(local: Local, session: ClientSession) -> None:
     """It is another's: `nothing follows` would be taken for the end, and the reply never be read."""
     await local.start()
     chat = ChatClient(session, local.url)
     reply = await chat.ask(script(length=3), conversation_id="c1")
-    paths = [f"/api/chat/{reply.generation_id}/stream", f"/v1/chat/completions/{reply.generation_id}/stream"]
-    for path in paths:
-        assert (await chat.call("GET", path + f"?after={after}")).status == 400
-    headers = {"Last-Event-ID": f"{reply.generation_id}/{after}"}
-    assert (await chat.call("GET", "/api/conversations/c1/stream", headers=headers)).status == 400
+    for after in AHEAD:
+        for path in PATHS:
+            refused = await chat.call("GET", f"{path}/{reply.generation_id}/stream?after={after}")
+            assert refused.status == 400
+        headers = {"Last-Event-ID": f"{reply.generation_id}/{after}"}
+        assert (await chat.call("GET", "/api/conversations/c1/stream", headers=headers)).status == 400
 
 
 async def test_ahead_of_a_response(local: Local, session: ClientSession) -> None:
     """The same for the number of a response's event, running or ended."""
     await local.start()
     chat = ChatClient(session, local.url)
-    for options in ({"length": 1000, "rate": 100}, {"length": 3}):
+
+    async def refused(**options: int) -> None:
         body = {"input": script(**options), "background": True}
         made = await chat.call("POST", "/v1/responses", json=body)
         path = f"/v1/responses/{made.body['id']}"
         refused = await chat.call("GET", path + "?stream=true&starting_after=9999")
         assert (refused.status, refused.body["error"]["param"]) == (400, "starting_after")
         await chat.call("POST", path + "/cancel")
+
+    await asyncio.gather(refused(length=1000, rate=100), refused(length=3))
 
 
 async def test_ahead_of_a_chat(local: Local, session: ClientSession) -> None:

@@ -1,4 +1,4 @@
-"""One process of ours, as a user would start it: its log is captured, its signals are the test's."""
+"""One process of ours: its log is captured, its signals are the test's."""
 
 import http.client
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deploy.up import ports
 from tests.kit.eventually import eventually
+from tests.kit.forked import Forked, can_fork
 
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
@@ -39,10 +40,13 @@ class Program:
         self.release: Path | None = None
         self._options = options
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Does not wait: see `ready`."""
+        if self.release is None and can_fork(self.env):
+            self._process = Forked(self.module, self._options, self.env, self._log)
+            return
         env, safe = self.env, []
         if self.release is not None:
             # Its packages, and what pip noted of it, before those of the checkout.
@@ -132,7 +136,7 @@ class Program:
         """Its exit status, once it has ended by itself or by a signal."""
         await eventually(lambda: not self.is_alive, f"{self.module} ends", timeout_s)
         assert self._process is not None
-        return self._process.returncode
+        return self._process.wait()
 
     @property
     def pid(self) -> int:
