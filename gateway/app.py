@@ -78,6 +78,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         known_keys=known_keys,
         tenants=tenants,
         ledger=ledger,
+        sealing=sealing,
         settler=Settler(ledger.settle),
         audit=audit,
         room=Room(settings, addresses),

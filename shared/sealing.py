@@ -14,7 +14,7 @@ from shared import keys
 from shared.broker import Broker
 from shared.lifetimes import FOREVER_S
 
-Purpose = Literal["key", "stream", "session"]
+Purpose = Literal["key", "stream", "session", "invitation"]
 
 
 class Sealing:

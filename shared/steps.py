@@ -29,6 +29,7 @@ Step = Literal[
     "room_say",
     "room_begin",
     "room_meet",
+    "room_clear",
     "told",
     "undo",
     "branch",

@@ -4,7 +4,7 @@ tokens that it may cost; others where their number is limited. A refusal names t
 room again.
 """
 
-import time
+import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -95,10 +95,22 @@ async def _accept(
 async def count_read(request: web.Request) -> None:
     """Count a request that begins no reply, where there is a limit. Raises `RateLimited`."""
     state, asker = request.app[STATE], request[ASKER]
+
+    def tell(verdict: Verdict) -> None:
+        request[VERDICT] = verdict
+
+    if asker.reads_counted:
+        await count_apart(state, asker, tell)
+
+
+async def count_apart(
+    state: State, asker: Asker, tell: Callable[[Verdict], None] = lambda verdict: None
+) -> None:
+    """Count what begins no reply of *asker*'s own, where there is a limit. Raises `RateLimited`."""
     limited = [level for level in asker.levels if level.limits.requests_per_minute is not None]
-    if limited and asker.reads_counted:
-        request_id = f"{time.time_ns()}-{id(request)}"
-        verdict = request[VERDICT] = await state.ledger.admit(asker.tenant, limited, request_id, "read", 0)
+    if limited:
+        verdict = await state.ledger.admit(asker.tenant, limited, uuid.uuid4().hex, "read", 0)
+        tell(verdict)
         _check(state, asker, verdict)
 
 

@@ -30,6 +30,7 @@ from shared.generations import Generations
 from shared.ledger import Ledger, Verdict
 from shared.models import Models
 from shared.readiness import Readiness
+from shared.sealing import Sealing
 from shared.settings import Settings
 from shared.tenants import Tenants
 
@@ -61,6 +62,7 @@ class State(msgspec.Struct):
     known_keys: KnownKeys
     tenants: Tenants
     ledger: Ledger
+    sealing: Sealing
     settler: Settler
     sessions: Sessions
     stream_tokens: StreamTokens

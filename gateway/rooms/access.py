@@ -1,27 +1,28 @@
-"""Whose room it is, what its rules are, and who was invited."""
+"""Whose room it is, what its rules are, and what somebody may do there."""
 
-import base64
 import hashlib
-import hmac
-import secrets
-import time
+from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from aiohttp import web
 
-from gateway.edge.state import State
+from gateway.edge.limits import count_apart, count_read
+from gateway.edge.state import ASKER, STATE, State
+from gateway.rooms.invitations import Invitation, Invitations, holds
 from gateway.rooms.log import Room
 from shared.asker import ANONYMOUS, Asker
-from shared.errors import Forbidden, NotFound, OutOfScope, Unauthorized
+from shared.errors import Forbidden, HeadraceError, NotFound, OutOfScope, Taken, Unauthorized
 from shared.tenants import is_reserved
 
-#: What somebody may do there. A creator also invites.
 Role = Literal["creator", "member", "reader"]
+#: Whose right something is: the creator's, or every member's that may write.
+Right = Literal["creator", "members"]
 #: What the model answers: every message, or those that name it.
 Answers = Literal["every", "mention"]
 
-_INVITED = "invited:"
+#: Names that are the creator's: whoever was invited goes by another.
+_CREATORS = "creator:"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,26 +30,28 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     title: Annotated[str, msgspec.Meta(max_length=200)] = ""
     answers: Answers = "every"
-    may_stop: Literal["members", "creator"] = "members"
+    may_stop: Right = "members"
+    may_clear: Right = "creator"
+    may_invite: Right = "creator"
     model: str | None = None
 
 
-class Invitation(msgspec.Struct, frozen=True):
-    """What its token says. The room has its `id` as long as it has not been revoked."""
-
-    owner: str
-    room: str
-    id: str
-    role: Literal["member", "reader"]
-    expires_s: int
+class _There(msgspec.Struct):
+    userId: str
+    name: str
 
 
 class Entered(NamedTuple):
-    """A room, its rules, and what this asker may do there."""
+    """A room, its rules, what somebody may do there, and by which invitation, if not as its creator."""
 
     room: Room
     rules: Rules
     role: Role
+    invitation: Invitation | None = None
+
+    def may(self, right: Right) -> bool:
+        """Whether *right* is theirs."""
+        return self.role == "creator" or (self.role == "member" and right == "members")
 
 
 def room_of(state: State, name: str, asker: str) -> Room:
@@ -59,10 +62,12 @@ def room_of(state: State, name: str, asker: str) -> Room:
 async def opened(state: State, name: str, asker: Asker, rules: Rules) -> tuple[Entered, bool]:
     """
     *asker*'s room, made with *rules* unless it is there; and whether it is new. Its replies are *asker*'s to
-    pay.
+    pay. Raises `RateLimited`.
     """
     room = room_of(state, name, asker.owner)
-    given = {"rules": msgspec.json.encode(rules).decode(), "secret": secrets.token_hex(32)}
+    if not await room.fields():
+        await count_apart(state, asker)
+    given = {"rules": msgspec.json.encode(rules).decode()}
     given |= {"tenant": asker.tenant, "user": asker.user, "key": asker.key or ""}
     fields, new = await room.open(given)
     return Entered(room, _rules(fields), "creator"), new
@@ -77,68 +82,84 @@ async def known(state: State, name: str, asker: str) -> Entered:
     return Entered(room, _rules(fields), "creator")
 
 
-async def invite(room: Room, role: Literal["member", "reader"], expires_s: int) -> tuple[Invitation, str]:
-    """An invitation and its token. Raises `NotFound` when the room has gone."""
-    fields = await room.fields()
-    if not fields:
-        raise NotFound("There is no room of that name.", field="room_id")
-    until = int(time.time()) + expires_s
-    invitation = Invitation(room.owner, room.name, secrets.token_hex(8), role, until)
-    await room.change(**{f"{_INVITED}{invitation.id}": str(until)})
-    said = base64.urlsafe_b64encode(msgspec.json.encode(invitation)).decode().rstrip("=")
-    return invitation, f"{said}.{_seal(fields['secret'], said)}"
+async def entrance(request: web.Request, name: str) -> Entered:
+    """
+    The room that *request* enters: by an invitation, else its asker's own, made where there is none.
 
-
-async def revoke(room: Room, invitation_id: str) -> None:
-    """Nobody enters by it any more. Raises `NotFound`."""
-    if f"{_INVITED}{invitation_id}" not in await room.fields():
-        raise NotFound("There is no invitation of that id.", field="invitation_id")
-    await room.change(**{f"{_INVITED}{invitation_id}": ""})
-
-
-async def invited(state: State, name: str, token: str) -> Entered:
-    """The room that *token* opens. Raises `Unauthorized`, `Forbidden` once it has expired or been revoked."""
-    said, _, seal = token.partition(".")
-    try:
-        raw = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4))
-        invitation = msgspec.json.decode(raw, type=Invitation)
-    except (ValueError, msgspec.DecodeError) as error:
-        raise Unauthorized("`invitation` is none.") from error
+    Raises `Unauthorized`, `OutOfScope`, `RateLimited`, and `Forbidden` once an invitation holds no more.
+    """
+    state, token = request.app[STATE], request.query.get("invitation")
+    if token is None:
+        asker = request[ASKER] = await state.askers.of(request)
+        _check_scope(asker)
+        await count_read(request)
+        return (await opened(state, name, asker, Rules()))[0]
+    invitation = await Invitations(state.sealing).read(token)
     room = Room(state.broker, state.settings, invitation.room, invitation.owner)
+    if room.name != name:
+        raise Unauthorized("`invitation` is for another room.")
     fields = await room.fields()
-    right = _seal(fields.get("secret", ""), said)
-    if not fields or invitation.room != name or not hmac.compare_digest(right.encode(), seal.encode()):
-        raise Unauthorized("`invitation` is none for this room.")
-    if f"{_INVITED}{invitation.id}" not in fields or invitation.expires_s < time.time():
+    if not holds(fields, invitation):
         raise Forbidden("This invitation has expired, or was revoked.", field="invitation")
-    return Entered(room, _rules(fields), invitation.role)
+    return Entered(room, _rules(fields), invitation.role, invitation)
 
 
-async def is_still_invited(room: Room, token: str) -> bool:
-    """Whether the invitation that somebody entered by has been revoked or has expired meanwhile."""
-    said = token.partition(".")[0]
-    invitation = msgspec.json.decode(base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)), type=Invitation)
-    return f"{_INVITED}{invitation.id}" in await room.fields() and invitation.expires_s >= time.time()
+async def take_name(entered: Entered, user_id: str, name: str) -> str:
+    """
+    What *user_id* is called here: *name*, and more where somebody else who is there is called so. Raises
+    `Taken` for a guest where the id is the creator's.
+    """
+    fields, kept = await entered.room.fields(), f"{_CREATORS}{user_id}"
+    if entered.invitation is not None:
+        if kept in fields:
+            raise Taken("Somebody else goes by this `userId` here.", field="userId")
+    elif kept not in fields:
+        await entered.room.change({kept: "1"})
+    others = [
+        msgspec.json.decode(there, type=_There)
+        for field, there in fields.items()
+        if field.startswith("joined:")
+    ]
+    if any(other.userId != user_id and other.name.casefold() == name.casefold() for other in others):
+        return f"{name} ({user_id})"
+    return name
 
 
-def _seal(secret: str, said: str) -> str:
-    return hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()
+async def why_not_any_more(
+    state: State, request: web.Request, entered: Entered, fields: Mapping[str, str], user_id: str
+) -> HeadraceError | None:
+    """
+    Why somebody who has entered may not be there any more: the token or invitation that they came by, or the
+    name that they go by, is not theirs any more. Of keys and sessions see `Visit.dismiss`.
+    """
+    if entered.invitation is not None:
+        if not holds(fields, entered.invitation):
+            return Forbidden("This invitation has expired, or was revoked.")
+        if f"{_CREATORS}{user_id}" in fields:
+            return Taken("Somebody else goes by this `userId` here.")
+        return None
+    asker = request[ASKER]
+    is_kept = asker.key is not None or asker.session is not None
+    if is_kept or not asker.reads_counted or is_reserved(asker.tenant):
+        return None
+    try:
+        await state.askers.of(request)  # a token that says for how long it is good
+    except (Unauthorized, OutOfScope) as error:
+        return error
+    return None
+
+
+def _check_scope(asker: Asker) -> None:
+    if "chat" not in asker.scopes:
+        raise OutOfScope("This needs the scope `chat`, which your key does not have.")
 
 
 def _owner(asker: str) -> str:
     return hashlib.sha256(f"room:{asker}".encode()).hexdigest()[:24]
 
 
-def _rules(fields: dict[str, str]) -> Rules:
+def _rules(fields: Mapping[str, str]) -> Rules:
     return msgspec.json.decode(fields["rules"], type=Rules)
-
-
-async def asker_of(state: State, request: web.Request) -> Asker:
-    """Who sends *request*, and may chat. Raises `Unauthorized` and `OutOfScope`."""
-    asker = await state.askers.of(request)
-    if "chat" not in asker.scopes:
-        raise OutOfScope("This needs the scope `chat`, which your key does not have.")
-    return asker
 
 
 async def payer_of(state: State, room: Room) -> Asker:

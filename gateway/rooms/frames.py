@@ -19,9 +19,9 @@ def entry(kind: str, **fields: Any) -> bytes:
     return _json({"type": kind, **said, "timestamp": iso(now_ms())})
 
 
-def placed(number: int, said: bytes) -> str:
+def placed(life: str, number: int, said: bytes) -> str:
     """An entry as it is sent: with its position."""
-    return f'{{"position":"1-{number}",{said[1:].decode()}'
+    return f'{{"position":"{life}-{number}",{said[1:].decode()}'
 
 
 class RoomEncoder(Encoder):

@@ -1,23 +1,34 @@
 """
 A room's log in the broker: what was said and streamed there, in one order for all, each thing once.
 
-Whoever joins late, or comes back, reads it from where they are. An entry's position is `1-<n>`, dense from 1.
+Whoever joins late, or comes back, reads it from where they are. An entry's position is `<life>-<n>`: the
+moment when the room was made, by which it is unlike every other, and a number that is dense from 1.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from shared import keys
 from shared.broker import Broker
 from shared.cells import Cell, id_in, room_digest
-from shared.errors import NotFound, TooBusy
+from shared.errors import IdempotencyMismatch, InvalidRequest, NotFound, TooBusy
 from shared.settings import Settings
 
 #: It asks for a reply, ends one, or is told to who is there now and kept in no log.
 Flag = Literal["asks", "ends", "fleeting", ""]
 
+_POSITION = re.compile(r"([1-9]\d{0,15})-(0|[1-9]\d{0,15})", re.ASCII)
+
 #: What one read gives at most.
 PAGE = 500
+
+
+class RoomPosition(NamedTuple):
+    """An entry's place; number 0 is before the first."""
+
+    life: str
+    number: int
 
 
 class Said(NamedTuple):
@@ -38,10 +49,14 @@ class UnderWay(NamedTuple):
 
 
 class Meeting(NamedTuple):
-    """Whether this gateway carries the reply over, the log's last number (-1: no room), and who is there."""
+    """
+    Whether this gateway carries the reply over, the log's last number (-1: no room), which life of the room
+    it is, and who is there.
+    """
 
     carries: bool
     top: int
+    life: str
     members: list[bytes]
 
 
@@ -78,12 +93,13 @@ class Room:
         raw = await self._broker.call("room", self.cell, "HGETALL", self.cell.key(keys.ROOM, self.id))
         return {name.decode(): value.decode() for name, value in raw.items()}
 
-    async def change(self, **fields: str) -> None:
-        """Set fields; an empty one is deleted."""
+    async def change(self, fields: Mapping[str, str]) -> None:
+        """Set *fields*; an empty one is deleted."""
         key = self.cell.key(keys.ROOM, self.id)
-        for name, value in fields.items():
-            command = ("HSET", key, name, value) if value else ("HDEL", key, name)
-            await self._broker.call("room", self.cell, *command)
+        commands = [
+            ("HSET", key, name, value) if value else ("HDEL", key, name) for name, value in fields.items()
+        ]
+        await self._broker.pipe("room", self.cell, commands)
 
     async def say(self, said: Sequence[Said], generation_id: str = "") -> int:
         """
@@ -98,7 +114,21 @@ class Room:
             raise NotFound("This room has gone; come again.", field="room_id")
         if top == -2:
             raise TooBusy("As many messages wait for an answer here as may.", retry_after_s=5)
+        if top == -3:
+            raise IdempotencyMismatch("Another message of yours had this `id`.", field="id")
         return int(written)
+
+    async def clear(self, entry: bytes, stopped: bytes, ending: Sequence[bytes | str]) -> list[bytes]:
+        """
+        Let go of all that was said, in the log and in the model's memory; *entry* says so, *stopped* that the
+        reply under way ends with it. Gives what `Generations.settle_stopped` is to have. Raises `NotFound`
+        without a room.
+        """
+        args = [self.id, self._ttl, self.owner, self.name, entry, stopped, *ending]
+        answer: list[bytes] | None = await self._broker.run("room_clear", self.cell, args)
+        if answer is None:
+            raise NotFound("This room has gone; come again.", field="room_id")
+        return answer
 
     async def begin(self, generation_id: str, entry: bytes) -> UnderWay | None:
         """The reply under way, begun as *generation_id* if somebody waits for one; None when nobody does."""
@@ -117,8 +147,8 @@ class Room:
         args: list[str | bytes | int] = [self.id, gateway, lease_ms, self._ttl, self._most, len(here)]
         for member in (*here, *left):
             args += member
-        carries, top, *members = await self._broker.run("room_meet", self.cell, args)
-        return Meeting(bool(carries), top, members)
+        carries, top, life, *members = await self._broker.run("room_meet", self.cell, args)
+        return Meeting(bool(carries), top, life.decode(), members)
 
     async def read(self, after: int, before: int | None = None) -> list[tuple[int, bytes]]:
         """The entries after number *after*, and up to *before*; `PAGE` at most."""
@@ -128,6 +158,18 @@ class Room:
             "room_read", self.cell, "XRANGE", key, f"(1-{after}", until, "COUNT", PAGE
         )
         return [(number_of(entry[0]), entry[1][b"e"]) for entry in raw]
+
+
+def position_of(said: str | None) -> RoomPosition:
+    """What a client says; the beginning where it says none. Raises `InvalidRequest`."""
+    if not said:
+        return RoomPosition("", 0)
+    match = _POSITION.fullmatch(said)
+    if match is None:
+        raise InvalidRequest(
+            "`after` is a position of this room's log, like 1785000000000-17.", field="after"
+        )
+    return RoomPosition(match[1], int(match[2]))
 
 
 def number_of(position: bytes) -> int:

@@ -92,7 +92,14 @@ class Carrier:
             digest=hashlib.sha256(message.encode()).hexdigest()[:32],
         )
         await accept_for(self._state, payer, bounded(payer, submission))
+        await self._take_back_if_cleared(under_way)
         return await self._state.generations.load(under_way.generation_id) or submission.generation()
+
+    async def _take_back_if_cleared(self, under_way: UnderWay) -> None:
+        """What was cleared in the moment between its beginning and its being asked for is not remembered."""
+        if (await self._room.fields()).get("active") != under_way.generation_id:
+            stopped = await self._state.conversations.remove(self._room.owner, self._room.name)
+            await self._state.generations.settle_stopped(stopped or [], "user")
 
     async def _messages(self, under_way: UnderWay) -> str:
         """What is to be answered, each with its sender's name. Raises `Conflict` when none of it is kept."""
@@ -119,8 +126,20 @@ class Carrier:
                     place, _, text = line.partition("\t")
                     position, _, word = place.partition(" ")
                     flag: Flag = "ends" if word == "ends" else ""
+                    if flag == "ends":
+                        text = await self._with_stopper(text, generation.id)
                     pieces.append(Said(text.encode(), position, flag))
                 await self._room.say(pieces, generation.id)
+
+    async def _with_stopper(self, text: str, generation_id: str) -> str:
+        """A reply's last entry *text*, with who stopped it, where somebody did."""
+        said = msgspec.json.decode(text)
+        if said["type"] != "stopped":
+            return text
+        stopper = msgspec.json.decode((await self._room.fields()).get("stopper") or "{}")
+        if stopper.get("generation_id") != generation_id:
+            return text
+        return msgspec.json.encode({**said, **stopper}).decode()
 
     async def _end(self, under_way: UnderWay, error: HeadraceError) -> None:
         logger.warning("a room's reply failed", generation=under_way.generation_id, code=error.code)

@@ -1,7 +1,7 @@
 """Rooms over HTTP: make one, look at it, invite people and take that back."""
 
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -11,8 +11,9 @@ from gateway.edge.access import known_model
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, read_body
 from gateway.edge.state import ASKER, STATE
-from gateway.rooms import access
-from gateway.rooms.access import Answers, Rules
+from gateway.rooms import access, invitations
+from gateway.rooms.access import Answers, Right, Rules
+from gateway.rooms.invitations import Invitations, InvitedRole, NewInvitation
 
 
 class NewRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,7 +22,9 @@ class NewRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     room_id: str | None = None
     title: Annotated[str, Meta(max_length=200)] = ""
     answers: Answers = "every"
-    may_stop: Literal["members", "creator"] = "members"
+    may_stop: Right = "members"
+    may_clear: Right = "creator"
+    may_invite: Right = "creator"
     model: str | None = None
 
 
@@ -31,16 +34,11 @@ class RoomInfo(msgspec.Struct, frozen=True, kw_only=True):
     room_id: str
     title: str
     answers: Answers
-    may_stop: Literal["members", "creator"]
+    may_stop: Right
+    may_clear: Right
+    may_invite: Right
     model: str
     location: str
-
-
-class NewInvitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`POST /api/rooms/{room_id}/invitations`"""
-
-    role: Literal["member", "reader"] = "member"
-    expires_s: Annotated[int, Meta(ge=1, le=30 * 86400)] = 86400
 
 
 class Invited(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +46,7 @@ class Invited(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     invitation: str
-    role: Literal["member", "reader"]
+    role: InvitedRole
     expires_ms: int
     location: str
 
@@ -58,7 +56,14 @@ async def create(request: web.Request) -> web.StreamResponse:
     state, asked = request.app[STATE], await read_body(request, NewRoom)
     name = checked_id(asked.room_id, "room_id") if asked.room_id is not None else f"room_{uuid.uuid4().hex}"
     model = known_model(state, asked.model)
-    rules = Rules(title=asked.title, answers=asked.answers, may_stop=asked.may_stop, model=model)
+    rules = Rules(
+        title=asked.title,
+        answers=asked.answers,
+        may_stop=asked.may_stop,
+        may_clear=asked.may_clear,
+        may_invite=asked.may_invite,
+        model=model,
+    )
     entered, new = await access.opened(state, name, request[ASKER], rules)
     return answer_json(_info(entered, model), status=201 if new else 200)
 
@@ -74,7 +79,7 @@ async def invite(request: web.Request) -> web.StreamResponse:
     """An invitation, to be given to whoever is to come."""
     state, asked = request.app[STATE], await read_body(request, NewInvitation)
     entered = await access.known(state, request.match_info["room_id"], request[ASKER].owner)
-    invitation, token = await access.invite(entered.room, asked.role, asked.expires_s)
+    invitation, token = await Invitations(state.sealing).make(entered.room, asked)
     answer = Invited(
         id=invitation.id,
         invitation=token,
@@ -89,7 +94,7 @@ async def revoke(request: web.Request) -> web.StreamResponse:
     """Take an invitation back: whoever came by it is shown out within seconds."""
     state = request.app[STATE]
     entered = await access.known(state, request.match_info["room_id"], request[ASKER].owner)
-    await access.revoke(entered.room, request.match_info["invitation_id"])
+    await invitations.revoke(entered.room, request.match_info["invitation_id"])
     return web.Response(status=204)
 
 
@@ -100,6 +105,8 @@ def _info(entered: access.Entered, model: str) -> RoomInfo:
         title=rules.title,
         answers=rules.answers,
         may_stop=rules.may_stop,
+        may_clear=rules.may_clear,
+        may_invite=rules.may_invite,
         model=model,
         location=f"/ws/{entered.room.name}",
     )

@@ -8,6 +8,7 @@ from aiohttp import web
 from gateway.edge.state import STATE
 from gateway.rooms import rooms
 from gateway.rooms.hub import Rooms
+from gateway.rooms.invitations import NewInvitation
 from gateway.rooms.socket import ROOMS, attend
 from gateway.route import STRING, Route
 
@@ -44,7 +45,7 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/api/rooms/{room_id}/invitations",
         rooms.invite,
-        body=rooms.NewInvitation,
+        body=NewInvitation,
         gives=rooms.Invited,
         statuses=(201,),
         errors=(400, 401, 404, 413, 415, 503),

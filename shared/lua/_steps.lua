@@ -426,3 +426,30 @@ local function stop(id, reason, event, closing)
   if redis.call('EXISTS', LOG .. id) == 1 then return 'unheld' end
   return close(id, event, cjson.decode((string.gsub(closing, '{id}', id))))
 end
+
+-- Delete a conversation, for a moment in which `undo.lua` brings it back, and stop whatever answers it or waits to.
+-- Gives what was stopped: id, what `stop` gave, …; nil where there is no such conversation.
+local function remove(owner, name, event, closing)
+  local scope = owner .. ':' .. name
+  if redis.call('EXISTS', CONVERSATION .. scope) == 0 then return nil end
+  local stopping = redis.call('LRANGE', NEXT .. scope, 0, -1)
+  local active = redis.call('HGET', CONVERSATION .. scope, 'active')
+  if active then table.insert(stopping, 1, active) end
+  redis.call('DEL', NEXT .. scope)
+  redis.call('HSET', CONVERSATION .. scope, 'used', redis.call('ZSCORE', CONVERSATIONS .. owner, name) or now_ms())
+  for kind, key in pairs({c = CONVERSATION, m = MESSAGES, a = ASIDE}) do
+    local gone = GONE .. kind .. ':' .. scope
+    redis.call('DEL', gone)
+    if redis.call('EXISTS', key .. scope) == 1 then
+      redis.call('RENAME', key .. scope, gone)
+      redis.call('PEXPIRE', gone, UNDO_MS)
+    end
+  end
+  redis.call('ZREM', CONVERSATIONS .. owner, name)
+  local answer = {}
+  for i = #stopping, 1, -1 do
+    answer[#answer + 1] = stopping[i]
+    answer[#answer + 1] = stop(stopping[i], 'user', event, closing)
+  end
+  return answer
+end

@@ -5,10 +5,11 @@
 -- KEYS  1 the clock of the cell
 -- ARGV  1 room, 2 gateway, 3 for how long in ms, 4 ttl_ms, 5 most entries, 6 how many of the following are there; then for
 --       each who is there, and each who left: id, its `user_joined` and its `user_left` as JSON
--- gives {1 if this gateway carries, the number of the room's last entry or -1 without a room, each member's `user_joined`, …}
+-- gives {1 if this gateway carries, the number of the room's last entry or -1 without a room, which life of the room it is,
+--        each member's `user_joined`, …}
 local room, gateway, lease, ttl, most, here = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local key, members = ROOM .. room, ROOM_MEMBERS .. room
-if redis.call('EXISTS', key) == 0 then return {0, -1} end
+if redis.call('EXISTS', key) == 0 then return {0, -1, ''} end
 local now = now_ms()
 
 local function say(entry)
@@ -58,7 +59,8 @@ elseif r[1] == gateway then
 end
 for _, name in ipairs({key, members, ROOM_LOG .. room}) do redis.call('PEXPIRE', name, ttl) end
 
-local answer, seen = {carries and 1 or 0, tonumber(redis.call('HGET', key, 'top'))}, {}
+local place = redis.call('HMGET', key, 'top', 'life')
+local answer, seen = {carries and 1 or 0, tonumber(place[1]), place[2] or ''}, {}
 for _, place in ipairs(redis.call('ZRANGE', members, 0, -1)) do
   local id = string.match(place, ' (.*)$')
   if not seen[id] then

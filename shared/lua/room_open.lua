@@ -6,7 +6,8 @@
 local room, ttl = ROOM .. ARGV[1], ARGV[2]
 local new = redis.call('EXISTS', room) == 0
 if new then
-  redis.call('HSET', room, 'top', 0, 'pending', 0, 'answered', 0)
+  redis.call('HSET', room, 'top', 0, 'pending', 0, 'answered', 0, 'life', wall_ms())
+  redis.call('DEL', ROOM_LOG .. ARGV[1], ROOM_MEMBERS .. ARGV[1])
   for i = 3, #ARGV, 2 do redis.call('HSET', room, ARGV[i], ARGV[i + 1]) end
 end
 redis.call('PEXPIRE', room, ttl)

@@ -2,8 +2,10 @@
 --
 -- KEYS  1 the clock of the cell
 -- ARGV  1 room, 2 ttl_ms, 3 most entries, 4 the generation that says it or '', then for each entry:
---       its JSON; its position in that generation, or a message's own id, or ''; 'asks', 'ends', 'fleeting' or ''
--- gives the room's last entry's number, and how many were written; -1 without a room, -2 where too many wait for an answer
+--       its JSON; its position in that generation, or a message's own id and the digest of what it says, or ''; 'asks', 'ends',
+--       'fleeting' or ''
+-- gives the room's last entry's number, and how many were written; -1 without a room, -2 where too many wait for an answer,
+--       -3 where another message had that id
 local room, ttl, most, generation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = ROOM .. room
 if redis.call('EXISTS', key) == 0 then return {-1, 0} end
@@ -24,7 +26,9 @@ for i = 5, #ARGV, 3 do
   elseif flag == 'asks' and tonumber(redis.call('HGET', key, 'waiting') or 0) >= MAX_ROOM_WAITING then
     return {-2, written}
   elseif once ~= '' then
-    new = redis.call('SET', ROOM_ONCE .. room .. ':' .. once, '1', 'NX', 'PX', ttl) and true or false
+    local name, digest = string.match(once, '^(%S+) ?(.*)$')
+    new = redis.call('SET', ROOM_ONCE .. room .. ':' .. name, digest, 'NX', 'PX', ttl) and true or false
+    if not new and redis.call('GET', ROOM_ONCE .. room .. ':' .. name) ~= digest then return {-3, written} end
   end
   if new then
     local n = redis.call('HINCRBY', key, 'top', 1)

@@ -116,7 +116,7 @@ async def test_every_stream_of_a_revoked_key(local: Local, url: str, session: Cl
                 assert each.close_code == 1008
             assert (await ann.until("error"))["code"] == "access_ended"
             assert await ann.next() is None
-            assert ann.socket.close_code == 4403
+            assert ann.socket.close_code == 4401
             answer = await whole
     assert (answer.status, answer.body["error"]["code"]) == (401, "access_ended")
     # Whoever may read on loses nothing, and nothing comes twice.

@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
+from gateway.edge.leavers import tell
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
-from tests.kit.room_client import member, transcript
+from tests.kit.room_client import member, number, transcript
 from tests.kit.stack import upstream_model
 from tests.kit.upstream import FakeUpstream
 from worker.backends.script import expected_text
@@ -34,8 +35,7 @@ async def test_the_tutorials_wire(url: str, session: ClientSession) -> None:
         chunks = [each for each in ann.log if each["type"] == "stream_chunk"]
         assert "".join(each["content"] for each in chunks) == TEXT
         assert {each["conversation_id"] for each in chunks} == {"lobby"}
-        positions = [each["position"] for each in ann.log]
-        assert positions == [f"1-{n}" for n in range(1, len(positions) + 1)]
+        assert ann.numbers == [*range(1, len(ann.log) + 1)]
 
 
 async def test_all_see_the_same(local: Local, url: str, session: ClientSession) -> None:
@@ -56,7 +56,7 @@ async def test_all_see_the_same(local: Local, url: str, session: ClientSession) 
             await late.until("stream_end", 2)
             async with member(session, url, "r", "bob", after=left_at) as again:
                 await again.until("stream_end", 2)
-                known = [each for each in bob.log if int(each["position"][2:]) > int(left_at[2:])]
+                known = [each for each in bob.log if number(each["position"]) > number(left_at)]
                 count = min(len(known), len(again.log))
                 assert again.log[:count] == known[:count]
         end = len(late.log)
@@ -146,7 +146,14 @@ async def test_a_message_sent_again_is_said_once(url: str, session: ClientSessio
         '{"type": "send_message"}',
         '{"type": "send_message", "message": "  "}',
         '{"type": "send_message", "message": "x", "userId": "another"}',
-        '{"type": "resume", "after": "2-1"}',
+        '{"type": "resume", "after": "2-x"}',
+        '{"type": "send_message", "type": "stop"}',
+        '{"type": "stop", "a": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"type": "send_message", "message": "\\ud800"}',
+        '{"type": "send_message", "message": "\\u0000"}',
+        '{"type": "send_message", "message": "x", "id": "a b"}',
+        '{"type": "invite", "role": "creator"}',
+        '{"type": "invite", "expires_s": 0}',
     ],
 )
 async def test_what_is_no_message(url: str, session: ClientSession, sent: str) -> None:
@@ -157,9 +164,13 @@ async def test_what_is_no_message(url: str, session: ClientSession, sent: str) -
         assert (error["code"], "position" in error) == ("invalid_request", False)
         await ann.say("still here")
         await ann.until("message", content="still here")
+        await ann.until("stream_end")
 
 
-@pytest.mark.parametrize("query", ["after=1-x", "after=7", "userId=a%20b", "invitation=x.y"])
+@pytest.mark.parametrize(
+    "query",
+    ["after=1-x", "after=7", "userId=a%20b", "name=%00", "invitation=x.y", "invitation=" + "x" * 3000],
+)
 async def test_what_is_no_way_in(url: str, session: ClientSession, query: str) -> None:
     """Refused before the upgrade, in our shape."""
     with pytest.raises(WSServerHandshakeError) as refused:
@@ -230,6 +241,7 @@ async def test_a_drain_shows_out(local: Local, url: str, session: ClientSession)
         await ann.until("stream_chunk", 3)
         local.state.draining = True
         local.state.relay.drain()
+        await tell(local.app)
         while await ann.next():
             pass
         assert ann.socket.close_code == 1001

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,13 @@ class Local:
     @property
     def state(self) -> State:
         """What the first gateway's handlers work with."""
-        state: State = self._gateways[0].app[STATE]
+        state: State = self.app[STATE]
         return state
+
+    @property
+    def app(self) -> web.Application:
+        """The first gateway."""
+        return self._gateways[0].app
 
     @property
     def connections(self) -> list[asyncio.BaseTransport]:
@@ -57,10 +63,14 @@ class Local:
             await self.start_worker(**settings)
         return self.url
 
-    async def add_gateway(self, **settings: Any) -> str:
-        """One more; gives its address."""
+    async def add_gateway(
+        self, prepare: Callable[[web.Application], None] = lambda app: None, **settings: Any
+    ) -> str:
+        """One more, with what *prepare* adds; gives its address."""
         chosen = self.settings(**settings)
-        runner = Runner(make_app(chosen, models.load(self._models_file)), chosen, shutdown_timeout=0.1)
+        app = make_app(chosen, models.load(self._models_file))
+        prepare(app)
+        runner = Runner(app, chosen, shutdown_timeout=0.1)
         await runner.setup()
         self._gateways.append(runner)
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -29,6 +29,16 @@ class MemberClient:
         """Where it would go on."""
         return str(self.log[-1]["position"]) if self.log else "1-0"
 
+    @property
+    def numbers(self) -> list[int]:
+        """Of the log's entries that it was told."""
+        return [number(each["position"]) for each in self.log]
+
+    @property
+    def as_of(self) -> int:
+        """The number of the log's last entry when it came."""
+        return number(self.told[0]["as_of"])
+
     async def say(self, message: str, **fields: Any) -> None:
         """Send a message."""
         await self.send(type="send_message", message=message, **fields)
@@ -55,6 +65,11 @@ class MemberClient:
                 if not count:
                     return said
         raise AssertionError(f"closed with {self.socket.close_code} before {kind!r}: {self.told[-5:]}")
+
+
+def number(position: str) -> int:
+    """An entry's number in its room's log."""
+    return int(position.partition("-")[2])
 
 
 @asynccontextmanager

@@ -19,14 +19,14 @@ from gateway.dialects.openai.stored import KEPT
 from gateway.edge.access import room_for_stream
 from gateway.edge.body import decode_body
 from gateway.edge.extras import decode_with_extras
-from gateway.edge.leavers import LEAVERS
+from gateway.edge.leavers import told_to_leave
 from gateway.edge.limits import accept, bounded
 from gateway.edge.state import ASKER, STATE
+from gateway.edge.websocket import answer_close, websocket
 from shared.errors import AccessEnded, Busy, Draining, Gone, HeadraceError, Internal, InvalidRequest
 from shared.generation import Submission
 
 _OURS = frozenset({"type", "stream", "background", "event_id"})
-_HEARTBEAT_S = 20.0
 #: Events after which a response may be gone on from.
 _ENDED = (b'data: {"type":"response.completed"', b'data: {"type":"response.incomplete"')
 
@@ -38,19 +38,21 @@ class _Message(msgspec.Struct):
 async def converse(request: web.Request) -> web.StreamResponse:
     """Take one `response.create` after another over a WebSocket, and answer each with its events."""
     limit = request.app[STATE].settings.max_body_bytes
-    socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, max_msg_size=limit)
+    socket = websocket(limit)
     if not socket.can_prepare(request):
         raise InvalidRequest("Responses are made with POST; with GET this address is a WebSocket's.")
     request[KEPT] = set()
     await socket.prepare(request)
     conversation = _Conversation(request, socket)
-    request.app[LEAVERS].add(conversation.leave)
-    try:
-        with request.app[STATE].revocations.ending(request[ASKER], conversation.dismiss):
+    revocations = request.app[STATE].revocations
+    with (
+        told_to_leave(request.app, conversation.leave),
+        revocations.ending(request[ASKER], conversation.dismiss),
+    ):
+        try:
             await conversation.listen()
-    finally:
-        request.app[LEAVERS].discard(conversation.leave)
-        await conversation.end()
+        finally:
+            await conversation.end()
     return socket
 
 
@@ -77,6 +79,7 @@ class _Conversation:
                 await _refuse(self._socket, Busy("A response is being written here: wait for its end."))
             else:
                 self._turn = asyncio.create_task(self._answer(message.data))
+        await answer_close(self._socket)
 
     async def leave(self) -> None:
         """Close, after what is being written."""
