@@ -1,11 +1,13 @@
 """P4, P5, P7, P10: two things in a row, each of which is harmless by itself."""
 
 import asyncio
+from typing import Any
 
+import pytest
 from aiohttp import ClientSession
 
 from shared import keys
-from shared.events import End, ToolCall
+from shared.events import End, Terminal, ToolCall
 from shared.outcome import stopped_unbegun
 from tests.kit.chat_client import script
 from tests.kit.eventually import eventually
@@ -51,6 +53,32 @@ async def test_stop_waits_for_its_workers_word(table: Table) -> None:
     assert await table.first.write(generation_id, End(ts=4, finish_reason="cancelled")) == "ok"
     receipt = await stopping
     assert (receipt.status, receipt.body["status"], receipt.body["position"]) == (200, "cancelled", "1-3")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/api/chat/{}/cancel"), ("DELETE", "/api/conversations/c1")]
+)
+async def test_a_stop_whose_client_hangs_up(
+    table: Table, session: ClientSession, method: str, path: str
+) -> None:
+    """What a dead worker held is closed after the step that stopped it, although nobody waits for that."""
+    generation_id = await table.make("dead", "c1")
+    generations, begun, go_on = table.local.state.generations, asyncio.Event(), asyncio.Event()
+    close = generations.close
+
+    async def late(generation_id: str, terminal: Terminal, *, overdue_s: float) -> Any:
+        begun.set()
+        await go_on.wait()
+        return await close(generation_id, terminal, overdue_s=overdue_s)
+
+    generations.close = late  # type: ignore[method-assign]
+    asking = asyncio.create_task(session.request(method, table.local.url + path.format(generation_id)))
+    await begun.wait()
+    asking.cancel()
+    await asyncio.wait([asking])
+    await eventually(lambda: not table.local.connections, "the gateway knows that it is alone")
+    go_on.set()
+    await eventually(lambda: table.stands(generation_id) == "cancelled 2", "it is closed")
 
 
 async def test_an_intent_that_no_push_told(local: Local, session: ClientSession) -> None:

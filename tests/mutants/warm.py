@@ -10,6 +10,7 @@ import os
 import random
 import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 
 _OTHERS = (
     *(
@@ -29,7 +30,8 @@ _OTHERS = (
 
 def main() -> None:
     """Until its input ends."""
-    for name in ("pytest", *_OTHERS):
+    plugins = [plugin.module for plugin in entry_points(group="pytest11")]
+    for name in ("pytest", *_OTHERS, *plugins):
         import_module(name)
     for line in sys.stdin:
         arguments, output = json.loads(line)
