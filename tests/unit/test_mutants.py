@@ -40,6 +40,13 @@ def test_its_tests_are_there(test: str) -> None:
         assert f"def {name.partition('[')[0]}(" in source
 
 
+def test_those_that_live_are_listed() -> None:
+    """With the reason, where readers of the tests look."""
+    rows = (ROOT / "tests/README.md").read_text().partition("## Faults that live")[2].splitlines()
+    listed = {row.split("`")[1] for row in rows if row.startswith("| `")}
+    assert listed == {mutant.name for mutant in MUTANTS if mutant.survives is not None}
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_room_has_some(room: str) -> None:
     """No part of the core whose promises nobody has tried to break."""
