@@ -7,7 +7,7 @@ NPM = $(BIN)/python -m deploy.page.node
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
-.PHONY: help setup up web test bench figures chaos mutants mutants-survey settings format lock
+.PHONY: help setup up web dist test bench figures chaos mutants mutants-survey settings format lock
 
 help:
 	@echo "make up      install what is missing and run Headrace on this machine"
@@ -18,6 +18,7 @@ help:
 	@echo "make mutants plant faults, one at a time, and see whether the tests notice (ARGS=--jobs 2)"
 	@echo "make mutants-survey let a tool plant all it can think of in the pure modules"
 	@echo "make web     install what is missing and build the chat page, where it has changed"
+	@echo "make dist    build the wheel and the npm package into dist/, with what is in them and where they came from"
 	@echo "make setup   only install, into .venv"
 	@echo "make settings write deploy/SETTINGS.md anew, from the code"
 	@echo "make format  format the code"
@@ -31,6 +32,9 @@ up: setup
 
 web: setup
 	@$(BIN)/headrace build
+
+dist: setup
+	@$(BIN)/python -m deploy.release
 
 test: setup
 	@$(BIN)/ruff check .
@@ -66,7 +70,7 @@ chaos: setup
 	@$(BIN)/headrace model fetch gemma
 	@$(BIN)/python -m pytest -n 0 --broker sentinel $(PROMISES)
 	@$(BIN)/python -m pytest -n 0 --broker cluster $(PROMISES)
-	@$(BIN)/python -m pytest tests/chaos tests/integration/test_openapi.py -m "long or not long"
+	@$(BIN)/python -m pytest tests/chaos tests/integration/test_openapi.py tests/e2e/test_dist.py -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 	@$(BIN)/python -m tests.chaos --cluster $(ARGS)
 

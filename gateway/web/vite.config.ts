@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 import { compressed } from './page/vite/compressed.ts';
+import { LICENCES, licensed } from './page/vite/licensed.ts';
 import { weighed } from './page/vite/weighed.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -17,13 +18,14 @@ export const alias = [
 export default defineConfig({
   root: at('page'),
   base: '/',
-  plugins: [react(), weighed({ limitKiB: 220 }), compressed()],
+  plugins: [react(), weighed({ limitKiB: 220 }), licensed(), compressed()],
   resolve: { alias },
   build: {
     outDir: at('dist/page'),
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0,
+    license: { fileName: LICENCES },
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 900,

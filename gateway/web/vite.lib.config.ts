@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { embedded, katexFonts } from './page/vite/embedded.ts';
+import { LICENCES, licensed } from './page/vite/licensed.ts';
 import { alias } from './vite.config.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -12,11 +13,12 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   publicDir: false,
   base: './',
-  plugins: [katexFonts()],
+  plugins: [katexFonts(), licensed()],
   resolve: { alias },
   css: { postcss: { plugins: [embedded()] } },
   build: {
     outDir: 'dist/lib',
+    license: { fileName: LICENCES },
     target: 'es2022',
     minify: false,
     sourcemap: true,

@@ -1,5 +1,6 @@
 """The wheel in somebody else's project: `headrace` is the only name it takes, and all of it works there."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -9,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.up import Up
+from tests.kit import releases
 from tests.kit.program import environment
 from worker.backends.script import expected_text
 
-ROOT = Path(__file__).parents[2]
 #: What the project calls its own packages.
 THEIRS = ("deploy", "gateway", "shared", "worker")
 TEXT = expected_text({"length": 60})
@@ -53,8 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site-packages of a new environment that has the wheel, while its dependencies are ours."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check")
-    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT, cwd=folder)
-    [wheel] = folder.glob("*.whl")
+    wheel = releases.wheel(folder)
     run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     run(*pip, "--python", folder / "venv", "install", "--no-index", "--no-deps", wheel, cwd=folder)
     [site] = (folder / "venv").glob("lib/python*/site-packages")
@@ -90,14 +90,17 @@ def test_one_name(site: Path) -> None:
     """Nothing but `headrace`, and what pip notes about it, lies in site-packages."""
     taken = {path.name.partition("-")[0] for path in site.iterdir() if path.suffix != ".pth"}
     assert taken - {"__pycache__"} == {"headrace"}
-    assert not list(site.rglob("node_modules")) + list(site.rglob("headrace/system/deploy/client"))
+    kept_out = ("node_modules", "headrace/system/deploy/client", "headrace/system/deploy/release")
+    assert not [path for name in kept_out for path in site.rglob(name)]
 
 
 @pytest.mark.parametrize("start", [["headrace"], ["python", "-m", "headrace"]])
 def test_the_command(start: list[str], bin_folder: Path, project: Path) -> None:
     """The command works where the folder has packages of the same names."""
     command = [str(bin_folder / start[0]), *start[1:]]
-    assert run(*command, "--version", cwd=project).strip()
+    assert re.fullmatch(
+        r"headrace [\d.]+ \(commit [0-9a-f]{12}.*\)\n", run(*command, "--version", cwd=project)
+    )
     assert "HEADRACE_REDIS_URL" in run(*command, "gateway", "--help", cwd=project)
 
 

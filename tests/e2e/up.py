@@ -60,9 +60,11 @@ class Up:
                 start_new_session=True,
             )
 
-    async def ready(self) -> list[str]:
+    async def ready(self, timeout_s: float = 30) -> list[str]:
         """The gateways' addresses, once all is ready."""
-        await eventually(lambda: _READY.search(self.said) is not None or not self.is_alive, "it is ready", 30)
+        await eventually(
+            lambda: _READY.search(self.said) is not None or not self.is_alive, "it is ready", timeout_s
+        )
         found = _READY.search(self.said)
         assert found is not None, self.said
         return found[1].split(" and ")

@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "deploy/up": {"deploy", "shared"},
     "deploy/page": {"deploy/up", "deploy"},
     "deploy/grafana": set(),
+    "deploy/release": {"deploy", "deploy/page", "deploy/model", "shared"},
     "deploy/model": {"deploy/up", "deploy", "shared"},
     "deploy/cli.py": {"deploy", "deploy/client", "deploy/up", "deploy/page", "deploy/model", "shared"},
     "deploy/__main__.py": {"deploy/cli.py"},

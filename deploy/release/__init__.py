@@ -1,0 +1,1 @@
+"""`make dist`: what is published, built from a checkout. No wheel has this package."""
