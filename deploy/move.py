@@ -22,9 +22,9 @@ from shared.startup import SettingsWrong
 _WATCHED_S = 3.0
 _PAGE = 200
 _BY_GENERATION = (keys.RECORD, keys.LOG)
-_BY_CONVERSATION = (keys.CONVERSATION, keys.MESSAGES, keys.ASIDE)
+_BY_CONVERSATION = (keys.CONVERSATION, keys.MESSAGES, keys.ASIDE, keys.SHARES)
 _BY_ROOM = (keys.ROOM, keys.ROOM_LOG, keys.ROOM_ONCE)
-_BY_TENANT = (keys.USE, keys.HELD)
+_BY_FIRST = (keys.USE, keys.HELD, keys.BLOB, keys.BLOB_HOLDERS, keys.BLOBS, keys.SHARE)
 #: Of no conversation.
 _AT_HOME = (
     *(keys.API_KEY, keys.API_KEYS, keys.TENANT, keys.TAKEN, keys.SECRET),
@@ -145,7 +145,7 @@ class _Mover:
             # Its id says its cell, and ends with what its conversation is known by.
             home = self._rooms.get(room[-ROOM_DIGEST:])
             found = {home: f"{id_in(cells, home, room[-ROOM_DIGEST:])}{colon}{rest}"} if home else {}
-        elif kind in _BY_TENANT:
+        elif kind in _BY_FIRST:
             found = {cells.of_tenant(of.partition(":")[0]): of}
         elif kind in _AT_HOME:
             found = {cells.home: of}

@@ -28,6 +28,7 @@ from gateway.routes import ROUTES, RUNNING
 from shared import metrics
 from shared.api_keys import ApiKeys
 from shared.audit import Audit
+from shared.blobs import Blobs
 from shared.broker import Broker
 from shared.build import running
 from shared.conversations import Conversations
@@ -38,6 +39,7 @@ from shared.models import Models
 from shared.readiness import Readiness
 from shared.sealing import Sealing
 from shared.settings import Settings
+from shared.shares import Shares
 from shared.tenants import Tenants
 
 
@@ -65,6 +67,8 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         broker=broker,
         generations=generations,
         conversations=Conversations(broker),
+        blobs=Blobs(broker),
+        shares=Shares(broker),
         log=EventLog(broker),
         relay=relay,
         readiness=Readiness(broker, relay.hears),

@@ -26,6 +26,8 @@ _POLICY = "; ".join(
         "font-src 'self'",
         "connect-src 'self'",
         "manifest-src 'self'",
+        # Diagrams are drawn there, by what has no origin.
+        "frame-src 'self'",
         "worker-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -45,6 +47,24 @@ _PAGE_HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+#: What somebody shares by a link is for those who have it.
+_SHARED_HEADERS = {**_PAGE_HEADERS, "X-Robots-Tag": "noindex, nofollow"}
+#: A frame that draws from what a model says: without an origin, a network, or anything but its own script.
+_DIAGRAM_HEADERS = {
+    **_FILE_HEADERS,
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'unsafe-inline'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'self'",
+            "sandbox allow-scripts",
+        )
+    ),
 }
 _ASSET_HEADERS = {**_FILE_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
 #: Beside those that `mimetypes` knows on every machine.
@@ -69,6 +89,9 @@ class Pages:
         return [
             web.get("/", self.page),
             web.get("/c/{conversation_id:[^/]+}", self.page),
+            web.get("/s/{share_id:[^/]+}", self.page),
+            web.get("/diagram.html", self.diagram),
+            web.get("/diagram.js", self.diagram_script),
             web.get(f"/assets/{{name:{name}}}", self.asset),
             web.get(f"/{{name:{name}[.](?:svg|png|ico|webmanifest|txt|js)}}", self.file),
         ]
@@ -78,11 +101,24 @@ class Pages:
         index = self._built / "index.html"
         if not index.is_file():
             return web.Response(status=404, text=_NOT_BUILT, headers=_FILE_HEADERS)
-        return _sent(index, _PAGE_HEADERS)
+        return _sent(index, _SHARED_HEADERS if request.path.startswith("/s/") else _PAGE_HEADERS)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """A part of the page that never changes."""
         return _sent(_existing(self._built / "assets" / request.match_info["name"]), _ASSET_HEADERS)
+
+    async def diagram(self, request: web.Request) -> web.StreamResponse:
+        """The frame in which diagrams are drawn."""
+        return _sent(_existing(self._built / "diagram.html"), _DIAGRAM_HEADERS)
+
+    async def diagram_script(self, request: web.Request) -> web.StreamResponse:
+        """What draws them; its frame is of no origin."""
+        headers = {
+            **_FILE_HEADERS,
+            "Cache-Control": "no-cache",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+        return _sent(_existing(self._built / "diagram.js"), headers)
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """What is asked for by its name: icons, the manifest, what runs before the page."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from shared import keys, messages
+from shared.blobs import Blobs, listed
 from shared.branches import Branch, Branching, Fork, branches, branchings
 from shared.broker import Broker
 from shared.cells import Cell
@@ -36,6 +37,7 @@ class Conversations:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._blobs = Blobs(broker)
 
     @property
     def most(self) -> int:
@@ -155,7 +157,18 @@ class Conversations:
         stopped: list[bytes] | None = await self._broker.run(
             "remove", cell, [owner, conversation_id, *ending]
         )
+        if stopped is not None:
+            await self._blobs.let_go(
+                owner, conversation_id, await self._noted(owner, conversation_id, gone=True)
+            )
         return stopped
+
+    async def _noted(self, owner: str, conversation_id: str, *, gone: bool = False) -> list[str]:
+        """The hashes of its blobs; with *gone*, of what was deleted just now."""
+        cell, scope = self._place(owner, conversation_id)
+        key = cell.key(keys.GONE, f"c:{scope}") if gone else cell.key(keys.CONVERSATION, scope)
+        noted = await self._broker.call("conversation", cell, "HGET", key, "blobs")
+        return [] if noted is None else listed(noted)
 
     async def undo_remove(self, owner: str, conversation_id: str) -> bool:
         """
@@ -167,6 +180,8 @@ class Conversations:
         outcome = await self._broker.run("undo", cell, [owner, conversation_id])
         if outcome == b"taken":
             raise Taken(field="conversation_id")
+        if outcome == b"ok":
+            await self._blobs.hold(owner, conversation_id, await self._noted(owner, conversation_id))
         return bool(outcome == b"ok")
 
     async def show_branch(self, owner: str, conversation_id: str, generation_id: str) -> bool:
@@ -204,6 +219,7 @@ class Conversations:
             args += (fork.first, msgspec.json.encode([message.decode() for message in messages_of_it]))
         if not await self._broker.run("import", cell, args):
             raise Taken(field="conversation_id")
+        await self._blobs.hold(owner, conversation_id, await self._noted(owner, conversation_id))
 
     async def answering(self, owner: str, conversation_id: str) -> list[str]:
         """The active generation's id, then those that wait for it, oldest first."""

@@ -6,10 +6,12 @@ milliseconds since the epoch. Dialects encode from these, so one log serves ever
 """
 
 import time
+from base64 import b64encode
 from typing import Literal, cast, get_args
 
 import msgspec
 
+from shared.parts import Part, address, words
 from shared.skipped import skipped
 
 
@@ -94,6 +96,26 @@ class ToolCall(_Event, frozen=True, omit_defaults=True, tag="tool_call"):
     arguments: str = ""
 
 
+class Picture(_Event, frozen=True, omit_defaults=True, tag="part", kw_only=True):
+    """A picture that belongs to the answer here: its bytes are stored under their hash, never in the log."""
+
+    part: Part
+    #: The bytes, for a reader whose dialect carries them; no log has any.
+    data: bytes = b""
+
+    @property
+    def address(self) -> str:
+        """Where it is: with its bytes, if they are here."""
+        if not self.data:
+            return address(self.part)
+        return f"data:{self.part.content_type};base64,{b64encode(self.data).decode()}"
+
+    @property
+    def as_text(self) -> Text:
+        """The same, for a dialect that knows no pictures, or of one that was lost."""
+        return Text(self.ts, words(self.part), 0)
+
+
 class Reset(_Event, frozen=True, omit_defaults=True, tag="reset"):
     """All that came before is void and the answer starts over; `reason` is the code of what broke it off."""
 
@@ -146,7 +168,7 @@ class Error(_Terminal, frozen=True, omit_defaults=True, tag="error", kw_only=Tru
     retry_after_s: float | None = None
 
 
-Event = Start | Text | Reasoning | ToolCall | Reset | HandOver | End | Error
+Event = Start | Text | Reasoning | ToolCall | Picture | Reset | HandOver | End | Error
 Terminal = End | Error
 
 #: Why a generation was stopped before its end.

@@ -14,6 +14,8 @@ from shared import events
 from shared.events import CancelReason, Usage, cancel_reason
 from shared.failures import GenerationFailed, failure
 from shared.messages import CutReply, Failure, MadeCall
+from shared.parts import Part
+from shared.upstream import Ability
 
 _T = TypeVar("_T")
 
@@ -37,6 +39,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     input: list[dict[str, Any]] = []
     #: Put before the messages, after the model's own.
     system_prompt: str | None = None
+    #: What the conversation's new message needs its upstream to take.
+    needs: list[Ability] = []
     #: The reply to continue, instead of answering the conversation's last message anew.
     continued: CutReply | None = None
 
@@ -68,6 +72,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     #: With a conversation: its id and the user's message, which is empty where a reply is continued.
     conversation_id: str | None = None
     message: str = ""
+    #: Pictures and files beside that message's text.
+    parts: list[Part] | None = None
     #: What that message was said as, where its text alone is not all of it.
     items: list[dict[str, Any]] | None = None
     #: The generation whose turn, with all that followed, gives way to this one.
@@ -137,6 +143,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: str = ""
     #: `MadeCall`s as JSON.
     tool_calls: str = "[]"
+    #: Its pictures, `Part`s as JSON.
+    parts: str = "[]"
     finish_reason: str | None = None
     #: The model server's own word for that.
     upstream_reason: str | None = None
@@ -166,6 +174,11 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     def calls(self) -> list[MadeCall]:
         """The tool calls of an ended generation."""
         return msgspec.json.decode(self.tool_calls, type=list[MadeCall])
+
+    @property
+    def pictures(self) -> list[Part]:
+        """The pictures of an ended generation."""
+        return msgspec.json.decode(self.parts, type=list[Part])
 
     @property
     def spent(self) -> Usage | None:

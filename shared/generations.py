@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
-from shared import events, keys, messages, metrics
+from shared import blobs, events, keys, messages, metrics
 from shared.backlog import Backlog
 from shared.broker import Broker
 from shared.cells import Cell
@@ -50,6 +50,7 @@ class Generations:
     def __init__(self, broker: Broker, *, max_queued: int, idempotency_ttl_s: int) -> None:
         self._broker = broker
         self._log = EventLog(broker)
+        self._blobs = blobs.Blobs(broker)
         self._max_queued = max_queued
         self._backlogs: dict[str, Backlog] = {}
         self._owned: set[asyncio.Task[Any]] = set()
@@ -102,6 +103,11 @@ class Generations:
             await self.settle_stopped(answer[1:], "interrupted")
         else:
             backlog.added(cell)
+            if submission.conversation_id is not None and answer[2]:
+                # They were needed for longer than this takes to come again.
+                with suppress(BrokerUnavailable, BrokerRefused):
+                    noted = blobs.listed(answer[2])
+                    await self._blobs.hold(submission.owner, submission.conversation_id, noted)
             if answer[1] and len(self._broker.cells) > 1:
                 # What it could not see to is seen to with the next; the message is accepted.
                 with suppress(BrokerUnavailable, BrokerRefused):
@@ -287,6 +293,7 @@ def _creation(submission: Submission, limits: Any, max_queued: int) -> bytes:
                 generation_id=submission.generation_id,
                 content=submission.message,
                 ts=events.now_ms(),
+                parts=submission.parts,
                 items=submission.items,
             )
             record["turn"] = messages.encode(turn).decode()
@@ -295,7 +302,8 @@ def _creation(submission: Submission, limits: Any, max_queued: int) -> bytes:
         new["conversation"] = submission.conversation_id
         if submission.settings is not None:
             new["settings"] = msgspec.json.encode(submission.settings).decode()
-        new["title"] = submission.message[:80]
+        names = " ".join(part.name for part in submission.parts or ())
+        new["title"] = (submission.message or names)[:80]
     if submission.idempotency_key is not None:
         new["idempotency"] = submission.idempotency_key
         # For `lua/restore.lua`.

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from shared.events import Usage
 from shared.generation import ChatSettings
 from shared.skipped import skipped
 
@@ -19,11 +20,19 @@ class Conversation(msgspec.Struct, frozen=True):
     settings: ChatSettings | msgspec.UnsetType = msgspec.UNSET
 
 
+class Spent(msgspec.Struct, frozen=True):
+    """What a conversation's replies were given, and what that cost, as far as models have prices."""
+
+    usage: Usage
+    cost: float | None = None
+
+
 class Version(msgspec.Struct, frozen=True):
     """A conversation's headline, and what tells it from every other state of this and of any namesake."""
 
     headline: Conversation
     tag: str
+    spent: Spent | None = None
 
 
 def version_of(conversation_id: str, fields: dict[bytes, bytes]) -> Version | None:
@@ -32,7 +41,16 @@ def version_of(conversation_id: str, fields: dict[bytes, bytes]) -> Version | No
         return None
     # The revision alone is not enough: a namesake counts anew, and so does a broker that lost its tail.
     tag = b"-".join(fields.get(name, b"0") for name in (b"created_ms", b"updated_ms", b"revision"))
-    return Version(headline_of(conversation_id, fields), tag.decode())
+    return Version(headline_of(conversation_id, fields), tag.decode(), _spent(fields))
+
+
+def _spent(fields: dict[bytes, bytes]) -> Spent | None:
+    prompt, completion = int(fields.get(b"spent_prompt", 0)), int(fields.get(b"spent_completion", 0))
+    if not prompt + completion:
+        return None
+    cost = fields.get(b"spent_cost")
+    usage = Usage(prompt, completion, prompt + completion, b"spent_estimated" in fields)
+    return Spent(usage, None if cost is None else float(cost))
 
 
 def headline_of(conversation_id: str, fields: dict[bytes, bytes]) -> Conversation:

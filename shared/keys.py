@@ -22,6 +22,11 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:next:{owner}:{conversation}    list    generations that wait for the active one (`on_busy: queue`)
     hr:convs:{owner}                  zset    an owner's conversations by last use; what falls out is deleted
     hr:idem:{owner}:{key}             string  `<generation id> <request digest>` of a submission
+    hr:blob:{owner}:{hash}            hash    bytes, by their SHA-256: a picture or a text, and its type
+    hr:blobholders:{owner}:{hash}     zset    what needs it (conversations), by when that ends
+    hr:blobs:{owner}                  zset    `<hash> <size>` of an owner's blobs, by when one was last needed
+    hr:share:{share}                  string  a read-only link as JSON: to whose conversation, and its seal
+    hr:shares:{owner}:{conversation}  zset    a conversation's links, by when they end
     hr:room:{room}                    hash    a room: its rules, invitations, the reply under way
     hr:roomlog:{room}                 stream  what was said and streamed there, in one order for all; bounded
     hr:roommembers:{room}             zset    who is there, by when that ends unless it is renewed
@@ -65,6 +70,11 @@ GONE = "hr:gone:"
 NEXT = "hr:next:"
 CONVERSATIONS = "hr:convs:"
 IDEMPOTENCY = "hr:idem:"
+BLOB = "hr:blob:"
+BLOB_HOLDERS = "hr:blobholders:"
+BLOBS = "hr:blobs:"
+SHARE = "hr:share:"
+SHARES = "hr:shares:"
 ROOM = "hr:room:"
 ROOM_LOG = "hr:roomlog:"
 ROOM_MEMBERS = "hr:roommembers:"

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from shared.events import Usage
+from shared.parts import Part
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -48,6 +49,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reasoning_ms: int | None = None
     tool_calls: list[MadeCall] | None = None
     error: Failure | None = None
+    #: Pictures and files beside its text.
+    parts: list[Part] | None = None
     #: What it was said as, where a dialect has to show it again, and to a model.
     items: list[dict[str, Any]] | None = None
 
@@ -109,6 +112,11 @@ def message_tokens(message: Mapping[str, Any]) -> int:
     """Roughly how many tokens a message has, as OpenAI writes it."""
     content = message.get("content") or ""
     if not isinstance(content, str):
-        # Pictures and sounds have no length that could be counted here.
-        content = "".join(str(part.get("text") or "") for part in content)
+        # Pictures and sounds have no length that could be counted here; a file has, before it is read.
+        files: list[int] = [
+            part["blob"].size for part in content if "blob" in part and part["blob"].type == "file"
+        ]
+        said = "".join(str(part.get("text") or "") for part in content)
+        read: int = sum(files) // _CHARS_PER_TOKEN
+        return read + count_tokens(said + str(message.get("tool_calls") or ""))
     return count_tokens(content + str(message.get("tool_calls") or ""))

@@ -89,6 +89,9 @@ hand_overs = Counter(
     "headrace_hand_overs", "Replies that another upstream went on with, in mid-reply.", ["model", "code"]
 )
 hedges = Counter("headrace_hedges", "Second upstreams asked because the first was silent.", ["model"])
+pictures = Counter(
+    "headrace_pictures", "Pictures of replies, by what became of them: kept, or why not.", ["outcome"]
+)
 upstream_open = Gauge(
     "headrace_upstream_open", "Upstreams that are left alone for now (1) or not (0).", ["model", "upstream"]
 )

@@ -5,6 +5,7 @@ import msgspec
 from shared import events, messages
 from shared.events import CancelReason, End, Error, Event, Terminal, Usage
 from shared.messages import Failure, MadeCall, Message
+from shared.parts import Part
 
 
 class Outcome:
@@ -16,6 +17,8 @@ class Outcome:
         self._reasoning: list[str] = []
         #: All calls in the order in which they began, and the newest of each index.
         self._calls: list[MadeCall] = []
+        #: Its pictures, in order.
+        self.parts: list[Part] = []
         self._newest: dict[int, MadeCall] = {}
         #: Their arguments, joined only when asked for: a long call comes in tens of thousands.
         self._pieces: dict[int, list[str]] = {}
@@ -90,8 +93,13 @@ class Outcome:
                 self._add_call(event)
                 self._until(event.ts)
                 self._spoke(event.ts)
+            case events.Picture():
+                self.parts.append(msgspec.structs.replace(event.part, at=self._chars))
+                self._until(event.ts)
+                self._spoke(event.ts)
             case events.Reset():
                 self._text.clear()
+                self.parts.clear()
                 self._chars = 0
                 self._reasoning.clear()
                 self._calls.clear()
@@ -155,6 +163,8 @@ class Outcome:
             fields["reasoning"] = "".join(self._reasoning)
         if self._calls:
             fields["tool_calls"] = msgspec.json.encode(self.tool_calls).decode()
+        if self.parts:
+            fields["parts"] = msgspec.json.encode(self.parts).decode()
         if self.first_token_ms is not None:
             fields["first_token_ms"] = str(self.first_token_ms)
         if position:
@@ -172,6 +182,7 @@ class Outcome:
             reasoning=fields.get("reasoning"),
             reasoning_ms=self._reasoning_ms(terminal.ts),
             tool_calls=self.tool_calls or None,
+            parts=self.parts or None,
             error=failure,
         )
         # A continuation without a word of its own leaves the reply as it was: cut, and still to be continued.

@@ -31,6 +31,8 @@ class Data(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     table_data: list[list[str]] | None = None
     image_url: str | None = None
     markup: bool = False
+    #: Why a picture that came is not there.
+    lost: str | None = None
 
 
 class Piece(msgspec.Struct, frozen=True):

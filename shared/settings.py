@@ -29,8 +29,7 @@ class Settings(BaseSettings):
 
     #: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service/0`, `redis+cluster://host:port,…`.
     redis_url: str = "redis://127.0.0.1:6379/0"
-    #: Parts of the data that each live on one primary of a cluster: a power of two, 8 or more for each.
-    #: Fixed for the life of the data.
+    #: Parts of the data, each on one primary of a cluster, 8 or more for each: a power of two, never changed.
     cells: int = Field(1, ge=1, le=4096)
     #: A TOML file that names the models; without it there are none.
     models: Path | None = None
@@ -70,8 +69,7 @@ class Settings(BaseSettings):
     key_cache_s: float = Field(2, gt=0, le=60)
     #: What an address without a key may ask for in a minute; 0 for any number. Unset: 10, on loopback any.
     anonymous_requests_per_minute: int | None = Field(None, ge=0)
-    #: Whose tokens are taken (OpenID Connect), such as `https://id.example.org`: the `iss` that they must
-    #: have.
+    #: Whose tokens are taken (OpenID Connect), such as `https://id.example.org`: their `iss`.
     oidc_issuer: str = ""
     #: Whom they must be for: the `aud` that they must have.
     oidc_audience: str = ""
@@ -87,11 +85,9 @@ class Settings(BaseSettings):
     oidc_tenant_claim: str = ""
     #: The tenant of all tokens, where no claim names it.
     oidc_tenant: str = "default"
-    #: The claim that lists scopes (`chat`, `read`, `admin`, also as `headrace:chat`); unset, all may chat and
-    #: read.
+    #: The claim that lists scopes (`chat`, `read`, `admin`, also as `headrace:chat`); unset: chat and read.
     oidc_scopes_claim: str = ""
-    #: The page's own name at the issuer, for people who sign in there (code flow with PKCE); unset, they
-    #: cannot.
+    #: The page's own name at the issuer, where people sign in (code flow with PKCE); unset, they cannot.
     oidc_client_id: str = ""
     #: Its secret, where the issuer wants one.
     oidc_client_secret: SecretStr = SecretStr("")
@@ -209,6 +205,10 @@ class Settings(BaseSettings):
     max_conversation_messages: int = Field(3_000, gt=0)
     #: Likewise by the size of its messages.
     max_conversation_bytes: int = Field(8 * 1024 * 1024, gt=0)
+    #: A larger picture or file in a message is refused; a larger one of a model's reply is not kept.
+    max_upload_bytes: int = Field(8 * 1024 * 1024, gt=0)
+    #: Bytes of them that are kept for an owner; of more, those that were not needed for longest are let go.
+    max_owner_upload_bytes: int = Field(64 * 1024 * 1024, gt=0)
     #: How many conversations an owner may keep; of more, the one that was used least recently is deleted.
     max_conversations: int = Field(1_000, gt=0)
 

@@ -35,6 +35,8 @@ Step = Literal[
     "branch",
     "import",
     "note",
+    "blob_put",
+    "blob_hold",
     "admit",
     "settle",
     "hold",

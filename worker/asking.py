@@ -2,11 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import cast
 
 from shared import metrics, tracing
-from shared.events import Event, Usage
+from shared.events import Event, Picture, Reasoning, Text, ToolCall, Usage
 from shared.failures import (
     BetweenTokensTimeout,
     FirstTokenTimeout,
@@ -18,10 +19,14 @@ from shared.failures import (
 from worker import traces
 from worker.appender import LogWriter
 from worker.backends import Delta, Finished, Prompt
+from worker.backends.pictures import NewPicture
 from worker.deadline import Deadline
 from worker.prompt import prompt_tokens
 from worker.running import Running
 from worker.upstreams import Upstream
+
+#: A delta whose bytes are stored, if it has any.
+_Kept = Text | Reasoning | ToolCall | Picture | Finished
 
 
 class Asking:
@@ -36,11 +41,12 @@ class Asking:
         patience_s: float,
         begins: Callable[["Asking"], bool],
         put: Callable[[Event], None],
+        store: Callable[[NewPicture], Awaitable[Picture]],
         spent: Callable[[], int],
     ) -> None:
         """
         *patience_s* is for the first delta. *begins* hears of that before it is *put*, and says whether it is
-        wanted. *spent* counts the tokens that were put.
+        wanted. *store* keeps a picture's bytes. *spent* counts the tokens that were put.
         """
         self.upstream = upstream
         self.prompt = prompt
@@ -48,6 +54,7 @@ class Asking:
         self._patience_s = patience_s
         self._begins = begins
         self._put = put
+        self._store = store
         self._spent = spent
         self._spent_before = 0
         self._unwanted = False
@@ -120,7 +127,7 @@ class Asking:
         inter_token = metrics.inter_token.labels(name)
         last = loop.time()
 
-        def carry(deltas: Sequence[Delta]) -> None:
+        def carry(deltas: Sequence[_Kept]) -> None:
             nonlocal last
             now = loop.time()
             if not deltas:
@@ -146,19 +153,33 @@ class Asking:
             """The fast way, where the deltas arrive: once it is the answer, and while the log keeps up."""
             if not self.spoke or writer.unacknowledged > most_waiting:
                 return False
-            carry(deltas)
+            carry(cast("Sequence[_Kept]", deltas))
             return True
 
         with self._deadline() as deadline:
             async with aclosing(self.upstream.backend.stream(self.prompt, take)) as stream:
                 async for deltas in stream:
-                    carry(deltas)
+                    # What is taken where it arrives has no pictures.
+                    carry(await self._with_pictures(deltas, deadline))
                     if self._unwanted:
                         return
                     if writer.unacknowledged > most_waiting:
                         deadline.touch(math.inf)
                         await writer.durable(most_waiting // 2)
                         deadline.touch(loop.time())
+
+    async def _with_pictures(self, deltas: Sequence[Delta], deadline: Deadline) -> Sequence[_Kept]:
+        """*deltas*, their pictures stored."""
+        kept: list[_Kept] = []
+        for delta in deltas:
+            if isinstance(delta, NewPicture):
+                # Its storing is no silence of the upstream's.
+                deadline.touch(math.inf)
+                kept.append(await self._store(delta))
+                deadline.touch(asyncio.get_running_loop().time())
+            else:
+                kept.append(delta)
+        return kept
 
     def _deadline(self) -> Deadline:
         m = self.upstream.model

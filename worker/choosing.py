@@ -24,7 +24,8 @@ class Choosing:
         every = upstreams.of(name)
         self._needs: frozenset[str] = frozenset()
         if len(every) > 1:
-            self._needs = needs_of(request.messages, request.parameters, model.accepts)
+            needs = needs_of(request.messages, request.parameters, model.accepts)
+            self._needs = needs | frozenset(request.needs)
         #: What the upstream is asked for, where that is the client's word and no entry's.
         self.asked_for = ""
         if upstreams.entry_of(name) == WILDCARD:

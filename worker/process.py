@@ -12,6 +12,7 @@ import uvloop
 from aiohttp import web
 
 from shared import metrics, models, tracing
+from shared.blobs import Blobs
 from shared.broker import Broker
 from shared.channels import Channels
 from shared.conversations import Conversations
@@ -52,6 +53,7 @@ async def run(settings: Settings) -> None:
         upstreams=upstreams,
         log=log,
         conversations=Conversations(broker),
+        blobs=Blobs(broker),
         queue=queue,
         appenders=appenders,
         registry=registry,

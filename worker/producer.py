@@ -34,6 +34,7 @@ from worker.asking import Asking
 from worker.backends import Finished, Prompt
 from worker.bill import Bill, estimated
 from worker.choosing import Choosing
+from worker.drawing import stored
 from worker.prompt import prompt_of, prompt_tokens
 from worker.race import Race
 from worker.running import Running
@@ -205,6 +206,7 @@ class Producer:
             patience_s=choosing.patience_s(upstream),
             begins=lambda asking: race.begins(asking) and self._begins(asking, writer),
             put=partial(self._put, writer),
+            store=partial(stored, self._tools, self._generation),
             spent=lambda: self.outcome.spent,
         )
         if (given := self._request.continued) is not None:
@@ -243,7 +245,8 @@ class Producer:
 
     def _goes_on(self, upstream: Upstream) -> bool:
         """Whether *upstream* can go on from what is written."""
-        return upstream.model.can_continue and bool(self.outcome.text) and not self.outcome.tool_calls
+        said = bool(self.outcome.text) and not self.outcome.tool_calls
+        return upstream.model.can_continue and said and not self.outcome.parts
 
     def _give(self, writer: LogWriter) -> None:
         """What the reply has that this one continues stands first in the log, and again after a reset."""
@@ -264,9 +267,7 @@ class Producer:
             prefix = given.text
         while True:
             try:
-                prompt = await prompt_of(
-                    self._generation, self._request, upstream.model, self._tools.conversations, prefix
-                )
+                prompt = await prompt_of(self._generation, self._request, upstream, self._tools, prefix)
             except BrokerUnavailable:
                 await asyncio.sleep(_BACKOFF_S)
             else:

@@ -7,28 +7,34 @@ from shared.conversations import Conversations
 from shared.generation import Generation, Request
 from shared.messages import count_tokens, joined, message_tokens
 from shared.models import Model
+from worker.attachments import as_prompted, with_blobs
 from worker.backends import Prompt
+from worker.state import Tools
+from worker.upstreams import Upstream
 
 
 async def prompt_of(
-    generation: Generation, request: Request, model: Model, conversations: Conversations, prefix: str
+    generation: Generation, request: Request, upstream: Upstream, tools: Tools, prefix: str
 ) -> Prompt:
     """
     A request's own messages, else those of its conversation; a system prompt before them.
 
     A conversation grows without end, so of its messages the newest that fit are sent, whoever keeps
-    them, those of the user in a row as one; a request that stands alone is sent as it is.
+    them, those of the user in a row as one; a request that stands alone is sent as it is. Pictures are
+    sent to an upstream that takes them, files as what is in them.
     """
+    model = upstream.model
     messages: Sequence[dict[str, Any]] = request.messages
     if generation.conversation is not None:
         # A client that sends its history knows better than our record of it: it may have edited turns.
         if not messages:
             continued = request.continued.generation_id if request.continued else None
             messages = await _history(
-                generation.owner, generation.conversation, model, conversations, continued
+                generation.owner, generation.conversation, model, tools.conversations, continued
             )
         room = model.max_context_tokens - (count_tokens(prefix) if prefix else 0)
-        messages = joined(newest(messages, room))
+        sees = "pictures" in upstream.place.takes
+        messages = joined(await with_blobs(newest(messages, room), generation.owner, tools.blobs, sees=sees))
     instructions = [said for said in (model.system_prompt, request.system_prompt) if said]
     if instructions:
         messages = [{"role": "system", "content": "\n\n".join(instructions)}, *messages]
@@ -51,9 +57,10 @@ async def _history(
     tokens = 0
     async for page in conversations.pages(owner, conversation_id):
         said = [
-            {"role": message.role, "content": message.content}
+            prompted
             for message in page
-            if message.content and not (message.role == "assistant" and message.generation_id == continued)
+            if not (message.role == "assistant" and message.generation_id == continued)
+            for prompted in as_prompted(message)
         ]
         history = [*said, *history]
         tokens += sum(message_tokens(message) for message in said)

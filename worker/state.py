@@ -2,6 +2,7 @@
 
 import msgspec
 
+from shared.blobs import Blobs
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog
@@ -22,6 +23,7 @@ class Tools(msgspec.Struct):
     upstreams: Upstreams
     log: EventLog
     conversations: Conversations
+    blobs: Blobs
     queue: Queue
     appenders: Appenders
     registry: Registry

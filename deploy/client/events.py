@@ -57,6 +57,12 @@ class Reset(_Said, frozen=True):
     reason: str
 
 
+class Part(_Said, frozen=True):
+    """A picture that belongs to the answer here: `blob`, or why it was `lost`."""
+
+    part: dict[str, Any]
+
+
 class Ended(_Said, frozen=True):
     """The last event of a reply that ended well, or `cancelled`."""
 
@@ -79,7 +85,7 @@ class Interrupted(_Said, frozen=True):
     retry_s: float
 
 
-Event = Queued | Started | Chunk | Reasoning | ToolCall | Reset | Ended | Failed | Interrupted
+Event = Queued | Started | Chunk | Reasoning | ToolCall | Part | Reset | Ended | Failed | Interrupted
 
 
 _Kind = TypeVar("_Kind")
@@ -115,6 +121,8 @@ def parse(data: bytes, position: str | None) -> Event | None:
             return Reasoning(_needed(frame, "content", str), facts.get("given") is True, position=position)
         case "tool_call":
             return ToolCall(_needed(facts, "tool_call", dict), position=position)
+        case "part":
+            return Part(_needed(facts, "part", dict), position=position)
         case "queued":
             return Queued(_needed(facts, "position", int))
         case "start":

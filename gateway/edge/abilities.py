@@ -1,5 +1,6 @@
 """What a model cannot do is refused before it is asked: its server would fail, or leave it out in silence."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from shared.models import Model
 from shared.upstream import PARTS, Ability, needs_of, no_upstream
 
 #: How a refusal puts what a model lacks.
-_WORDS: dict[Ability | None, str] = {
+_WORDS: Mapping[Ability | None, str] = {
     "pictures": "cannot see pictures",
     "sounds": "cannot hear",
     "files": "cannot read files",
@@ -24,6 +25,9 @@ def within(model: Model, name: str, asked: Request, field: str) -> Request:
 
     Raises `InvalidRequest` for what it cannot do; *field* is where the request has its messages.
     """
+    for need in asked.needs:
+        if need in model.cannot:
+            raise _cannot(name, _WORDS[need], "message")
     for message in asked.messages if model.cannot else ():
         _check(model, name, message, field)
     if "tools" in model.cannot:
@@ -32,7 +36,7 @@ def within(model: Model, name: str, asked: Request, field: str) -> Request:
         kept = {key: value for key, value in asked.parameters.items() if key not in _TOOLS}
         asked = msgspec.structs.replace(asked, parameters=kept)
     if len(model.upstreams) > 1:
-        needs = needs_of(asked.messages, asked.parameters, model.accepts)
+        needs = needs_of(asked.messages, asked.parameters, model.accepts) | frozenset(asked.needs)
         if (why := no_upstream(name, model.places, needs)) is not None:
             raise InvalidRequest(why, field=field)
     return asked

@@ -19,10 +19,12 @@ _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}", re.ASCII)
 _FIELD = re.compile(r"at `\$\.([^`]*)`")
 _NAMED = re.compile(r"field `([^`]*)`")
 
+#: Of a file's name.
+_MOST_NAME_CHARS = 120
 #: Levels of arrays and objects in a body. It is written and read again on the way to the model, where a
 #: parser that meets its own limit would fail the generation, not the request.
 _MAX_DEPTH = 100
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _NO_BRACKET = re.compile(rb"[^\[\]{}]+")
 
 
@@ -39,6 +41,11 @@ async def read_bytes(request: web.Request, most_bytes: int | None = None) -> byt
     """The body of a request that says it is JSON. Raises what a client is to be told."""
     if request.content_type != "application/json":
         raise UnsupportedMediaType(field="Content-Type")
+    return await read_any(request, most_bytes)
+
+
+async def read_any(request: web.Request, most_bytes: int | None = None) -> bytes:
+    """The body, whatever it is. Raises what a client is to be told."""
     if (request.content_length or 0) > (most_bytes or request.app[STATE].settings.max_body_bytes):
         raise TooLarge()
     try:
@@ -121,6 +128,12 @@ def clean_text(text: str, field: str, max_chars: int) -> str:
             f"`{field}` has {len(kept)} characters; at most {max_chars} are allowed.", field=field
         )
     return kept
+
+
+def clean_name(name: str) -> str:
+    """What a file is called, for people: one line, without folders, and no longer than needed."""
+    line = "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cs", "Cf", "Zl", "Zp"})
+    return line.replace("\\", "/").rpartition("/")[2].strip()[-_MOST_NAME_CHARS:]
 
 
 def checked_id(value: str, field: str) -> str:

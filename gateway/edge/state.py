@@ -23,6 +23,7 @@ from gateway.relay.relay import Relay
 from shared.api_keys import ApiKeys
 from shared.asker import Asker, Scope
 from shared.audit import Audit
+from shared.blobs import Blobs
 from shared.broker import Broker
 from shared.conversations import Conversations
 from shared.event_log import EventLog
@@ -32,6 +33,7 @@ from shared.models import Models
 from shared.readiness import Readiness
 from shared.sealing import Sealing
 from shared.settings import Settings
+from shared.shares import Shares
 from shared.tenants import Tenants
 
 
@@ -53,6 +55,8 @@ class State(msgspec.Struct):
     broker: Broker
     generations: Generations
     conversations: Conversations
+    blobs: Blobs
+    shares: Shares
     log: EventLog
     relay: Relay
     readiness: Readiness

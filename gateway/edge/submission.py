@@ -14,6 +14,7 @@ from shared.asker import Asker, scope_of
 from shared.cells import Cell, Cells
 from shared.errors import InvalidRequest
 from shared.generation import ChatSettings, OnBusy, OnDisconnect, Priority, Request, Submission
+from shared.parts import Part
 
 
 def new_suffix(request: web.Request, conversation_id: str | None = None) -> str:
@@ -53,6 +54,7 @@ def submission(
     options: msgspec.Struct | None = None,
     conversation_id: str | None = None,
     message: str = "",
+    parts: list[Part] | None = None,
     replaces: str | None = None,
     messages_in: str = "messages",
     settings: ChatSettings | None = None,
@@ -83,6 +85,7 @@ def submission(
         request=within(models.serving(model), model, asked, messages_in),
         conversation_id=conversation_id,
         message=message,
+        parts=parts,
         replaces=replaces,
         settings=settings,
         on_busy=on_busy,

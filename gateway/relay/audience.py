@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from gateway.relay.dialect import Dialect, Encoder
-from shared.events import Event
+from shared.events import Event, Picture
 from shared.position import Position
 
 
@@ -18,6 +18,10 @@ class Reader(Protocol):
 
 
 R = TypeVar("R", bound=Reader)
+
+
+    def read_log(self) -> None:
+        """It goes on from the log, at its own speed."""
 
 
 class Audience(Generic[R]):
@@ -52,7 +56,12 @@ class Audience(Generic[R]):
 
     def push(self, position: Position, event: Event) -> None:
         """Tell all of them."""
-        for encoder, readers in list(self._of.values()):
+        for dialect, (encoder, readers) in list(self._of.items()):
+            if dialect.carries_bytes and isinstance(event, Picture):
+                # Its bytes have to be read; whoever reads the log waits for them.
+                for reader in list(readers):
+                    reader.read_log()
+                continue
             frames = encoder.encode(position, event)
             for reader in list(readers):
                 reader.push(frames, position, event)

@@ -63,6 +63,8 @@ class Dialect:
     beat: Callable[[str], bytes] = comment
     #: Whether a frame depends on its event alone, so that reading may start anywhere.
     stateless: bool
+    #: Whether its frames have a picture's bytes in them, and not only its address.
+    carries_bytes: bool = False
     #: Whether clients connect again by themselves when a stream ends without a terminal frame. Others take
     #: any clean end for the answer's: what is cut must look like a broken connection to them, and a
     #: gateway that drains leaves them on until its grace is over.

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from gateway.relay.audience import Audience
 from gateway.relay.dialect import Dialect, Encoder
 from gateway.relay.outbox import Outbox
-from gateway.relay.pages import Page, Pages
+from gateway.relay.pages import Fill, Page, Pages
 from gateway.relay.replay_gate import Turns
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
 from shared.event_log import Entry, EventLog
-from shared.events import End, Error, Event, Reasoning, Reset, Terminal, Text, ToolCall
+from shared.events import End, Error, Event, Picture, Reasoning, Reset, Terminal, Text, ToolCall
 from shared.failures import failure
 from shared.generation import Generation
 from shared.position import ORIGIN, Position
@@ -28,8 +28,9 @@ _BROKER_RETRY_S = 0.3
 class Feed:
     """Its subscribers, and the last position it has heard of."""
 
-    def __init__(self, generation: Generation, log: EventLog, turns: Turns) -> None:
+    def __init__(self, generation: Generation, log: EventLog, turns: Turns, pictures: Fill) -> None:
         self.generation = generation
+        self.pictures = pictures
         self.turns = turns
         self.pages = Pages(generation, log, turns, lambda: self.position)
         self.subscribers: set[Subscriber] = set()
@@ -267,7 +268,7 @@ class Subscriber:
     def _take(self, frames: bytes, position: Position, event: Event, ts: int | None = None) -> None:
         self._position = position
         self._outbox.put(frames, ts)
-        if isinstance(event, Text | Reasoning | ToolCall):
+        if isinstance(event, Text | Reasoning | ToolCall | Picture):
             self.answered = True
         elif isinstance(event, End | Error) or (
             isinstance(event, Reset) and frames and not self.dialect.says_reset
@@ -284,6 +285,8 @@ class Subscriber:
             async with self._feed.pages.after(cursor) as page, self._feed.turns.encoding:
                 if not page.entries:
                     self._feed.heard_too_far(page.heard, cursor)
+                if self.dialect.carries_bytes:
+                    await page.fill(self._feed.pictures)
                 self._hand_over(page, replay)
             return
         except BrokerUnavailable:

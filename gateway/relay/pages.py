@@ -6,7 +6,7 @@ So a crowd that comes back at once costs little more than one of them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
 
@@ -15,10 +15,12 @@ from gateway.relay.replay_gate import Turns
 from shared import events
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.event_log import Entry, EventLog
-from shared.events import Event
+from shared.events import Event, Picture
 from shared.generation import Generation
 from shared.position import Position
 
+#: A picture of that generation, with its bytes where they are still kept.
+Fill = Callable[[Generation, Picture], Awaitable[Picture]]
 #: Entries read from a log at a time.
 _PAGE = 500
 
@@ -41,6 +43,12 @@ class Page:
     def events(self) -> list[Event | None]:
         """What the entries say."""
         return [events.decode(entry.event) for entry in self.entries]
+
+    async def fill(self, pictures: Fill) -> None:
+        """Give all pictures their bytes, for dialects that carry them. Raises `BrokerUnavailable`."""
+        for at, event in enumerate(self.events):
+            if isinstance(event, Picture) and event.part.blob and not event.data:
+                self.events[at] = await pictures(self._generation, event)
 
     def frames(self, dialect: Dialect) -> list[bytes]:
         """The frames of each event in a stateless *dialect*."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import structlog
 
 from gateway.relay.dialect import Dialect, Encoder
@@ -18,10 +19,12 @@ from gateway.relay.heartbeat import RESTORED_WITHIN_S, Heartbeat
 from gateway.relay.live import Live
 from gateway.relay.outbox import Outbox
 from gateway.relay.replay_gate import Turns
+from shared.blobs import Blobs
 from shared.broker import Broker
 from shared.cells import Cell
 from shared.errors import Draining, Internal, InvalidRequest
 from shared.event_log import Entry, EventLog
+from shared.events import Picture
 from shared.generation import Generation
 from shared.generations import Generations
 from shared.position import ORIGIN, Position
@@ -43,6 +46,7 @@ class Relay:
     def __init__(self, broker: Broker, generations: Generations, settings: Settings) -> None:
         self._settings = settings
         self._log = EventLog(broker)
+        self._blobs = Blobs(broker)
         self._turns = Turns()
         self._feeds: dict[str, Feed] = {}
         self._heartbeat = Heartbeat(broker, generations, settings, self._feeds)
@@ -82,7 +86,7 @@ class Relay:
             raise Draining(retry_after_s=1)
         feed = self._feeds.get(generation.id)
         if feed is None:
-            feed = self._feeds[generation.id] = Feed(generation, self._log, self._turns)
+            feed = self._feeds[generation.id] = Feed(generation, self._log, self._turns, self.filled)
         outbox = Outbox(self._settings.subscriber_buffer_bytes)
         subscriber = Subscriber(feed, dialect, after, outbox, encoder)
         feed.subscribers.add(subscriber)
@@ -131,6 +135,11 @@ class Relay:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._live.run())
             tasks.create_task(self._heartbeat.run())
+
+    async def filled(self, generation: Generation, picture: Picture) -> Picture:
+        """*picture* with its bytes, for dialects that carry them; without, where they are kept no longer."""
+        kept = await self._blobs.get(generation.owner, picture.part.blob)
+        return picture if kept is None else msgspec.structs.replace(picture, data=kept[1])
 
     def drain(self) -> None:
         """Send readers elsewhere, at their next frame boundary. Those that would not come may read on."""

@@ -115,8 +115,37 @@ local function revise(scope)
   redis.call('HINCRBY', CONVERSATION .. scope, 'revision', 1)
 end
 
+-- Most blobs of one conversation that live with it; of more, the first are let go in their own time.
+local MAX_BLOBS = 500
+
+-- A conversation's blobs live as long as it does: it knows them by their hashes.
+local function note_blobs(scope, message)
+  -- A quote that somebody wrote is escaped, so no text looks like this.
+  if not string.find(message, '"blob":"', 1, true) then return end
+  local known = redis.call('HGET', CONVERSATION .. scope, 'blobs') or ''
+  for hash in string.gmatch(message, '"blob":"(%x+)"') do
+    if #hash == 64 and not string.find(known, hash, 1, true) then known = known .. hash end
+  end
+  if known ~= '' then redis.call('HSET', CONVERSATION .. scope, 'blobs', string.sub(known, -64 * MAX_BLOBS)) end
+end
+
+-- *holder* needs a blob for so long from now on: it lives as long as the last of its holders needs it.
+local function hold_blob(owner, hash, holder, ms)
+  local name = owner .. ':' .. hash
+  local holders, now = BLOB_HOLDERS .. name, wall_ms()
+  redis.call('ZADD', holders, now + ms, holder)
+  redis.call('ZREMRANGEBYSCORE', holders, '-inf', now - 1)
+  local last = tonumber(redis.call('ZREVRANGE', holders, 0, 0, 'WITHSCORES')[2] or now + 1)
+  redis.call('PEXPIRE', BLOB .. name, math.max(1, last - now))
+  redis.call('PEXPIRE', holders, math.max(1, last - now))
+  local size = redis.call('HGET', BLOB .. name, 'size')
+  redis.call('ZADD', BLOBS .. owner, now, hash .. ' ' .. size)
+  if redis.call('PTTL', BLOBS .. owner) < last - now then redis.call('PEXPIRE', BLOBS .. owner, last - now) end
+end
+
 -- Only so many messages are kept, and so many bytes of them: but the last one always.
 local function say(scope, message)
+  note_blobs(scope, message)
   local length = redis.call('RPUSH', MESSAGES .. scope, message)
   local excess = redis.call('HINCRBY', CONVERSATION .. scope, 'bytes', #message) - MAX_CONVERSATION_BYTES
   local freed = 0
@@ -345,6 +374,16 @@ local function append_batches(close_with)
   return answer
 end
 
+-- What a conversation's replies have cost so far, those included that are not shown, or let go.
+local function spend(scope, fields)
+  local used = cjson.decode(fields.usage or '{}')
+  for name, count in pairs({prompt = used.prompt_tokens, completion = used.completion_tokens}) do
+    redis.call('HINCRBY', CONVERSATION .. scope, 'spent_' .. name, count)
+  end
+  if used.estimated then redis.call('HSET', CONVERSATION .. scope, 'spent_estimated', 1) end
+  if fields.cost then redis.call('HINCRBYFLOAT', CONVERSATION .. scope, 'spent_cost', fields.cost) end
+end
+
 -- Terminal is final: the outcome is recorded, the reply joins its conversation, the keys get their
 -- last TTL, and whoever waits for the conversation has its turn.
 local function finish(id, closing)
@@ -386,6 +425,7 @@ local function finish(id, closing)
   end
   redis.call('HDEL', CONVERSATION .. scope, 'active')
   redis.call('HSET', CONVERSATION .. scope, 'updated_ms', wall_ms())
+  spend(scope, closing.fields)
   revise(scope)
   if closing.reply and not r[4] then
     say(scope, closing.reply)

@@ -6,7 +6,7 @@
 --         of this conversation, its `continues` the reply that is to be its last message)
 --       2 the arq job payload  3 terminal event and  4 closing as JSON of what is interrupted before it has begun
 --       its `max_wait_ms` is how long it may have to wait for its turn, as far as anybody can tell; 0 for any time
--- gives {'overloaded', ms that it would have to wait too long} | {'created', 1 if its conversation is new, else 0} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'} | {'not_last'}
+-- gives {'overloaded', ms that it would have to wait too long} | {'created', 1 if its conversation is new, else 0, the hashes of its blobs} | {'waiting', what was interrupted: id, what `stop` gave, …} | {'known', '<id> <digest>'} | {'busy', active id} | {'too_busy'} | {'no_turn'} | {'not_last'}
 local new, payload, event, closing = cjson.decode(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local idempotency = new.idempotency and IDEMPOTENCY .. new.owner .. ':' .. new.idempotency
 
@@ -77,4 +77,4 @@ if active then
   return answer
 end
 activate(new.id)
-return {'created', fresh}
+return {'created', fresh, scope and redis.call('HGET', CONVERSATION .. scope, 'blobs') or ''}

@@ -12,7 +12,10 @@ if ARGV[4] ~= '' then redis.call('HSET', CONVERSATION .. scope, 'settings', ARGV
 for i = 7, 6 + count do say(scope, ARGV[i]) end
 if ARGV[5] ~= '' then
   redis.call('HSET', CONVERSATION .. scope, 'forks', ARGV[5])
-  for i = 7 + count, #ARGV, 2 do redis.call('HSET', ASIDE .. scope, ARGV[i], ARGV[i + 1]) end
+  for i = 7 + count, #ARGV, 2 do
+    redis.call('HSET', ASIDE .. scope, ARGV[i], ARGV[i + 1])
+    note_blobs(scope, (string.gsub(ARGV[i + 1], '\\"', '"')))
+  end
   redis.call('PEXPIRE', ASIDE .. scope, CONVERSATION_TTL_MS)
 end
 return 1

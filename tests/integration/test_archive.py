@@ -98,7 +98,9 @@ async def test_refused(chat: ChatClient) -> None:
 
 async def test_large(local: Local, session: ClientSession) -> None:
     """What can be exported can be imported, although it is larger than other bodies; not without end."""
-    url = await local.start(max_body_bytes=20_000, max_conversation_bytes=200_000)
+    url = await local.start(
+        max_body_bytes=20_000, max_conversation_bytes=200_000, max_owner_upload_bytes=1000
+    )
     chat = ChatClient(session, url)
     for number in range(20):
         await chat.ask(say(f"{number} " + "x" * 3000), conversation_id="c1")

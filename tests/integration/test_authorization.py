@@ -51,12 +51,18 @@ MATRIX: dict[Call, Row] = {
     ("GET", "/api/chat/{generation_id}/stream"): OWNED,
     ("GET", "/api/chat/{generation_id}"): OWNED,
     ("POST", "/api/chat/{generation_id}/cancel"): OWNED,
+    ("POST", "/api/blobs"): Row({"a": "text"}, stranger=201, right=(201,)),
+    ("GET", "/api/blobs/{hash}"): OWNED,
+    ("POST", "/api/conversations/{conversation_id}/share"): Row({}, stranger=404, right=(201,)),
+    ("GET", "/api/conversations/{conversation_id}/share"): OWNED,
+    ("DELETE", "/api/conversations/{conversation_id}/share/{share_id}"): Row(stranger=404, right=(204,)),
     ("GET", "/api/conversations"): Row(),
     ("GET", "/api/conversations/{conversation_id}"): OWNED,
     ("PATCH", "/api/conversations/{conversation_id}"): Row({"title": "Mine"}, stranger=404),
     ("GET", "/api/conversations/{conversation_id}/stream"): Row(stranger=404, right=(204,)),
     ("GET", "/api/conversations/{conversation_id}/export"): OWNED,
     ("POST", "/api/conversations/import"): Row(ARCHIVE, stranger=201, right=(201,)),
+    ("POST", "/api/conversations/{conversation_id}/fork"): Row(stranger=404, right=(201,)),
     ("POST", "/api/conversations/{conversation_id}/branch"): Row(
         {"generation_id": "{generation_id}"}, stranger=404
     ),
@@ -108,9 +114,14 @@ SIGNING = {
     ("GET", "/api/session/issuer"),
     ("GET", "/api/session/issuer/callback"),
 }
+#: Whoever has a link reads by it without a key: `test_shares.py` has who does not.
+SHARED = {
+    ("GET", "/api/shared/{share_id}" + rest) for rest in ("", "/blobs/{hash}", "/chat/{generation_id}/stream")
+}
 #: Whoever has an invitation enters without a key: `test_rooms.py` has who does not.
 PUBLIC = (
     SIGNING
+    | SHARED
     | {("GET", "/ws/{room_id}")}
     | {
         ("GET", path)
@@ -165,6 +176,8 @@ async def scene(local: Local, session: ClientSession) -> AsyncIterator[Scene]:
     await right.call("POST", "/api/rooms", json={"room_id": "room1"})
     invited = await right.call("POST", "/api/rooms/room1/invitations", json={})
     items = await right.call("GET", "/v1/conversations/mine/items")
+    blob = await right.call("POST", "/api/blobs", data=b"Ann's own")
+    share = await right.call("POST", "/api/conversations/mine/share", json={})
     key_id, _ = await client()
     revoked_id, revoked = await client()
     await local.state.api_keys.revoke(revoked_id)
@@ -181,6 +194,8 @@ async def scene(local: Local, session: ClientSession) -> AsyncIterator[Scene]:
         "model": "plain",
         "item_id": items.body["data"][0]["id"],
         "key_id": key_id,
+        "share_id": share.body["id"],
+        "hash": blob.body["blob"],
     }
     await eventually(lambda: is_refused(expired), "the key expires")
     yield Scene(

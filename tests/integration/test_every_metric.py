@@ -139,12 +139,21 @@ async def stopped(chat: ChatClient, moves: Moves) -> None:
 async def failed(chat: ChatClient, moves: Moves) -> None:
     """One that its model server fails, three times, and one that it ends without a word."""
     moves.begin()
+    await chat.ask(script(length=1, pictures=1))
     await chat.ask(script(status=500), model="upstream")
     await chat.ask(script(finish_reason=None, done=False), model="upstream")
     await chat.ask(model="silent")
     for _ in range(3):
         await chat.ask(model="broken")
-    counted = ("generation_errors", "upstream_retries", "ends_unsaid", "upstream_requests", "hedges", "cost")
+    counted = (
+        "generation_errors",
+        "upstream_retries",
+        "ends_unsaid",
+        "upstream_requests",
+        "hedges",
+        "cost",
+        "pictures",
+    )
     assert moves.have("hand_overs", "upstream_open")
     await eventually(lambda: moves.have(*counted), "it is counted")
 

@@ -66,7 +66,7 @@ async def test_all_is_there(local: Local, session: ClientSession, target: Settin
 def test_every_kind_of_key_has_a_place() -> None:
     """Whoever adds one says where it goes."""
     placed = [
-        *(move._BY_GENERATION, move._BY_CONVERSATION, move._BY_ROOM, move._BY_TENANT),
+        *(move._BY_GENERATION, move._BY_CONVERSATION, move._BY_ROOM, move._BY_FIRST),
         *(move._AT_HOME, move._LISTS, move._LEFT, (keys.IDEMPOTENCY, keys.LIVE, keys.CANCEL)),
     ]
     assert sorted(kind for kinds in placed for kind in kinds) == sorted(keys.NAMES.values())

@@ -14,6 +14,10 @@ def script(**options: Any) -> str:
     return f"/script {json.dumps(options)}"
 
 
+#: A message: a text, or its parts.
+Said = str | list[dict[str, Any]]
+
+
 class Answer(NamedTuple):
     """A whole answer."""
 
@@ -43,7 +47,7 @@ class ChatClient:
         self._headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
 
     async def send(
-        self, message: str = "Hello", *, headers: dict[str, str] | None = None, **fields: Any
+        self, message: Said = "Hello", *, headers: dict[str, str] | None = None, **fields: Any
     ) -> Reader:
         """Send a message; the stream of its answer is to be closed, as in `async with await …send()`."""
         answer = await self.open(
@@ -57,7 +61,7 @@ class ChatClient:
         headers = {"Last-Event-ID": after} if after is not None else {}
         return await self.open("GET", f"/api/chat/{generation_id}/stream", headers=headers)
 
-    async def ask(self, message: str = "Hello", **fields: Any) -> Reader:
+    async def ask(self, message: Said = "Hello", **fields: Any) -> Reader:
         """Send a message and read the whole answer."""
         async with await self.send(message, **fields) as reader:
             await reader.all()
@@ -86,7 +90,7 @@ class ChatClient:
         return conversation
 
     async def submit(
-        self, message: str = "Hello", headers: dict[str, str] | None = None, **fields: Any
+        self, message: Said = "Hello", headers: dict[str, str] | None = None, **fields: Any
     ) -> Answer:
         """Send a message that is going to be refused."""
         return await self.call(
@@ -103,7 +107,9 @@ class ChatClient:
             body = await response.read()
             is_json = response.content_type == "application/json"
             return Answer(
-                response.status, response.headers, json.loads(body) if is_json else (body.decode() or None)
+                response.status,
+                response.headers,
+                json.loads(body) if is_json else (body.decode(errors="replace") or None),
             )
 
     async def open(

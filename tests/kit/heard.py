@@ -120,7 +120,7 @@ def _take_response(heard: Heard, response: dict[str, Any]) -> None:
             heard.calls.append([item["call_id"], item["name"], item["arguments"]])
         elif item["type"] == "message":
             heard.text += "".join(part["text"] for part in item["content"])
-        else:
+        elif item["type"] == "reasoning":
             heard.reasoning += "".join(part["text"] for part in item["content"])
     reason = (response["incomplete_details"] or {}).get("reason")
     heard.finish_reason = "length" if reason == "max_output_tokens" else reason

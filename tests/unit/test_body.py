@@ -44,7 +44,7 @@ def test_the_field_is_named(value: Any) -> None:
     with pytest.raises(InvalidRequest) as refused:
         decode_body(json.dumps({"message": value}).encode(), ChatRequest)
     if "NaN" not in json.dumps(value) and "Infinity" not in json.dumps(value) and fits_json(value):
-        assert refused.value.field == "message"
+        assert (refused.value.field or "").partition("[")[0] == "message"
 
 
 def fits_json(value: Any) -> bool:

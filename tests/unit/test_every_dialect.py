@@ -18,8 +18,9 @@ from gateway.relay.dialect import Dialect
 from gateway.routes import ROUTES
 from shared import errors, events, failures
 from shared.errors import AccessEnded, HeadraceError, InvalidRequest
-from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall
+from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall
 from shared.failures import GenerationFailed
+from shared.parts import Part
 from tests.unit.test_voided import DIALECTS, frames, generation
 
 #: One of each kind of event. `test_every_kind_is_here` fails for a kind that is added to the log's words.
@@ -28,6 +29,7 @@ EVENTS: dict[type[Event], Event] = {
     Text: Text(1, "some text"),
     Reasoning: Reasoning(1, "some thought"),
     ToolCall: ToolCall(1, 0, id="call", name="tool", arguments='{"some":"input"}'),
+    Picture: Picture(ts=1, part=Part(type="image", blob="b" * 64, content_type="image/png")),
     Reset: Reset(ts=1, reason="worker_lost"),
     HandOver: HandOver(ts=1, upstream="second", reason="upstream_broke"),
     End: End(ts=1, finish_reason="stop"),
@@ -38,6 +40,7 @@ TOLD = {
     Text: "some text",
     Reasoning: "some thought",
     ToolCall: '{"some":"input"}',
+    Picture: "b" * 64,
     Reset: "reset",
     Error: "some failure",
 }

@@ -28,7 +28,7 @@ async def test_who_begins_further_on_takes_nothing_from_the_others() -> None:
     generation = Generation(
         id="gen_1", owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
     )
-    feed = Feed(generation, cast(Any, None), Turns())
+    feed = Feed(generation, cast(Any, None), Turns(), cast(Any, None))
     behind = Subscriber(feed, NATIVE, ORIGIN, Outbox(10_000))
     feed.begin(behind)
     feed.deliver(entry(0))
@@ -46,7 +46,7 @@ def feed_with_a_reader() -> tuple[Feed, Subscriber]:
     generation = Generation(
         id="gen_1", owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
     )
-    feed = Feed(generation, cast(Any, None), Turns())
+    feed = Feed(generation, cast(Any, None), Turns(), cast(Any, None))
     reader = Subscriber(feed, NATIVE, ORIGIN, Outbox(10_000))
     feed.begin(reader)
     return feed, reader
@@ -119,7 +119,7 @@ def crowd_of(log: Log, size: int) -> list["asyncio.Task[bytes]"]:
     generation = Generation(
         id="gen_1", owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
     )
-    feed = Feed(generation, cast(Any, log), Turns())
+    feed = Feed(generation, cast(Any, log), Turns(), cast(Any, None))
     readers = [Subscriber(feed, NATIVE, Position(1, 0), Outbox(10_000)) for _ in range(size)]
     return [asyncio.create_task(reader.read()) for reader in readers]
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from shared.events import FinishReason, Reasoning, Text, ToolCall, Usage
+from worker.backends.pictures import NewPicture
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ class Finished(msgspec.Struct, frozen=True):
     upstream_reason: str | None = None
 
 
-Delta = Text | Reasoning | ToolCall | Finished
+Delta = Text | Reasoning | ToolCall | NewPicture | Finished
 
 #: Takes the deltas of one network read where they arrive; False where it does not take them.
 Take = Callable[[Sequence[Delta]], bool]

@@ -44,6 +44,8 @@ class Message(msgspec.Struct, gc=False):
     #: OpenRouter's and MiniMax's, in parts; many repeat in it what one of the fields above says.
     reasoning_details: Any = None
     refusal: str | None = None
+    #: OpenRouter's, and others', of models that draw.
+    images: Any = None
     tool_calls: list[CallPiece] | None = None
     function_call: Function | None = None
 
@@ -83,7 +85,9 @@ def read_with_care(payload: bytes) -> Chunk:
     """
     try:
         said = load(payload)
-    except NotJson as error:
+        if isinstance(payload, Shortened) and payload.pictures:
+            said = _with_pictures(said, payload.pictures)
+    except (NotJson, RecursionError) as error:
         raise UpstreamInvalid(not_an_answer(payload)) from error
     if not isinstance(said, Mapping):
         return Chunk()
@@ -94,11 +98,24 @@ def read_with_care(payload: bytes) -> Chunk:
     return chunk
 
 
+def _with_pictures(said: Any, pictures: Mapping[str, str]) -> Any:
+    match said:
+        case str():
+            return pictures.get(said, said)
+        case list():
+            return [_with_pictures(item, pictures) for item in said]
+        case dict():
+            return {key: _with_pictures(item, pictures) for key, item in said.items()}
+    return said
+
+
 def _choice(said: Mapping[str, Any]) -> Iterator[Choice]:
     """The pieces of a choice in the order in which they are to be read, how it ended last."""
     index = count(said.get("index"))
     delta = [
-        message for message in _messages(said.get("delta")) if any(_texts(message)) or message.tool_calls
+        message
+        for message in _messages(said.get("delta"))
+        if any(_texts(message)) or message.tool_calls or message.images
     ]
     for message in delta:
         yield Choice(index, delta=message)
@@ -118,6 +135,7 @@ def _messages(said: Any) -> Iterator[Message]:
     if reasoning:
         yield Message(reasoning=reasoning)
     yield from _content(said.get("content"))
+    yield Message(images=said.get("images"))
     yield Message(
         refusal=_text(said.get("refusal")),
         tool_calls=[_call(call) for call in _objects(said.get("tool_calls")) or ()],
@@ -139,6 +157,8 @@ def _content(content: Any) -> Iterator[Message]:
                 yield Message(reasoning=_joined(inner))
             case {"type": "refusal"}:
                 yield Message(refusal=_text(part.get("refusal")))
+            case {"type": "image_url" | "image" | "output_image"}:
+                yield Message(images=part)
             case {}:
                 yield Message(content=_joined(part))
 

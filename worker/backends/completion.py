@@ -20,6 +20,7 @@ from worker.backends.chunk import (
 )
 from worker.backends.errors import stated, words
 from worker.backends.payload import DONE, is_done, is_error, is_failure, is_success, parts, read
+from worker.backends.pictures import pictures_of
 from worker.backends.reasons import is_reason, reason_of
 from worker.backends.shortener import Shortened
 from worker.backends.sse import ErrorEvent
@@ -46,6 +47,8 @@ class Completion:
         self.done = False
         #: Whether the last `take` gave deltas.
         self.spoke = False
+        #: Whether the last `take` gave pictures, which have to be stored before they are taken.
+        self.drew = False
         #: Its reason has proved to be no end: deltas came after it.
         self.goes_on = False
         self._said = continued
@@ -100,6 +103,7 @@ class Completion:
         """
         ts = now_ms()
         before = len(deltas)
+        self.drew = False
         for payload in payloads:
             try:
                 chunk = decode(payload)
@@ -125,6 +129,7 @@ class Completion:
                     and said.reasoning_content is said.reasoning is said.reasoning_details is None
                     and chunk.usage is chunk.error is self._reason is None
                     and choice.message is choice.usage is choice.error is said.function_call is None
+                    and said.images is None
                 ):
                     deltas.append(Text(ts, said.content))
                     continue
@@ -226,7 +231,11 @@ class Completion:
     def _add(self, choice: Choice, ts: int, deltas: list[Delta], fresh: bool, plain: bool) -> None:
         before = len(deltas)
         said = choice.delta
-        if fresh and choice.message is not None and (said is None or not (said.content or said.tool_calls)):
+        if (
+            fresh
+            and choice.message is not None
+            and (said is None or not (said.content or said.tool_calls or said.images))
+        ):
             said = choice.message
         if said is not None:
             reasoning = said.reasoning_content or said.reasoning
@@ -240,6 +249,10 @@ class Completion:
                     deltas.append(Text(ts, text))
             else:
                 self._say(reasoning or "", text or "", ts, deltas)
+            if said.images:
+                # Text that was held back stands before it.
+                deltas.extend(pictures_of(said.images, ts))
+                self.drew = True
             if said.tool_calls:
                 for at, call in enumerate(said.tool_calls):
                     piece = _piece(call.index, call.id, call.function, call)

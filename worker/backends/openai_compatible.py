@@ -108,7 +108,7 @@ class OpenAICompatible:
             """The fast way: whether all that *read* brought is taken, and the answer still goes on."""
             nonlocal deltas
             completion.take(parser.feed(read), deltas)
-            if completion.ended or take is None or not take(deltas):
+            if completion.ended or completion.drew or take is None or not take(deltas):
                 return False
             deltas = []
             return True

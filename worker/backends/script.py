@@ -90,6 +90,8 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     echo: bool = False
     #: Markdown that follows the words.
     kind: Literal["text", "code", "table", "image"] = "text"
+    #: Pictures that come after the text, each another.
+    pictures: _NotNegative = 0
     #: Deltas of reasoning that come first.
     reasoning: _NotNegative = 0
     #: Call a tool after the text.

@@ -6,6 +6,7 @@ on from a prefix. A user message such as `/script {"length": 5}` overrides optio
 """
 
 import asyncio
+import zlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, cast
 
@@ -15,6 +16,7 @@ from shared.events import FinishReason, Reasoning, Text, ToolCall, Usage, now_ms
 from shared.failures import UpstreamError, UpstreamRejected
 from shared.models import Model
 from worker.backends import Delta, Finished, Prompt, Take
+from worker.backends.pictures import NewPicture
 from worker.backends.script import DOWN, Script, cut, deltas_of, expected_text, generated_words, read_script
 
 __all__ = ["Scripted", "expected_text"]
@@ -60,6 +62,10 @@ class Scripted:
             await loop.create_future()
         elif turn.ending == "tool_calls":
             yield _tool_call()
+        if turn.ending == "stop":
+            for number in range(script.pictures):
+                await asyncio.sleep(1 / rate if rate else 0)
+                yield [NewPicture(now_ms(), drawn(script.seed + number), "image/png")]
         said = len(pieces)
         yield [
             Finished(
@@ -114,6 +120,17 @@ class Scripted:
             turn.pieces += [(Reasoning, word) for word in generated_words(script.seed + 1, script.reasoning)]
         turn.pieces += [(Text, delta) for delta in deltas]
         return turn
+
+
+def drawn(seed: int) -> bytes:
+    """A small picture of one colour; another seed, another one."""
+    row = b"\0" + bytes((seed * 83 % 256, seed * 151 % 256, seed * 211 % 256)) * 32
+    head = b"\0\0\0\x20\0\0\0\x20\x08\2\0\0\0"
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(row * 32, 9)), (b"IEND", b""))
+    made = b"".join(
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + made
 
 
 def _comes(after: int, length: int, prompt: Prompt) -> bool:

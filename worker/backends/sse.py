@@ -12,6 +12,8 @@ from worker.backends.shortener import Shortened, Shortener
 
 #: An event longer than this is no delta of any model, but one may bring a picture along.
 MAX_EVENT_BYTES = 1024 * 1024
+#: Pictures of one event, as base64 has them. Those that are larger are told as lost.
+MAX_PICTURE_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 #: Events that are signs of life, whatever their data.
 _SIGNS = frozenset({b"ping", b"heartbeat", b"keepalive", b"keep-alive", b"keep_alive"})
@@ -31,8 +33,11 @@ class SSEParser:
     strings are left out; without any it is refused.
     """
 
-    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+    def __init__(
+        self, max_event_bytes: int = MAX_EVENT_BYTES, max_picture_bytes: int = MAX_PICTURE_BYTES
+    ) -> None:
         self._max_event_bytes = max_event_bytes
+        self._max_picture_bytes = max_picture_bytes
         self._unfinished_line = bytearray()
         self._long: Shortener | None = None
         self._data: list[bytes] = []
@@ -120,7 +125,13 @@ class SSEParser:
         data = b"\n".join(self._data)
         if self._named == "error":
             return ErrorEvent(data)
-        return Shortened(data) if any(type(part) is Shortened for part in self._data) else data
+        shortened = [part for part in self._data if isinstance(part, Shortened)]
+        if not shortened:
+            return data
+        value = Shortened(data)
+        # What is in several lines was never one value of a picture's size but in one of them.
+        value.pictures = {name: picture for part in shortened for name, picture in part.pictures.items()}
+        return value
 
     def _is_one_event(self, read: bytes) -> bool:
         """What nearly every read is while a model writes; worth half the parser's time."""
@@ -165,7 +176,7 @@ class SSEParser:
         """One that has begun with *value*; nothing but JSON may be so long."""
         if not value.startswith((b"{", b"[")):
             self._check(self._max_event_bytes + 1)
-        shortener = Shortener(self._max_event_bytes)
+        shortener = Shortener(self._max_event_bytes, self._max_picture_bytes)
         shortener.feed(value)
         return shortener
 

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall, Usage
+from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import Position
 
@@ -75,6 +75,8 @@ class AGUIEncoder(Encoder):
 
     def encode(self, position: Position, event: Event) -> bytes:
         """All frames of one event; the last has its id."""
+        if isinstance(event, Picture):
+            return self.encode(position, event.as_text)
         at = b"id: %d-%d\n" % position
         if type(event) is self._kind and position[0] == self._attempt:
             return at + self._delta + _json(event.text) + b"}\n\n"
@@ -94,6 +96,8 @@ class AGUIEncoder(Encoder):
         match event:
             case Start() | HandOver():
                 return []
+            case Picture():
+                return self._frames(position, event.as_text)
             case Text() | Reasoning():
                 return [*self._close(), *self._open(type(event), position, event.text)]
             case ToolCall():

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, Reasoning, Reset, Text, ToolCall, Usage
+from shared.events import End, Error, Event, Picture, Reasoning, Reset, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import Position
 
@@ -78,6 +78,11 @@ class UIMessageEncoder(Encoder):
         match event:
             case Text() | Reasoning():
                 return [*self._end_part(), *self._open(type(event), str(position), event.text)]
+            case Picture() if event.part.lost is not None:
+                return [_frame({"type": "data-picture-lost", "data": {"reason": event.part.lost}})]
+            case Picture():
+                file = {"type": "file", "url": event.address, "mediaType": event.part.content_type}
+                return [*self._end_part(), _frame(file)]
             case ToolCall():
                 return self._tool_call(position, event)
             case Reset():

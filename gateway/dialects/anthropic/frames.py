@@ -17,7 +17,7 @@ from gateway.dialects.anthropic.errors import anthropic_error
 from gateway.dialects.anthropic.message import Options, begun, call_id, signature, stopped, usage_of
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall
+from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall
 from shared.failures import failure
 from shared.generation import Generation
 from shared.position import Position
@@ -81,6 +81,8 @@ class MessagesEncoder(Encoder):
 
     def encode(self, position: Position, event: Event) -> bytes:
         """All frames of one event; the last has its id."""
+        if isinstance(event, Picture):
+            return self.encode(position, event.as_text)
         at = b"id: %d-%d\n" % position
         if type(event) is self._kind:
             return at + self._delta + _json(event.text) + b"}}\n\n"
@@ -109,6 +111,8 @@ class MessagesEncoder(Encoder):
                 ending = stopped(event.finish_reason, event.upstream_reason, self._options)
                 delta = _frame("message_delta", {"delta": ending, "usage": usage_of(event.usage)})
                 return [*self._begin(), *self._close(), delta, _frame("message_stop", {})]
+            case Picture():
+                return self._frames(event.as_text)
             case HandOver():
                 return []
             case Error():

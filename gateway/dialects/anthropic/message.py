@@ -8,6 +8,7 @@ from shared.events import Usage
 from shared.failures import UpstreamInvalid
 from shared.generation import Generation
 from shared.messages import MadeCall
+from shared.parts import words
 
 _Object = dict[str, Any]
 
@@ -74,6 +75,7 @@ def whole(generation: Generation) -> MessageObject:
             content.append({"type": "text", "text": text[said : call.at]})
         said = call.at
         content.append(_tool_use(generation, i, call))
+    text += "".join(map(words, generation.pictures))
     if text[said:]:
         content.append({"type": "text", "text": text[said:]})
     ending = stopped(generation.finish_reason, generation.upstream_reason, options)

@@ -4,23 +4,27 @@ import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from typing import Literal
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 
+from gateway.dialects.native.message import checked_type
 from gateway.edge.access import checked_settings
 from gateway.edge.answers import answer_json
-from gateway.edge.body import checked_id, clean_text, read_body
-from gateway.edge.state import ASKER, STATE
+from gateway.edge.body import checked_id, clean_name, clean_text, read_body
+from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.submission import new_conversation_id
 from shared import messages
-from shared.branches import Fork
-from shared.errors import BrokerRefused, BrokerUnavailable, InvalidRequest, NotFound
+from shared.blobs import is_hash
+from shared.branches import Branch, Fork
+from shared.errors import BrokerRefused, BrokerUnavailable, Busy, InvalidRequest, NotFound, Taken
 from shared.events import now_ms
 from shared.generation import TERMINAL_STATES, ChatSettings
 from shared.messages import Message
+from shared.parts import Part, pieces
 from shared.steps import MAX_BRANCHES
 from shared.trim import trim
 
@@ -37,6 +41,13 @@ class ArchivedBranch(msgspec.Struct, frozen=True):
     after: str | None = None
 
 
+class ArchivedBlob(msgspec.Struct, frozen=True):
+    """A picture or a text, and the hash that messages name it by."""
+
+    blob: str
+    data: bytes
+
+
 class Archive(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A conversation as JSON. What came after this version is passed over."""
 
@@ -47,6 +58,8 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exported_ms: int = 0
     settings: ChatSettings | None = None
     branches: list[ArchivedBranch] = []
+    #: The bytes of its pictures and files, but for those that are kept no longer.
+    blobs: list[ArchivedBlob] = []
 
 
 async def write(request: web.Request) -> web.StreamResponse:
@@ -74,6 +87,7 @@ async def write(request: web.Request) -> web.StreamResponse:
             for each in whole.branches
         ],
     )
+    archive = msgspec.structs.replace(archive, blobs=await _blobs(state, request[ASKER].owner, archive))
     return _file(headline.title, "json", "application/json", msgspec.json.encode(archive))
 
 
@@ -81,17 +95,23 @@ async def read(request: web.Request) -> web.StreamResponse:
     """Make a conversation of an archive, under `?conversation_id=`, which nobody may have, or a new one."""
     state = request.app[STATE]
     most = 2 * state.settings.max_conversation_bytes + state.settings.max_body_bytes
+    most += state.settings.max_owner_upload_bytes * 4 // 3
     archive = await read_body(request, Archive, most)
     asked = request.query.get("conversation_id")
     conversation_id = checked_id(asked or new_conversation_id(request), "conversation_id")
-    for message in (*archive.messages, *(each for branch in archive.branches for each in branch.messages)):
+    for message in _every(archive):
         _check(message)
+    kinds = {each.blob: _checked(each, state.blobs.most_bytes) for each in archive.blobs}
     if not archive.messages:
         raise InvalidRequest("`messages` is empty.", field="messages")
     title = " ".join(clean_text(archive.title[:_MOST_TITLE_CHARS] or "…", "title", _MOST_TITLE_CHARS).split())
     if archive.settings is not None:
         checked_settings(state, archive.settings)
     owner, renamed = request[ASKER].owner, _Renamed()
+    if await state.conversations.version(owner, conversation_id) is not None:
+        raise Taken(field="conversation_id")
+    for each in archive.blobs:
+        await state.blobs.put(owner, each.data, kinds[each.blob], conversation_id)
     await state.conversations.create(
         owner,
         conversation_id,
@@ -100,12 +120,68 @@ async def read(request: web.Request) -> web.StreamResponse:
         archive.settings,
         list(_branches(archive.branches, renamed, state.settings.max_conversation_bytes)),
     )
+    await _trim(state, owner)
+    conversation = await state.conversations.load(owner, conversation_id)
+    return answer_json(conversation, status=201)
+
+
+def _every(archive: Archive) -> Iterator[Message]:
+    yield from archive.messages
+    for branch in archive.branches:
+        yield from branch.messages
+
+
+async def _blobs(state: State, owner: str, archive: Archive) -> list[ArchivedBlob]:
+    named = {part.blob: None for message in _every(archive) for part in message.parts or () if part.blob}
+    found = [(name, await state.blobs.get(owner, name)) for name in named]
+    return [ArchivedBlob(name, kept[1]) for name, kept in found if kept is not None]
+
+
+def _checked(archived: ArchivedBlob, most_bytes: int) -> str:
+    """Its type. Raises `InvalidRequest` for bytes that are not those of its name."""
+    if sha256(archived.data).hexdigest() != archived.blob:
+        raise InvalidRequest("The bytes of a blob are not those that its hash is of.", field="blobs")
+    return checked_type(archived.data, most_bytes, "blobs")
+
+
+async def fork(request: web.Request) -> web.StreamResponse:
+    """A copy of the conversation as it stands, branches and settings included; each goes its own way."""
+    state, owner = request.app[STATE], request[ASKER].owner
+    whole = await state.conversations.read(owner, request.match_info["conversation_id"], aside=True)
+    if whole is None:
+        raise NotFound("There is no conversation of that id.", field="conversation_id")
+    headline, new = whole.version.headline, new_conversation_id(request)
+    if headline.active is not None:
+        raise Busy(field="conversation_id", detail={"generation_id": headline.active})
+    aside = [
+        (Fork(each.after or "", each.generation_id, _said_at(each), sum(map(_size, each.messages))), each)
+        for each in whole.branches
+    ]
+    await state.conversations.create(
+        owner,
+        new,
+        headline.title,
+        [bytes(raw) for raw in whole.messages],
+        None if headline.settings is msgspec.UNSET else headline.settings,
+        [(mark, [bytes(raw) for raw in each.messages]) for mark, each in aside],
+    )
+    await _trim(state, owner)
+    return answer_json(await state.conversations.load(owner, new), status=201)
+
+
+def _said_at(branch: Branch) -> int:
+    return messages.decode(branch.messages[0]).ts
+
+
+def _size(raw: msgspec.Raw) -> int:
+    return len(bytes(raw))
+
+
+async def _trim(state: State, owner: str) -> None:
     if len(state.broker.cells) > 1:
         # What it could not see to is seen to with the next message.
         with suppress(BrokerUnavailable, BrokerRefused):
             await trim(state.broker, owner)
-    conversation = await state.conversations.load(owner, conversation_id)
-    return answer_json(conversation, status=201)
 
 
 class _Renamed:
@@ -149,6 +225,11 @@ def _check(message: Message) -> None:
         raise InvalidRequest(f"A message cannot be {message.state[:40]!r} here.", field="messages")
     if message.generation_id is not None:
         checked_id(message.generation_id, "messages")
+    for part in message.parts or ():
+        if part.blob and not is_hash(part.blob):
+            raise InvalidRequest(f"{part.blob[:80]!r} is no blob.", field="messages")
+        if part.name != clean_name(part.name):
+            raise InvalidRequest(f"{part.name[:80]!r} is no name of a file.", field="messages")
     if message.ts < 0:
         raise InvalidRequest("A message's `ts` is a time since 1970.", field="messages")
 
@@ -167,8 +248,7 @@ def _markdown(title: str, said: Sequence[Message]) -> str:
         parts.append(f"## {who}" + (f" ({message.model})" if message.model else ""))
         if message.reasoning:
             parts.append(f"<details><summary>Reasoning</summary>\n\n{message.reasoning}\n\n</details>")
-        if message.content:
-            parts.append(message.content)
+        parts += [each if isinstance(each, str) else _part(each) for each in _pieces(message)]
         for call in message.tool_calls or ():
             longest = max(map(len, _FENCE.findall(call.arguments)), default=2)
             fence = "`" * (longest + 1)
@@ -176,6 +256,14 @@ def _markdown(title: str, said: Sequence[Message]) -> str:
         if note := _ending(message):
             parts.append(f"*{note}*")
     return "\n\n".join(parts) + "\n"
+
+
+def _pieces(message: Message) -> Iterator[str | Part]:
+    return pieces(message.content, message.parts or ())
+
+
+def _part(part: Part) -> str:
+    return f"*{'Picture' if part.type == 'image' else 'File'}: {part.name or part.blob[:12] or 'lost'}*"
 
 
 def _ending(message: Message) -> str:

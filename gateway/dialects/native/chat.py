@@ -8,28 +8,30 @@ from msgspec import Meta
 
 from gateway.dialects.native.continuation import continuation
 from gateway.dialects.native.frames import NATIVE
+from gateway.dialects.native.message import MessagePart, Said, read_message
 from gateway.dialects.native.typed import TYPED, Options, typed
 from gateway.edge import streams
 from gateway.edge.access import checked_settings, known_model, owned
 from gateway.edge.answers import answer_json
-from gateway.edge.body import checked_id, clean_text, read_body
+from gateway.edge.body import checked_id, decode_body, read_bytes
 from gateway.edge.cancellation import stop
 from gateway.edge.state import ASKER, STATE
 from gateway.edge.submission import new_conversation_id, submission
 from gateway.relay.dialect import Dialect
 from shared import events
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, TooLarge
 from shared.events import Usage
 from shared.generation import ChatSettings, Generation, OnBusy, OnDisconnect, Request, Submission
 from shared.messages import Failure
 from shared.outcome import Outcome
+from shared.parts import Part
 
 
 class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`POST /api/chat/stream`"""
 
-    #: Without one, `continues` says what is asked for.
-    message: str | None = None
+    #: A text, or parts: texts, pictures and files. Without one, `continues` says what is asked for.
+    message: str | Annotated[list[MessagePart], Meta(min_length=1, max_length=50)] | None = None
     conversation_id: str | None = None
     model: str | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
@@ -52,6 +54,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: str | None
     model: str
     text: str
+    #: Its pictures, each where it stands in the text.
+    parts: list[Part]
     position: str | None
     finish_reason: str | None
     error: Failure | None
@@ -70,8 +74,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a message and stream the answer to it."""
-    body = await read_body(request, ChatRequest)
-    asked = _submission(request, body, await _settings(request, body))
+    body = await _read(request)
+    asked = await _submission(request, body, await _settings(request, body))
     if body.continues is not None:
         asked = await continuation(request.app[STATE], asked, body.continues, body.model)
     dialect = TYPED if body.multimodal else NATIVE
@@ -113,6 +117,7 @@ async def status(request: web.Request) -> web.StreamResponse:
         conversation_id=generation.conversation,
         model=generation.model,
         text=written.text if generation.text is None else generation.text,
+        parts=written.parts if generation.text is None else generation.pictures,
         position=position,
         finish_reason=generation.finish_reason,
         error=generation.failed,
@@ -127,6 +132,16 @@ async def status(request: web.Request) -> web.StreamResponse:
         ended_ms=generation.ended_ms,
     )
     return answer_json(answer)
+
+
+async def _read(request: web.Request) -> ChatRequest:
+    """The body, which may have pictures in it; one of text alone is no larger than any."""
+    settings = request.app[STATE].settings
+    raw = await read_bytes(request, settings.max_body_bytes + settings.max_upload_bytes * 4 // 3)
+    body = decode_body(raw, ChatRequest)
+    if len(raw) > settings.max_body_bytes and not isinstance(body.message, list):
+        raise TooLarge
+    return body
 
 
 async def _settings(request: web.Request, body: ChatRequest) -> ChatSettings:
@@ -144,7 +159,7 @@ async def _settings(request: web.Request, body: ChatRequest) -> ChatSettings:
     )
 
 
-def _submission(request: web.Request, body: ChatRequest, settings: ChatSettings) -> Submission:
+async def _submission(request: web.Request, body: ChatRequest, settings: ChatSettings) -> Submission:
     state = request.app[STATE]
     if body.conversation_id is None:
         conversation_id = new_conversation_id(request)
@@ -158,12 +173,17 @@ def _submission(request: web.Request, body: ChatRequest, settings: ChatSettings)
         _check_continues(body, body.continues)
     elif body.message is None:
         raise InvalidRequest("The body needs a `message`, or says what it `continues`.", field="message")
+    model = known_model(state, settings.model)
+    said = Said()
+    if body.message is not None:
+        said = await read_message(request, body.message, conversation_id, model)
     return submission(
         request,
         body,
         NATIVE,
-        model=known_model(state, settings.model),
+        model=model,
         asked=Request(
+            needs=list(said.needs),
             max_tokens=settings.max_tokens,
             parameters={} if settings.temperature is None else {"temperature": settings.temperature},
             system_prompt=settings.system_prompt,
@@ -171,9 +191,8 @@ def _submission(request: web.Request, body: ChatRequest, settings: ChatSettings)
         settings=body.settings,
         options=Options(multimodal=True) if body.multimodal else None,
         conversation_id=conversation_id,
-        message=""
-        if body.message is None
-        else clean_text(body.message, "message", state.settings.max_message_chars),
+        message=said.text,
+        parts=list(said.parts) or None,
         replaces=body.replaces,
         on_busy=body.on_busy,
         on_disconnect=body.on_disconnect,

@@ -17,7 +17,7 @@ from gateway.relay.relay import ahead
 from shared.branches import Branch, Branching
 from shared.errors import InvalidRequest, NotFound
 from shared.generation import ChatSettings, Generation
-from shared.headline import Conversation
+from shared.headline import Conversation, Spent
 from shared.messages import Message
 from shared.place import Place
 from shared.position import ORIGIN, Position
@@ -50,6 +50,8 @@ class ConversationDetail(msgspec.Struct, frozen=True, omit_defaults=True):
 
     conversation: Conversation
     messages: list[Message]
+    #: What all its replies have used; absent where none has ended.
+    spent: Spent | None = None
     #: Where turns stand in each other's place; absent where nowhere.
     branchings: list[Branching] = []
     #: With `?branches=true`, what is said on the branches that are not shown.
@@ -76,6 +78,7 @@ class _Detail(msgspec.Struct, frozen=True, omit_defaults=True):
 
     conversation: Conversation
     messages: list[msgspec.Raw]
+    spent: Spent | None = None
     branchings: list[Branching] = []
     branches: list[Branch] = []
 
@@ -120,7 +123,8 @@ async def detail(request: web.Request) -> web.StreamResponse:
     whole = await conversations.read(owner, conversation_id, aside=wants_all)
     if whole is None:
         raise _unknown()
-    found = _Detail(whole.version.headline, whole.messages, whole.branchings, whole.branches)
+    version = whole.version
+    found = _Detail(version.headline, whole.messages, version.spent, whole.branchings, whole.branches)
     return answer_json(found, headers=_caching(whole.version.tag))
 
 

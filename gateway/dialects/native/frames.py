@@ -17,6 +17,7 @@ from shared.events import (
     Error,
     Event,
     HandOver,
+    Picture,
     Reasoning,
     Reset,
     Start,
@@ -79,6 +80,8 @@ class NativeEncoder(Encoder):
                     "arguments": event.arguments,
                 }
                 return self.frame(at, "tool_call", "", event.ts, {"model": self._model, "tool_call": call})
+            case Picture():
+                return self.frame(at, "part", "", event.ts, {"model": self._model, "part": event.part})
             case Start():
                 facts: dict[str, Any] = {"model": event.model}
                 if event.continues is not None:

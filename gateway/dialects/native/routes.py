@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.dialects.native import archive, chat, conversations
+from gateway.dialects.native import archive, blobs, chat, conversations, shares
 from gateway.edge.cancellation import Receipt
 from gateway.route import BOOLEAN, IDEMPOTENT, RESUME, STRING, Route
 from shared.headline import Conversation
@@ -13,6 +13,7 @@ _FOUND = (
     ("query", "before", STRING),
 )
 _TYPED = (*RESUME, ("query", "multimodal", BOOLEAN))
+_SHARED = (("header", shares.HEADER, STRING),)
 _CACHED = (("header", "If-None-Match", STRING),)
 
 ROUTES: Sequence[Route] = (
@@ -34,6 +35,25 @@ ROUTES: Sequence[Route] = (
     ),
     Route("POST", "/api/chat/{generation_id}/cancel", chat.cancel, gives=Receipt, statuses=(200, 202)),
     Route("GET", "/api/chat/{generation_id}", chat.status, gives=chat.Status),
+    Route(
+        "POST",
+        "/api/blobs",
+        blobs.upload,
+        gives=blobs.Uploaded,
+        statuses=(201,),
+        errors=(400, 401, 413, 415, 429, 503),
+        counts=True,
+    ),
+    Route(
+        "GET",
+        "/api/blobs/{hash}",
+        blobs.read,
+        gives="application/octet-stream",
+        statuses=(200, 304),
+        # Whoever may send a message sees what is in it.
+        scopes=("read", "chat"),
+        parameters=_CACHED,
+    ),
     Route(
         "GET",
         "/api/conversations",
@@ -85,6 +105,14 @@ ROUTES: Sequence[Route] = (
     ),
     Route(
         "POST",
+        "/api/conversations/{conversation_id}/fork",
+        archive.fork,
+        gives=Conversation,
+        statuses=(201,),
+        errors=(400, 401, 404, 409, 503),
+    ),
+    Route(
+        "POST",
         "/api/conversations/{conversation_id}/restore",
         conversations.undo_remove,
         gives=Conversation,
@@ -99,6 +127,52 @@ ROUTES: Sequence[Route] = (
         gives=Conversation,
         errors=(400, 401, 404, 409, 413, 415, 503),
         counts=True,
+    ),
+    Route(
+        "POST",
+        "/api/conversations/{conversation_id}/share",
+        shares.make,
+        body=shares.ShareRequest,
+        gives=shares.NewShare,
+        statuses=(201,),
+        errors=(400, 401, 404, 413, 415, 429, 503),
+    ),
+    Route("GET", "/api/conversations/{conversation_id}/share", shares.listed, gives=shares.ShareList),
+    Route(
+        "DELETE",
+        "/api/conversations/{conversation_id}/share/{share_id}",
+        shares.revoke,
+        statuses=(204,),
+        errors=(400, 401, 404, 503),
+    ),
+    Route(
+        "GET",
+        "/api/shared/{share_id}",
+        shares.read,
+        gives=conversations.ConversationDetail,
+        statuses=(200, 304),
+        errors=(404, 503),
+        parameters=(*_CACHED, *_SHARED),
+        public=True,
+    ),
+    Route(
+        "GET",
+        "/api/shared/{share_id}/blobs/{hash}",
+        shares.blob,
+        gives="application/octet-stream",
+        statuses=(200, 304),
+        errors=(404, 503),
+        parameters=(*_CACHED, *_SHARED),
+        public=True,
+    ),
+    Route(
+        "GET",
+        "/api/shared/{share_id}/chat/{generation_id}/stream",
+        shares.stream,
+        statuses=(200, 204),
+        errors=(400, 404, 429, 503),
+        parameters=(*RESUME, *_SHARED),
+        public=True,
     ),
     Route(
         "GET",

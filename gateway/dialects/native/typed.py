@@ -16,10 +16,10 @@ from gateway.dialects.native.frames import CONVERSATION, NATIVE, OF_GENERATION, 
 from gateway.edge.timestamp import iso
 from gateway.relay.dialect import Encoder, Resumption
 from shared.errors import InvalidRequest
-from shared.events import End, Error, Event, Reset, Text
+from shared.events import End, Error, Event, Picture, Reset, Text
 from shared.generation import Generation
 from shared.position import Position
-from shared.segmenter import Piece, Segmenter
+from shared.segmenter import Data, Piece, Segmenter
 
 _json = msgspec.json.Encoder().encode
 _WITHIN = re.compile(r"(.*)\.([1-9]\d{0,8})", re.ASCII)
@@ -61,9 +61,13 @@ class TypedEncoder(NativeEncoder):
                 pieces = self._segmenter.feed(event.text) or [self._segmenter.nothing]
             case End() | Error():
                 pieces = self._segmenter.finish()
+            case Picture():
+                # It stands between what was said and what will be.
+                pieces = [*self._segmenter.finish(), _picture(event)]
+                self._segmenter = Segmenter()
             case Reset():
                 self._segmenter = Segmenter()
-        own = [] if isinstance(event, Text) else [super().encode(position, event)]
+        own = [] if isinstance(event, Text | Picture) else [super().encode(position, event)]
         count = len(pieces) + len(own)
         ids = [f"{self._id_prefix}{position}.{number}" for number in range(1, count)]
         ids.append(f"{self._id_prefix}{position}")
@@ -82,6 +86,11 @@ class TypedEncoder(NativeEncoder):
             f'id: {at}\ndata: {{"type":"chunk","content":{_json(piece.content).decode()}'
             f',"contentType":"{piece.kind}"{data}{self._after_content}{iso(ts)}{self._chunk_end}{tokens}{also}}}}}\n\n'
         ).encode()
+
+
+def _picture(event: Picture) -> Piece:
+    lost = event.part.lost
+    return Piece("image", "", Data(image_url=event.address if lost is None else "", lost=lost))
 
 
 def resumption(last_id: str) -> Resumption:

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.dialects.openai.chat_frames import CHAT, ID_PREFIX, Options, finish, head, usage
+from gateway.dialects.openai.chat_frames import CHAT, ID_PREFIX, Options, finish, head, picture, usage
 from gateway.dialects.openai.models import checked_model
 from gateway.edge import streams
 from gateway.edge.answers import answer_json
@@ -20,7 +20,7 @@ from gateway.edge.extras import extras_for, read_with_extras
 from gateway.edge.state import STATE
 from gateway.edge.submission import submission
 from shared.errors import InvalidRequest
-from shared.events import Usage
+from shared.events import Picture, Usage
 from shared.generation import Generation, OnDisconnect, Request, Submission
 
 _Object = dict[str, Any]
@@ -116,7 +116,10 @@ async def create(request: web.Request) -> web.StreamResponse:
         return await streams.stream_new(request, wanted, CHAT, _headers)
     generation, new = await streams.await_new(request, wanted)
     replayed = {} if new else {"Idempotent-Replayed": "true"}
-    return answer_json(_completion(generation), headers={**_headers(generation), **replayed})
+    drawn = [Picture(ts=0, part=part) for part in generation.pictures if part.lost is None]
+    filled = [await request.app[STATE].relay.filled(generation, each) for each in drawn]
+    images = [picture(each.address) for each in filled]
+    return answer_json(_completion(generation, images), headers={**_headers(generation), **replayed})
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
@@ -188,7 +191,7 @@ def _tool(tool: _Object, field: str) -> _Object:
     return {name: value for name, value in tool.items() if value is not None}
 
 
-def _completion(generation: Generation) -> Completion:
+def _completion(generation: Generation, images: list[_Object]) -> Completion:
     if generation.error is not None:
         raise generation.error
     calls = generation.calls
@@ -196,6 +199,8 @@ def _completion(generation: Generation) -> Completion:
     message |= {"refusal": None, "annotations": []}
     if generation.reasoning:
         message["reasoning_content"] = generation.reasoning
+    if images:
+        message["images"] = images
     if calls:
         message["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

@@ -14,7 +14,7 @@ import msgspec
 from gateway.dialects.openai.errors import STATUS_WAITS_S, openai_body
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall, Usage
+from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall, Usage
 from shared.failures import failure
 from shared.generation import Generation
 from shared.position import Position
@@ -98,6 +98,11 @@ class ChatEncoder(Encoder):
                 return at + self._chunk({"reasoning_content": event.text})
             case ToolCall():
                 return at + self._chunk({"tool_calls": [_piece(event)]})
+            case Picture() if event.part.lost is not None:
+                # Nobody's word for it, so no client minds; who looks for a reason finds it.
+                return at + self._chunk({"images_lost": [event.part.lost]})
+            case Picture():
+                return at + self._chunk({"images": [picture(event.address)]})
             case Start():
                 return at + self._chunk({"role": "assistant", "content": ""})
             case End():
@@ -118,6 +123,11 @@ class ChatEncoder(Encoder):
         return self._delta + _json(delta) + self._delta_end
 
 
+def picture(address: str) -> dict[str, Any]:
+    """One of a message's `images`, as OpenRouter has them: OpenAI's own chats have no word for them."""
+    return {"type": "image_url", "image_url": {"url": address}}
+
+
 def _piece(event: ToolCall) -> dict[str, Any]:
     if event.id is None and event.name is None:
         return {"index": event.index, "function": {"arguments": event.arguments}}
@@ -134,6 +144,7 @@ CHAT = Dialect(
     encoder=ChatEncoder,
     refuse=lambda generation, error: _error(error) + _DONE,
     stateless=True,
+    carries_bytes=True,
     comes_back=False,
     hears_retry=False,
     says_reset=False,

@@ -7,6 +7,7 @@ it. There is no word for `reset`: a reader gets an `error` event, the end of its
 for what comes after that event's number gets the new answer from its `response.created` on.
 """
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from gateway.dialects.openai.response_object import (
 )
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, HandOver, Reasoning, Reset, Start, Text, ToolCall
+from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall
 from shared.generation import Generation
 from shared.position import Position
 
@@ -73,6 +74,8 @@ class ResponsesEncoder(Encoder):
                 return self._begin()
             case ToolCall():
                 return self._begin() + self._tool_call(event)
+            case Picture():
+                return self._begin() + self._end_text() + self._picture(event)
             case Reset():
                 return self._break_off(event.reason)
             case End() | Error():
@@ -130,6 +133,16 @@ class ResponsesEncoder(Encoder):
             delta = {**item.at, "delta": event.arguments}
             frames += self._frame("response.function_call_arguments.delta", delta)
         return frames
+
+    def _picture(self, event: Picture) -> bytes:
+        item = self._output.add("image_generation_call")
+        frames = self._added(item)
+        if event.part.lost is None:
+            item.text = [b64encode(event.data).decode() if event.data else event.address]
+            frames += self._frame("response.image_generation_call.completed", item.at)
+        item.status = "completed" if item.text else "failed"
+        done = {"output_index": item.index, "item": item.done()}
+        return frames + self._frame("response.output_item.done", done)
 
     def _close(self, status: str) -> bytes:
         """End all open items."""
@@ -221,6 +234,7 @@ RESPONSES = Dialect(
     encoder=ResponsesEncoder,
     refuse=refuse,
     stateless=False,
+    carries_bytes=True,
     comes_back=False,
     hears_retry=False,
     says_reset=False,

@@ -12,7 +12,7 @@ from shared.events import Error, ToolCall, Usage
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 
 _Object = dict[str, Any]
-_PREFIXES = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_"}
+_PREFIXES = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_", "image_generation_call": "ig_"}
 _ERROR_CODES = {
     "upstream_rate_limited": "rate_limit_exceeded",
     "upstream_rejected": "invalid_prompt",
@@ -69,12 +69,15 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
 SEALED_REASONING = "reasoning.encrypted_content"
 
 
+ItemKind = Literal["message", "reasoning", "function_call", "image_generation_call"]
+
+
 class Item(msgspec.Struct):
     """One output item under way."""
 
     id: str
     index: int
-    kind: Literal["message", "reasoning", "function_call"]
+    kind: ItemKind
     text: list[str] = []
     status: str = "in_progress"
     call_index: int | None = None
@@ -119,6 +122,8 @@ class Item(msgspec.Struct):
         head = {"id": self.id, "type": self.kind, "status": self.status}
         if self.kind == "function_call":
             return {**head, "call_id": self.call_id, **self.function, "arguments": arguments}
+        if self.kind == "image_generation_call":
+            return {**head, "result": arguments or None}
         if self.kind == "reasoning":
             summary, content = (parts, []) if self.summary else ([], parts)
             sealed = {"encrypted_content": seal(arguments)} if self.sealed and parts else {}
@@ -136,7 +141,7 @@ class Output:
         self._asked = asked
         self._items: list[Item] = []
 
-    def add(self, kind: Literal["message", "reasoning", "function_call"]) -> Item:
+    def add(self, kind: ItemKind) -> Item:
         """A new item, in progress."""
         index = len(self._items)
         item = Item(f"{_PREFIXES[kind]}{self._suffix}_{index}", index, kind)

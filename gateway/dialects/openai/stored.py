@@ -16,7 +16,7 @@ from gateway.edge.state import STATE
 from gateway.relay.relay import AHEAD_POLL_S, AHEAD_WAIT_S
 from shared import events
 from shared.errors import InvalidRequest, NotFound, PreviousResponseNotFound
-from shared.events import End, Error, Event, Reasoning, Text, ToolCall, Usage
+from shared.events import End, Error, Event, Picture, Reasoning, Text, ToolCall, Usage
 from shared.generation import Generation
 from shared.position import ORIGIN
 
@@ -112,7 +112,7 @@ async def as_it_stands(
     encoder = await _read(request, generation, also)
     if encoder.number < 0:
         for event in _told_by(generation):
-            encoder.encode(ORIGIN, event)
+            encoder.encode(ORIGIN, await _filled(request, generation, event))
     return encoder.so_far()
 
 
@@ -136,8 +136,14 @@ async def _read(request: web.Request, generation: Generation, also: Sequence[str
     async for page in request.app[STATE].log.pages(generation.id):
         for entry in page:
             if (event := events.decode(entry.event)) is not None:
-                encoder.encode(entry.position, event)
+                encoder.encode(entry.position, await _filled(request, generation, event))
     return encoder
+
+
+async def _filled(request: web.Request, generation: Generation, event: Event) -> Event:
+    if not isinstance(event, Picture) or event.part.lost is not None:
+        return event
+    return await request.app[STATE].relay.filled(generation, event)
 
 
 def _told_by(generation: Generation) -> Iterator[Event]:
@@ -147,6 +153,8 @@ def _told_by(generation: Generation) -> Iterator[Event]:
         yield Reasoning(ts, generation.reasoning)
     if generation.text:
         yield Text(ts, generation.text)
+    for part in generation.pictures:
+        yield Picture(ts=ts, part=part)
     for i, call in enumerate(generation.calls):
         yield ToolCall(ts, i, call.id, call.name, call.arguments)
     usage = generation.spent or Usage()
