@@ -1,9 +1,12 @@
 import type { Usage } from './events.js';
+import type { MessagePart, StoredPart } from './parts.js';
 import type { ChatSettings, StoredSettings } from './settings.js';
 
 /** `POST /api/chat/stream` */
 export interface ChatRequest {
   message: string;
+  /** Pictures and files after it, as `upload` gives them. */
+  parts?: readonly MessagePart[] | undefined;
   conversationId?: string | undefined;
   model?: string | undefined;
   maxTokens?: number | undefined;
@@ -50,6 +53,8 @@ export interface GenerationStatus {
   conversation_id: string | null;
   model: string;
   text: string;
+  /** Its pictures. */
+  parts?: StoredPart[];
   position: string | null;
   finish_reason: string | null;
   error: { code: string; message: string } | null;
@@ -102,6 +107,7 @@ export interface StoredMessage {
   /** How long the reasoning took. */
   reasoning_ms?: number;
   tool_calls?: StoredCall[];
+  parts?: StoredPart[];
   error?: { code: string; message: string };
 }
 
@@ -130,13 +136,35 @@ export interface Branch {
   messages: StoredMessage[];
 }
 
+/** What all replies of a conversation have used, those included that are not shown. */
+export interface Spent {
+  usage: Usage;
+  /** By the prices of the models that have some. */
+  cost?: number | null;
+}
+
 export interface ConversationDetail {
   conversation: Conversation;
+  spent?: Spent;
   messages: StoredMessage[];
   /** Where the conversation branches; absent where nowhere. */
   branchings?: Branching[];
   /** Of a conversation that was asked for with them. */
   branches?: Branch[];
+}
+
+/** A read-only link to a conversation. Times are ms since the epoch. */
+export interface Share {
+  id: string;
+  created_ms: number;
+  expires_ms: number;
+}
+
+/** A new one. Its secret is told once: whoever has both reads the conversation until the link ends. */
+export interface NewShare extends Share {
+  secret: string;
+  /** On the page that the server serves: `/s/{id}#{secret}`. */
+  path: string;
 }
 
 export interface Model {

@@ -8,11 +8,14 @@ import type {
   Heartbeat,
   ListedConversation,
   Model,
+  NewShare,
   Receipt,
+  Share,
 } from './api.js';
 import { Backoff } from './backoff.js';
-import { HeadraceError } from './error.js';
+import { HeadraceError, refusal } from './error.js';
 import type { Connection } from './network.js';
+import { type MessagePart, readPart, type UploadedBlob } from './parts.js';
 import { Reply, type StreamOptions, type Timing, type UnknownFrame } from './reply.js';
 import { Server, type ServerOptions } from './server.js';
 import { type ChatSettings, wireSettings } from './settings.js';
@@ -154,9 +157,13 @@ export class HeadraceClient {
   }
 
   /** Deletes a conversation, and stops what answers in it. */
-  async remove(id: string, options: CallOptions = {}): Promise<void> {
+  remove(id: string, options: CallOptions = {}): Promise<void> {
+    return this.#gone(conversationPath(id), options);
+  }
+
+  async #gone(path: string, options: CallOptions): Promise<void> {
     try {
-      await this.#call('DELETE', conversationPath(id), options);
+      await this.#call('DELETE', path, options);
     } catch (error) {
       // Also what a repeated request gets whose first answer was lost.
       if (!(error instanceof HeadraceError && error.status === 404)) throw error;
@@ -186,6 +193,11 @@ export class HeadraceClient {
     return id;
   }
 
+  /** A copy of a conversation as it stands; each goes its own way. */
+  fork(id: string, options: CallOptions = {}): Promise<Conversation> {
+    return this.#json('POST', `${conversationPath(id)}/fork`, options);
+  }
+
   /** Brings a conversation back that was deleted a moment ago. */
   restore(id: string, options: CallOptions = {}): Promise<Conversation> {
     return this.#json('POST', `${conversationPath(id)}/restore`, options);
@@ -194,6 +206,37 @@ export class HeadraceClient {
   /** Shows the branch that begins with the turn of *generationId*, in place of the one that is shown. */
   showBranch(id: string, generationId: string, options: CallOptions = {}): Promise<Conversation> {
     return this.#json('POST', `${conversationPath(id)}/branch`, options, { generation_id: generationId });
+  }
+
+  /** Keeps a picture (PNG, JPEG, GIF, WebP) or a text (UTF-8), for an hour if no message has it. */
+  async upload(file: Blob, options: CallOptions & { name?: string } = {}): Promise<MessagePart> {
+    const { text } = await this.#call('POST', '/api/blobs', options, { file });
+    const { content_type, ...stored } = parse<UploadedBlob>(text);
+    const type = content_type.startsWith('image/') ? 'image' : 'file';
+    return readPart({ ...stored, content_type, type, name: options.name ?? '' }, 0);
+  }
+
+  /** The bytes that a message's part names. */
+  async blob(name: string, options: CallOptions = {}): Promise<Blob> {
+    const signal = options.signal ?? new AbortController().signal;
+    const response = await this.#server.request('GET', `/api/blobs/${encodeURIComponent(name)}`, { signal });
+    if (response.status >= 400) throw await refusal(response);
+    return response.blob();
+  }
+
+  /** A read-only link to a conversation, for a week if nothing else is said. */
+  share(id: string, options: CallOptions & { expiresS?: number } = {}): Promise<NewShare> {
+    return this.#json('POST', `${conversationPath(id)}/share`, options, { expires_s: options.expiresS });
+  }
+
+  /** The links of a conversation that have not ended. */
+  async shares(id: string, options: CallOptions = {}): Promise<Share[]> {
+    return (await this.#json<{ shares: Share[] }>('GET', `${conversationPath(id)}/share`, options)).shares;
+  }
+
+  /** Ends a link, also for those who read by it just now. */
+  async revokeShare(id: string, shareId: string, options: CallOptions = {}): Promise<void> {
+    await this.#gone(`${conversationPath(id)}/share/${encodeURIComponent(shareId)}`, options);
   }
 
   /** A sign of life, and the server's limits. */
@@ -216,7 +259,7 @@ export class HeadraceClient {
     method: string,
     path: string,
     options: CallOptions,
-    sent: { body?: unknown; headers?: Record<string, string> } = {},
+    sent: { body?: unknown; file?: Blob; headers?: Record<string, string> } = {},
   ): Promise<{ response: Response; text: string }> {
     const owner = options.signal ?? new AbortController().signal;
     const backoff = new Backoff(this.#timing.retryMs / 4, this.#callMs);

@@ -1,3 +1,5 @@
+import { type MessagePart, readPart, type StoredPart } from './parts.js';
+
 /** Token counts; `estimated` where the model server gave none. */
 export interface Usage {
   prompt_tokens: number;
@@ -90,6 +92,11 @@ export interface ToolCallEvent extends Logged {
   type: 'tool_call';
   call: ToolCall;
 }
+/** A picture that belongs to the reply here. */
+export interface PartEvent extends Logged {
+  type: 'part';
+  part: MessagePart;
+}
 /** Everything said so far is void: the answer starts over. */
 export interface ResetEvent extends Logged {
   type: 'reset';
@@ -118,6 +125,7 @@ export type StreamEvent =
   | ChunkEvent
   | ReasoningEvent
   | ToolCallEvent
+  | PartEvent
   | ResetEvent
   | EndEvent
   | ErrorEvent;
@@ -159,6 +167,11 @@ export function parseEvent(data: string, position: string | null): StreamEvent |
     case 'tool_call':
       if (typeof record(facts.tool_call).index !== 'number') return unknown;
       return { type: 'tool_call', ...at, call: toolCall(record(facts.tool_call)) };
+    case 'part': {
+      const part = record(facts.part);
+      if (part.type !== 'image' && part.type !== 'file') return unknown;
+      return { type: 'part', ...at, part: readPart(part as unknown as StoredPart, 0) };
+    }
     case 'start': {
       const conversationId = text(frame.conversation_id) || null;
       return {

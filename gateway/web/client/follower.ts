@@ -123,10 +123,11 @@ export class Follower {
     this.#store.fail(error, () => this.look(), { passes: true });
   }
 
-  #take({ conversation, messages, branchings }: ConversationDetail, etag: string | null): void {
+  #take({ conversation, messages, branchings, spent }: ConversationDetail, etag: string | null): void {
     this.#etag = etag;
     this.#active = conversation.active;
     this.#store.title = conversation.title || null;
+    this.#store.spent = spent ?? null;
     const settings = readSettings(conversation.settings);
     if (!sameSettings(settings, this.#store.settings)) this.#store.settings = settings;
     this.#store.messages = merge(this.#store.messages, messages, branchings);

@@ -8,6 +8,7 @@ export type {
   ErrorEvent,
   FinishReason,
   MadeCall,
+  PartEvent,
   QueuedEvent,
   ReasoningEvent,
   ResetEvent,
@@ -23,6 +24,7 @@ export type { ChatError, ChatMessage, ChatSnapshot, MessageState, Place, SendOpt
 export type { Connection } from './network.js';
 export type { SessionOptions } from './options.js';
 export { type Outbox, type OutboxEntry, outbox } from './outbox.js';
+export { inOrder, type MessagePart, type StoredPart } from './parts.js';
 export { type Announcement, CHANNEL } from './presence.js';
 export type { Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
 export { ChatSession } from './session.js';

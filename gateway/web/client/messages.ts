@@ -1,6 +1,8 @@
+import type { Spent } from './api.js';
 import { HeadraceError } from './error.js';
 import type { FinishReason, MadeCall, Usage } from './events.js';
 import type { Connection } from './network.js';
+import type { MessagePart } from './parts.js';
 import type { ChatSettings } from './settings.js';
 
 /** `unsent`: the server cannot be reached; it is sent as soon as it can. */
@@ -11,6 +13,8 @@ export interface SendOptions {
   maxTokens?: number | undefined;
   /** How the conversation is answered from now on. */
   settings?: ChatSettings | undefined;
+  /** Pictures and files after the text. */
+  parts?: readonly MessagePart[] | undefined;
   /** While another reply is on its way: `interrupt` stops it first, as without this option; `queue` lets it end. */
   onBusy?: 'interrupt' | 'queue' | undefined;
 }
@@ -41,6 +45,8 @@ export interface ChatMessage {
   readonly usage?: Usage;
   readonly error?: ChatError;
   readonly toolCalls?: readonly MadeCall[];
+  /** Pictures and files, each where it stands in the text. */
+  readonly parts?: readonly MessagePart[];
   /** Where its turn is one of several that stand in the same place. */
   readonly branch?: Place;
 }
@@ -75,6 +81,8 @@ export interface ChatSnapshot {
   readonly tokensPerSecond: number | null;
   readonly connection: Connection;
   readonly settings: ChatSettings;
+  /** What all its replies have used; null until the first has ended. */
+  readonly spent: Spent | null;
   readonly title: string | null;
 }
 

@@ -1,4 +1,5 @@
 import type { ChatError } from './messages.js';
+import type { MessagePart } from './parts.js';
 import type { ChatSettings } from './settings.js';
 
 /** A message that its conversation on the server does not have yet. */
@@ -11,6 +12,8 @@ export interface OutboxEntry {
   scope: string;
   conversationId: string;
   text: string;
+  /** Pictures and files after the text. */
+  parts?: readonly MessagePart[] | undefined;
   createdAt: number;
   model?: string | undefined;
   maxTokens?: number | undefined;

@@ -278,13 +278,13 @@ const OTHER: ChatError = { code: 'failed', message: '', retryable: true };
 
 /** How *entry* goes to the server. */
 export function request({ text: message, ...entry }: OutboxEntry) {
-  const { conversationId, model, maxTokens, settings, replaces, onBusy, idempotencyKey } = entry;
-  return { message, conversationId, model, maxTokens, settings, replaces, onBusy, idempotencyKey };
+  const { parts, conversationId, model, maxTokens, settings, replaces, onBusy, idempotencyKey } = entry;
+  return { message, parts, conversationId, model, maxTokens, settings, replaces, onBusy, idempotencyKey };
 }
 
-function shown({ id, text, createdAt, generationId, error }: OutboxEntry): ChatMessage {
+function shown({ id, text, parts, createdAt, generationId, error }: OutboxEntry): ChatMessage {
   const state = error ? 'failed' : generationId ? 'queued' : 'unsent';
-  const more = { ...(generationId && { generationId }), ...(error && { error }) };
+  const more = { ...(parts?.length && { parts }), ...(generationId && { generationId }), ...(error && { error }) };
   return { id, role: 'user', content: text, createdAt, state, ...more };
 }
 

@@ -4,6 +4,7 @@ import { HeadraceError, refusal } from './error.js';
 import { isTerminal, parseEvent, type StreamEvent } from './events.js';
 import { FrameReader } from './frames.js';
 import { type Connection, isOffline, onLoss } from './network.js';
+import { wireMessage } from './parts.js';
 import { type Position, parsePosition, relation } from './position.js';
 import type { Server } from './server.js';
 import { wireSettings } from './settings.js';
@@ -286,7 +287,7 @@ function wire(request: ChatRequest | ContinueRequest): Record<string, unknown> {
     on_disconnect: request.onDisconnect,
   };
   if ('continues' in request) return { continues: request.continues, ...common };
-  const { message, multimodal, onBusy, replaces, settings } = request;
+  const { message, parts, multimodal, onBusy, replaces, settings } = request;
   const kept = settings && wireSettings(settings);
-  return { message, ...common, multimodal, on_busy: onBusy, replaces, settings: kept };
+  return { message: wireMessage(message, parts), ...common, multimodal, on_busy: onBusy, replaces, settings: kept };
 }

@@ -13,6 +13,8 @@ export interface ServerOptions {
 
 export interface Call {
   body?: unknown;
+  /** Sent as it is, in place of a body. */
+  file?: Blob;
   headers?: Record<string, string>;
   signal: AbortSignal;
 }
@@ -44,11 +46,12 @@ export class Server {
   }
 
   /** The answer, whatever its status. Throws `unreachable`, `origin_refused`, or the signal's reason. */
-  async request(method: string, path: string, { body, headers, signal }: Call): Promise<Response> {
+  async request(method: string, path: string, { body, file, headers, signal }: Call): Promise<Response> {
     const sent = new Headers(headers);
     if (this.apiKey) sent.set('Authorization', `Bearer ${this.apiKey}`);
     if (body !== undefined) sent.set('Content-Type', 'application/json');
-    const content = body === undefined ? null : JSON.stringify(body);
+    if (file) sent.set('Content-Type', 'application/octet-stream');
+    const content = file ?? (body === undefined ? null : JSON.stringify(body));
     try {
       const response = await this.#fetch(this.#baseUrl + path, {
         method,

@@ -1,10 +1,13 @@
+import type { NewShare, Share } from './api.js';
+import { Asking } from './asking.js';
 import { HeadraceClient } from './client.js';
 import { Continuing } from './continuing.js';
 import { Follower } from './follower.js';
-import { type ChatError, type ChatMessage, type ChatSnapshot, chatError, type SendOptions } from './messages.js';
+import { type ChatSnapshot, chatError, type SendOptions } from './messages.js';
 import type { SessionOptions } from './options.js';
-import { type OutboxEntry, outbox } from './outbox.js';
-import { Pending, request } from './pending.js';
+import { outbox } from './outbox.js';
+import type { MessagePart } from './parts.js';
+import { Pending } from './pending.js';
 import { readToEnd } from './reading.js';
 import type { Reply, StreamOptions } from './reply.js';
 import { type ChatSettings, NONE, sameSettings } from './settings.js';
@@ -14,16 +17,6 @@ import { isUnsent, question } from './transcript.js';
 import { Turn } from './turn.js';
 import { uuid } from './uuid.js';
 
-/** What is asked, and what it takes to ask it again. */
-interface Question {
-  entry: OutboxEntry;
-  /** The messages before it. */
-  kept: readonly ChatMessage[];
-  /** The user has written it: it must not be lost. */
-  isWritten: boolean;
-}
-
-const STOPPED: ChatError = { code: 'stopped', message: 'This was stopped before it was sent.', retryable: true };
 const FOLLOW_MS = 2_500;
 
 /**
@@ -39,6 +32,7 @@ export class ChatSession {
   readonly #store: Store;
   readonly #follower: Follower;
   readonly #pending: Pending;
+  readonly #asking: Asking;
   readonly #continuing: Continuing;
   #isNamed: boolean;
   #options: SessionOptions;
@@ -59,16 +53,19 @@ export class ChatSession {
       (active) => void this.#pending.restore().then(() => this.#pending.seen(active)),
     );
     this.#pending = new Pending(this.#client, this.#store, options.outbox ?? outbox(), {
-      ask: (entry) => this.#askKept(entry),
+      ask: (entry) => this.#asking.kept(entry),
       look: () => this.#follower.look(),
       announce: () => this.#follower.announce(),
     });
-    this.#continuing = new Continuing(this.#client, this.#store, {
-      read: (turn, reply) => this.#read(turn, reply),
-      finish: (turn) => this.#finish(turn),
-      options: (turn) => this.#streamOptions(turn),
+    const reader = {
+      read: (turn: Turn, reply: Reply) => this.#read(turn, reply),
+      finish: (turn: Turn) => this.#finish(turn),
+      options: (turn: Turn, userId?: string) => this.#streamOptions(turn, userId),
       look: () => this.#follower.look(),
-    });
+      named: () => this.#named(),
+    };
+    this.#asking = new Asking(this.#client, this.#store, this.#pending, this.#follower, reader);
+    this.#continuing = new Continuing(this.#client, this.#store, reader);
     this.subscribe = this.#store.subscribe;
   }
 
@@ -98,16 +95,33 @@ export class ChatSession {
    * `onBusy: 'queue'` ends first; then this resolves once the message is kept.
    */
   readonly sendMessage = async (text: string, options: SendOptions = {}): Promise<void> => {
-    if (!text.trim()) return;
+    if (!text.trim() && !options.parts?.length) return;
     const { model = this.#model, ...more } = options;
-    const entry = this.#pending.entry(text, { model, settings: this.#newSettings, ...more });
+    const parts = more.parts?.map((part) => ({ ...part, at: text.length }));
+    const entry = this.#pending.entry(text, { model, settings: this.#newSettings, ...more, parts });
     if (entry.mayWait && (this.#store.turn || this.#pending.isFilled)) {
       await this.#pending.add(entry);
       return this.#pending.flush();
     }
     if (this.#store.turn) await this.stopStream();
-    await this.#ask({ entry, kept: this.#store.messages, isWritten: true });
+    await this.#asking.ask({ entry, kept: this.#store.messages, isWritten: true });
   };
+
+  /** Keep a picture or a text file for a message of this conversation: give `sendMessage` what this gives. Throws. */
+  readonly upload = (file: Blob, name = ''): Promise<MessagePart> => this.#client.upload(file, { name });
+
+  /** The bytes of a message's part. Throws. */
+  readonly readBlob = (blob: string): Promise<Blob> => this.#client.blob(blob);
+
+  /** A read-only link to the conversation, for a week if nothing else is said. Throws. */
+  readonly share = (expiresS?: number): Promise<NewShare> =>
+    this.#client.share(this.conversationId, expiresS === undefined ? {} : { expiresS });
+
+  /** Its links that have not ended. Throws. */
+  readonly shares = (): Promise<Share[]> => this.#client.shares(this.conversationId);
+
+  /** End a link. Throws. */
+  readonly revokeShare = (shareId: string): Promise<void> => this.#client.revokeShare(this.conversationId, shareId);
 
   /** Take a message back that has no turn yet. Resolves with its text; null where its turn has come. */
   readonly takeBack = async (messageId: string): Promise<string | null> => {
@@ -139,7 +153,7 @@ export class ChatSession {
     const { messages } = this.#store;
     const chosen = messages.findLast(({ id, role }) => (messageId ? id === messageId : role === 'assistant'));
     const asked = chosen?.role === 'user' ? chosen : chosen && question(messages, chosen);
-    if (asked) await this.#askInPlaceOf(asked, asked.content, isUnsent(asked));
+    if (asked) await this.#asking.inPlaceOf(asked, asked.content, this.#model, isUnsent(asked));
   };
 
   /**
@@ -147,10 +161,10 @@ export class ChatSession {
    * Resolves with false where the server did not take it: then all is as it was.
    */
   readonly editMessage = async (messageId: string, text: string): Promise<boolean> => {
-    if (!text.trim()) return false;
     if (this.#store.turn) await this.stopStream();
     const asked = this.#store.messages.find(({ id, role }) => id === messageId && role === 'user');
-    return asked !== undefined && (await this.#askInPlaceOf(asked, text, true));
+    if (!text.trim() && !asked?.parts?.length) return false;
+    return asked !== undefined && (await this.#asking.inPlaceOf(asked, text, this.#model, true));
   };
 
   /**
@@ -213,93 +227,13 @@ export class ChatSession {
 
   async #askAnew(generationId: string): Promise<void> {
     const asked = this.#store.messages.find((one) => one.role === 'user' && one.generationId === generationId);
-    if (asked) await this.#askInPlaceOf(asked, asked.content, false);
+    if (asked) await this.#asking.inPlaceOf(asked, asked.content, this.#model, false);
   }
 
-  async #askInPlaceOf(asked: ChatMessage, text: string, isWritten: boolean): Promise<boolean> {
-    const kept = this.#store.messages.slice(0, this.#store.messages.indexOf(asked));
-    const entry = this.#pending.entry(text, { model: this.#model }, asked.generationId);
-    if (isUnsent(asked)) await this.#pending.done(asked.id);
-    return this.#ask({ entry, kept, isWritten });
-  }
-
-  /** Ask what was kept from before, where it belongs. */
-  async #askKept(entry: OutboxEntry): Promise<void> {
-    const others = this.#store.messages.filter(({ id }) => id !== entry.id);
-    const replaced = others.findIndex(({ role, generationId }) => role === 'user' && generationId === entry.replaces);
-    const kept = entry.replaces !== undefined && replaced >= 0 ? others.slice(0, replaced) : others;
-    await this.#ask({ entry, kept, isWritten: true });
-  }
-
-  /** Whether the server took it. */
-  async #ask(asking: Question): Promise<boolean> {
-    const { entry, kept, isWritten } = asking;
-    const before = this.#store.messages;
-    const turn = new Turn(null);
-    const { id, text: content, createdAt } = entry;
-    this.#store.messages = [...kept, { id, role: 'user', content, createdAt, state: 'sending' }];
-    this.#store.forgive();
-    this.#store.begin(turn);
-    if (isWritten) {
-      await this.#pending.begin(entry);
-      this.#named();
-    }
-    const reply = this.#client.start(request(entry), this.#streamOptions(turn, id));
-    const accepted = reply.accepted.then((generationId) => this.#accepted(turn, id, generationId)).catch(() => {});
-    await this.#read(turn, reply);
-    await accepted;
-    if (turn.generationId === null) await this.#refused(turn, asking, before);
-    else this.#finish(turn);
-    return turn.generationId !== null;
-  }
-
-  /** The conversation has a message now, and with it a name. */
   #named(): void {
     if (this.#isNamed) return;
     this.#isNamed = true;
     this.#options.onConversation?.(this.conversationId);
-  }
-
-  async #accepted(turn: Turn, userId: string, generationId: string): Promise<void> {
-    turn.accepted(generationId);
-    // Of one that was sent before, and is known from there.
-    const others = ({ id, generationId: known }: ChatMessage) => id === userId || known !== generationId;
-    this.#store.messages = this.#store.messages.filter(others);
-    this.#store.replace(userId, { state: 'done', generationId });
-    this.#store.schedule();
-    this.#follower.exists = true;
-    this.#named();
-    await this.#pending.done(userId);
-    this.#follower.announce();
-    void this.#pending.flush();
-  }
-
-  /** The server never took it: the user's text stays, and what it was to replace comes back. */
-  async #refused(turn: Turn, asking: Question, before: readonly ChatMessage[]): Promise<void> {
-    const { entry, isWritten } = asking;
-    if (this.#store.turn !== turn) return;
-    const { error } = turn;
-    const isEdit = entry.replaces !== undefined;
-    const isDropped = this.#pending.isDropped(entry.id);
-    if (isEdit || isDropped) this.#store.messages = before.filter(({ id }) => id !== entry.id);
-    else this.#store.replace(entry.id, error ? { state: 'failed', error } : { state: 'cancelled' });
-    this.#store.leave();
-    if (error?.code === 'busy' && entry.mayWait) {
-      this.#store.messages = before;
-      await this.#pending.add({ ...entry, idempotencyKey: uuid() });
-      await this.#follower.look();
-      return this.#pending.flush();
-    }
-    const again = async (): Promise<void> => {
-      this.#store.messages = this.#store.messages.filter(({ id }) => id !== entry.id);
-      await this.#ask({ ...asking, kept: isEdit ? asking.kept : this.#store.messages });
-    };
-    if (error && !isDropped) this.#store.fail(error, again);
-    else this.#store.publish();
-    if (isEdit || isDropped) await this.#pending.done(entry.id);
-    else if (isWritten) await this.#pending.failed(entry, error?.retryable ? undefined : (error ?? STOPPED));
-    if (error?.code === 'busy' || this.#pending.isElsewhere(entry.id)) void this.#follower.look();
-    else if (!error?.retryable) void this.#pending.flush();
   }
 
   async #attach(generationId: string): Promise<void> {

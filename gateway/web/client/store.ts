@@ -1,3 +1,4 @@
+import type { Spent } from './api.js';
 import type { ChatError, ChatMessage, ChatSnapshot } from './messages.js';
 import type { Connection } from './network.js';
 import { isOffline } from './network.js';
@@ -14,6 +15,7 @@ export class Store {
   waiting: readonly ChatMessage[] = [];
   title: string | null = null;
   settings: ChatSettings = NONE;
+  spent: Spent | null = null;
   connection: Connection = 'idle';
   /** The server has said that there is no such conversation. */
   isMissing = false;
@@ -155,6 +157,7 @@ export class Store {
       tokensPerSecond: turn ? turn.rate.recent : this.#last.tokensPerSecond,
       connection: this.#turn || !isOffline() ? this.connection : 'offline',
       settings: this.settings,
+      spent: this.spent,
       title: this.title,
     };
   }

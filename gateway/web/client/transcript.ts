@@ -1,6 +1,7 @@
 import type { Branching, StoredCall, StoredMessage } from './api.js';
 import { finishReason, type MadeCall, usage } from './events.js';
 import type { ChatMessage, Place } from './messages.js';
+import { type MessagePart, readParts } from './parts.js';
 
 /**
  * The server's messages in place of ours. Ids stay, and what has not changed stays the same object;
@@ -119,6 +120,7 @@ function adopt(
     ...(stored.reasoning && { reasoning: stored.reasoning }),
     ...(stored.reasoning_ms !== undefined && { reasoningMs: stored.reasoning_ms }),
     ...(stored.tool_calls && { toolCalls: calls(stored.tool_calls, stored.content) }),
+    ...(stored.parts && { parts: readParts(stored.parts, stored.content) }),
     ...(stored.error && { error: before?.error ?? { ...stored.error, retryable: true } }),
     ...(branch && { branch }),
   };
@@ -135,13 +137,18 @@ function calls(stored: readonly StoredCall[], content: string): readonly MadeCal
 
 /** Whether one that we believe unsent has arrived after all: its request was accepted, the answer lost. */
 function isAmong(arrived: readonly ChatMessage[], unsent: ChatMessage): boolean {
-  return arrived.some((message) => message.role === 'user' && message.content === unsent.content.trim());
+  return arrived.some((message) => message.role === 'user' && isSaid(message, unsent));
+}
+
+function isSaid(arrived: ChatMessage, { content, parts = [] }: ChatMessage): boolean {
+  const blobs = (of: readonly MessagePart[]) => of.map(({ blob }) => blob).join();
+  return arrived.content === content.trim() && blobs(arrived.parts ?? []) === blobs(parts);
 }
 
 function same(a: ChatMessage, b: ChatMessage): boolean {
   const facts = ['content', 'state', 'finishReason', 'generationId', 'model', 'reasoning', 'reasoningMs'] as const;
   if (facts.some((fact) => a[fact] !== b[fact])) return false;
-  const parts = (of: ChatMessage) => JSON.stringify([of.usage, of.error, of.toolCalls, of.branch]);
+  const parts = (of: ChatMessage) => JSON.stringify([of.usage, of.error, of.toolCalls, of.parts, of.branch]);
   return parts(a) === parts(b);
 }
 

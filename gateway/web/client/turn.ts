@@ -9,6 +9,7 @@ import {
   usage,
 } from './events.js';
 import type { ChatError, ChatMessage, MessageState } from './messages.js';
+import type { MessagePart } from './parts.js';
 import { Rate } from './rate.js';
 import { uuid } from './uuid.js';
 
@@ -36,6 +37,7 @@ export class Turn {
   #reasoningMs = 0;
   /** When the reasoning that is going on began. */
   #reasoningSince: number | null = null;
+  #parts: readonly MessagePart[] = [];
   #toolCalls: readonly MadeCall[] = [];
   #message: ChatMessage | null = null;
 
@@ -53,7 +55,7 @@ export class Turn {
     this.#message = null;
     if (event.type !== 'queued') this.queuePlace = null;
     if (event.type !== 'queued') this.#time(event.type === 'reasoning', event.ts);
-    if (event.type === 'tool_call' || ('text' in event && !event.given)) this.isBegun = true;
+    if (event.type === 'tool_call' || event.type === 'part' || ('text' in event && !event.given)) this.isBegun = true;
     if (!isTerminal(event)) this.state = event.type === 'queued' ? 'queued' : 'streaming';
     switch (event.type) {
       case 'queued':
@@ -74,9 +76,13 @@ export class Turn {
       case 'tool_call':
         this.#toolCalls = joined(this.#toolCalls, event.call, this.text.length);
         break;
+      case 'part':
+        this.#parts = [...this.#parts, { ...event.part, at: this.text.length }];
+        break;
       case 'reset':
         this.text = '';
         this.#reasoning = '';
+        this.#parts = [];
         this.#reasoningMs = 0;
         this.#toolCalls = [];
         break;
@@ -140,6 +146,7 @@ export class Turn {
       ...(this.#model && { model: this.#model }),
       ...(this.usage && { usage: this.usage }),
       ...(this.error && { error: this.error }),
+      ...(this.#parts.length > 0 && { parts: this.#parts }),
       ...(this.#toolCalls.length > 0 && { toolCalls: this.#toolCalls }),
     };
     return this.#message;

@@ -17,7 +17,8 @@ export function Composer({ chat, children }: ComposerProps): ReactNode {
         field={field}
         draftKey={chat.conversationId}
         isStreaming={chat.isStreaming}
-        onSend={(text) => void chat.sendMessage(text, { onBusy: 'queue' })}
+        onUpload={chat.upload}
+        onSend={(text, parts) => void chat.sendMessage(text, { parts, onBusy: 'queue' })}
         onStop={() => void chat.stopStream()}
       >
         {children}

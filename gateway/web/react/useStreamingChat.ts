@@ -4,7 +4,10 @@ import {
   type ChatSettings,
   type ChatSnapshot,
   HeadraceClient,
+  type MessagePart,
+  type NewShare,
   type SendOptions,
+  type Share,
 } from '../client/index.js';
 
 export interface StreamingChatOptions {
@@ -22,6 +25,14 @@ export interface StreamingChatOptions {
 
 export interface UseStreamingChat extends ChatSnapshot {
   sendMessage(text: string, options?: SendOptions): Promise<void>;
+  /** Keep a picture or a text file, for `sendMessage` to take with it. Throws. */
+  upload(file: Blob, name?: string): Promise<MessagePart>;
+  /** The bytes of a message's part. Throws. */
+  readBlob(blob: string): Promise<Blob>;
+  /** A read-only link to the conversation; those that there are; the end of one. They throw. */
+  share(expiresS?: number): Promise<NewShare>;
+  shares(): Promise<Share[]>;
+  revokeShare(shareId: string): Promise<void>;
   stopStream(): Promise<void>;
   regenerate(messageId?: string): Promise<void>;
   editMessage(messageId: string, text: string): Promise<boolean>;
@@ -57,9 +68,11 @@ export function useStreamingChat(options: StreamingChatOptions = {}): UseStreami
   const snapshot = useSyncExternalStore(session.subscribe, current, current);
   return useMemo(() => {
     const { sendMessage, stopStream, regenerate, editMessage, continueReply, showBranch } = session;
+    const { upload, readBlob, share, shares, revokeShare } = session;
+    const files = { upload, readBlob, share, shares, revokeShare };
     const { takeBack, sendAgain, changeSettings, retry, dismissError } = session;
     const turns = { sendMessage, stopStream, regenerate, editMessage, continueReply, showBranch };
-    return { ...snapshot, ...turns, takeBack, sendAgain, changeSettings, retry, dismissError };
+    return { ...snapshot, ...turns, ...files, takeBack, sendAgain, changeSettings, retry, dismissError };
   }, [snapshot, session]);
 }
 
