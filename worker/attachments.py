@@ -1,9 +1,9 @@
 """Pictures and files of a conversation, as its model gets them: bytes, or words."""
 
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from shared.attachments import chat_part, text
 from shared.blobs import Blobs
 from shared.messages import Message
 from shared.parts import Part, pieces
@@ -17,14 +17,14 @@ def as_prompted(message: Message) -> Iterator[dict[str, Any]]:
     """
     drawn = [] if message.role == "user" else [part for part in message.parts or () if part.blob]
     if message.role == "user" and message.parts:
-        content = [_text(piece) if isinstance(piece, str) else _blob(piece) for piece in _pieces(message)]
+        content = [text(piece) if isinstance(piece, str) else _blob(piece) for piece in _pieces(message)]
         yield {"role": "user", "content": content}
     elif message.content:
         yield {"role": message.role, "content": message.content}
     elif drawn:
         yield {"role": message.role, "content": "(a picture)"}
     if drawn:
-        yield {"role": "user", "content": [_text("Your picture:"), *map(_blob, drawn)]}
+        yield {"role": "user", "content": [text("Your picture:"), *map(_blob, drawn)]}
 
 
 async def with_blobs(
@@ -41,28 +41,11 @@ async def with_blobs(
 
 async def _filled(content: Any, owner: str, blobs: Blobs, sees: bool) -> Any:
     part = content.get("blob") if isinstance(content, dict) else None
-    if not isinstance(part, Part):
-        return content
-    what, name = ("picture" if part.type == "image" else "file"), part.name
-    if part.type == "image" and not sees:
-        return _text(f"[{what} {name}: you cannot see pictures]")
-    kept = await blobs.get(owner, part.blob)
-    if kept is None:
-        return _text(f"[{what} {name}: no longer there]")
-    content_type, data = kept
-    if part.type == "image":
-        url = f"data:{content_type};base64,{b64encode(data).decode()}"
-        return {"type": "image_url", "image_url": {"url": url}}
-    text = data.decode(errors="replace").removeprefix("\ufeff")
-    return _text(f"File {name or 'without a name'}:\n\n{text}")
+    return await chat_part(part, owner, blobs, sees=sees) if isinstance(part, Part) else content
 
 
 def _pieces(message: Message) -> Iterator[str | Part]:
     return pieces(message.content, message.parts or ())
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def _blob(part: Part) -> dict[str, Any]:

@@ -225,6 +225,27 @@ async def test_other_dialects(chat: ChatClient) -> None:
     assert '"type":"file","url":"/api/blobs/' in ui.body
 
 
+async def test_in_openais_conversations(local: Local, session: ClientSession) -> None:
+    """What was said with pictures, and drawn, is there as items, and a model that goes on sees it."""
+    async with FakeUpstream() as upstream:
+        chat = ChatClient(session, await local.start(MODELS + upstream_model(upstream.url, "seeing")))
+        name = await upload(chat, PNG)
+        said = [{"type": "text", "text": script(length=1, pictures=1)}, {"type": "image", "blob": name}]
+        await chat.ask(said, conversation_id="c1")
+        items = (await chat.call("GET", "/v1/conversations/c1/items?order=asc")).body["data"]
+        assert items[0]["content"][1]["image_url"] == data_url(PNG)
+        drawing = base64.b64encode(drawn(0)).decode()
+        assert [item["result"] for item in items if item["type"] == "image_generation_call"] == [drawing]
+        body = {"model": "seeing", "input": "And?"}
+        await chat.call("POST", "/v1/responses", json={**body, "conversation": "c1"})
+        first = await chat.call("POST", "/v1/responses", json={"input": script(length=1, pictures=1)})
+        await chat.call("POST", "/v1/responses", json={**body, "previous_response_id": first.body["id"]})
+        await chat.call("POST", "/v1/responses", json={**body, "input": first.body["output"]})
+        for request in upstream.requests:
+            assert data_url(drawn(0)) in str(request.body["messages"])
+        assert data_url(PNG) in str(upstream.requests[0].body["messages"])
+
+
 async def test_a_worker_dies(own_stack: StartStack, session: ClientSession) -> None:
     """Whoever goes on draws anew: one reply, each picture of it there once."""
     stack = await own_stack(workers=2, lease_s=1)

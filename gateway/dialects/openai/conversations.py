@@ -5,6 +5,7 @@ A turn's input is kept as its client sent it; a reply's items are made from what
 """
 
 import uuid
+from base64 import b64encode
 from collections.abc import Container, Sequence
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from gateway.edge.body import checked_id, read_body
 from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.submission import new_conversation_id
 from shared import messages
+from shared.attachments import chat_content
 from shared.errors import InvalidRequest, NotFound
 from shared.events import ToolCall, now_ms
 from shared.messages import Message
@@ -205,15 +207,19 @@ async def _items(request: web.Request, conversation_id: str, field: str = "conve
     listed: list[_Object] = []
     for i, raw in enumerate(whole.messages):
         message = messages.decode(raw)
-        listed += message.items if message.items is not None else _made(message, i)
+        listed += message.items if message.items is not None else await _made(request, message, i)
     return listed
 
 
-def _made(message: Message, number: int) -> list[_Object]:
+async def _made(request: web.Request, message: Message, number: int) -> list[_Object]:
     """Items of a message that was not said as such."""
     suffix = (message.generation_id or f"gen_{number}").removeprefix("gen_")
     if message.role != "assistant":
-        given = {"role": message.role, "content": message.content, "id": f"msg_{suffix}_u"}
+        content: str | list[_Object] = message.content
+        if message.parts:
+            owner, blobs = request[ASKER].owner, request.app[STATE].blobs
+            content = [response_items.input_part(part) async for part in chat_content(message, owner, blobs)]
+        given = {"role": message.role, "content": content, "id": f"msg_{suffix}_u"}
         return response_items.items_of([given], suffix)
     asked = ResponseObject(id=f"resp_{suffix}", created_at=message.ts // 1000, model=message.model or "")
     output = Output(suffix, asked, ())
@@ -221,6 +227,10 @@ def _made(message: Message, number: int) -> list[_Object]:
         output.add("reasoning").text.append(message.reasoning)
     if message.content:
         output.add("message").text.append(message.content)
+    for part in message.parts or ():
+        kept = await request.app[STATE].blobs.get(request[ASKER].owner, part.blob)
+        if kept is not None:
+            output.add("image_generation_call").text.append(b64encode(kept[1]).decode())
     for i, call in enumerate(message.tool_calls or ()):
         output.add_call(ToolCall(message.ts, i, call.id, call.name)).text.append(call.arguments)
     status = "completed" if message.state == "done" and message.finish_reason != "length" else "incomplete"

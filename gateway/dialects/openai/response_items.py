@@ -5,6 +5,7 @@ Reasoning items are for their client to keep: model servers do not read earlier 
 they could not be given is refused by name.
 """
 
+from base64 import b64decode
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ import msgspec
 from gateway.dialects.openai.response_tools import joined
 from gateway.dialects.openai.sealed import unseal
 from gateway.edge.body import checked
+from shared.blobs import TEXT, type_of
 from shared.errors import InvalidRequest
 
 _Object = dict[str, Any]
@@ -117,6 +119,10 @@ def _add(messages: list[_Object], shown: list[_Object], kind: object, item: _Obj
             summed = checked(item, Compaction, field)
             text = unseal(summed.encrypted_content, f"{field}.encrypted_content")
             messages.append({"role": "user", "content": f"{SUMMED_UP}{text}"})
+        case "image_generation_call":
+            # What it once drew; model servers take no picture of an assistant's.
+            if (picture := drawn(item.get("result"))) is not None:
+                messages.append(shown_picture(picture))
         case "function_call":
             made = checked(item, _Call, field)
             _add_call(messages, chat_call(made.call_id, joined(made.name, made.namespace), made.arguments))
@@ -132,6 +138,30 @@ def _add(messages: list[_Object], shown: list[_Object], kind: object, item: _Obj
             raise InvalidRequest(
                 f"Items of type {str(other)[:100]!r} are not supported.", field=f"{field}.type"
             )
+
+
+def drawn(result: object) -> _Object | None:
+    """A picture in base64 as chat shows it; None for what is none."""
+    try:
+        head = b64decode(result[:64]) if isinstance(result, str) else b""
+    except ValueError:
+        return None
+    content_type = type_of(head) if head else None
+    if content_type is None or content_type == TEXT:
+        return None
+    return {"type": "image_url", "image_url": {"url": f"data:{content_type};base64,{result}"}}
+
+
+def shown_picture(picture: _Object) -> _Object:
+    """A picture that the model once drew, as a message that it may read."""
+    return {"role": "user", "content": [{"type": "text", "text": "Your picture:"}, picture]}
+
+
+def input_part(part: _Object) -> _Object:
+    """A content part of chat's as Responses write it."""
+    if part["type"] == "image_url":
+        return {"type": "input_image", "image_url": part["image_url"]["url"], "detail": "auto"}
+    return {"type": "input_text", "text": part["text"]}
 
 
 def _add_call(messages: list[_Object], call: _Object) -> None:

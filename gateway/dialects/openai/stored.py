@@ -59,6 +59,11 @@ async def turns(request: web.Request, response_id: str) -> list[_Object]:
     asked = generation.asked.messages
     calls = [response_items.chat_call(call.id, call.name, call.arguments) for call in generation.calls]
     answer = response_items.assistant_message(generation.text or "", calls)
+    for part in generation.pictures:
+        picture = await _filled(request, generation, Picture(ts=0, part=part))
+        if isinstance(picture, Picture) and picture.data:
+            drawn = {"type": "image_url", "image_url": {"url": picture.address}}
+            answer.append(response_items.shown_picture(drawn))
     return [*(asked if response.instructions is None else asked[1:]), *answer]
 
 
