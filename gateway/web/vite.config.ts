@@ -29,6 +29,14 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 900,
+    rolldownOptions: {
+      output: {
+        // What the page shares with parts that are loaded later stays in one piece, which packs better.
+        advancedChunks: {
+          groups: [{ name: 'page', minShareCount: 2, test: /\/(?:client|react|page\/(?:app|composer|dialogs|markdown\/(?:drawing|Text)|thread|words\/(?:en|words)))\// }],
+        },
+      },
+    },
   },
   server: { proxy: { '/api': gateway, '/v1': gateway } },
   preview: { proxy: { '/api': gateway, '/v1': gateway } },

@@ -1,7 +1,9 @@
 """Who looks elsewhere is told that a reply has ended; when it was said stands beside it."""
 
+import pytest
 from playwright.async_api import expect
 
+from tests.browser import axe
 from tests.browser.conftest import Arrive
 from tests.browser.visitor import Visitor
 from tests.kit.chat_client import script
@@ -28,6 +30,45 @@ async def test_title_and_icon(visitor: Visitor) -> None:
     assert not (await chat.page.title()).startswith("● ")
     for path in ("/icon-ended.svg", "/icon-maskable.svg", "/manifest.webmanifest"):
         assert (await chat.page.request.get(chat.url + path)).status == 200
+
+
+async def test_it_installs(visitor: Visitor) -> None:
+    """The manifest has what browsers ask for, each icon of its size; Chromium finds nothing amiss."""
+    chat = await visitor.open()
+    manifest = await (await chat.page.request.get(chat.url + "/manifest.webmanifest")).json()
+    assert {"name", "start_url", "display", "icons"} <= manifest.keys()
+    sizes = {icon["src"]: icon["sizes"] for icon in manifest["icons"] if icon["type"] == "image/png"}
+    assert {"192x192", "512x512"} <= {*sizes.values()}
+    for path, size in (*sizes.items(), ("/icon-180.png", "180x180")):
+        body = await (await chat.page.request.get(chat.url + path)).body()
+        width, height = (int.from_bytes(body[at : at + 4]) for at in (16, 20))
+        assert f"{width}x{height}" == size, path
+    devtools = await visitor.context.new_cdp_session(chat.page)
+    errors = (await devtools.send("Page.getInstallabilityErrors"))["installabilityErrors"]
+    # This profile leaves nothing behind, so nothing can be installed in it.
+    assert [each["errorId"] for each in errors if each["errorId"] != "in-incognito"] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "settings", "label"), [("en-GB", "Settings", "Used so far"), ("zh-CN", "设置", "累计用量")]
+)
+async def test_what_it_has_used(arrive: Arrive, language: str, settings: str, label: str) -> None:
+    """The sheet has the tokens of all replies; whoever comes by keyboard is told what a button is for."""
+    chat = await (await arrive(locale=language)).open()
+    for _ in range(2):
+        await chat.page.locator("#message").fill(script(length=20))
+        await chat.page.keyboard.press("Enter")
+        await expect(chat.reply).to_have_attribute("aria-busy", "false")
+    button = chat.page.get_by_role("button", name=settings)
+    await button.focus()
+    await chat.page.keyboard.press("Shift+Tab")
+    await chat.page.keyboard.press("Tab")
+    await expect(chat.page.locator(".tooltip")).to_have_text(settings)
+    await chat.page.keyboard.press("Escape")
+    await expect(chat.page.locator(".tooltip")).to_have_count(0)
+    await chat.page.keyboard.press("Enter")
+    await expect(chat.page.get_by_role("group", name=label).locator("dd").nth(1)).to_have_text("40")
+    assert await axe.violations(chat) == []
 
 
 async def test_asked_once(arrive: Arrive) -> None:

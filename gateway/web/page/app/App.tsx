@@ -1,10 +1,9 @@
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { HeadraceClient } from '../../client/index.js';
+import { useComparing } from '../compare/useComparing.ts';
 import { isTouch } from '../composer/keys.ts';
 import { LimitProvider, useLimit } from '../composer/limit.ts';
-import { KeyDialog } from '../dialogs/KeyDialog.tsx';
 import { LinkGuard } from '../dialogs/LinkGuard.tsx';
-import { ShortcutsDialog } from '../dialogs/ShortcutsDialog.tsx';
 import { Removed, type RemovedConversation } from '../sidebar/Removed.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
 import { Thread } from '../thread/Thread.tsx';
@@ -14,10 +13,17 @@ import { Header } from './Header.tsx';
 import { useRoute } from './route.ts';
 import { signIn } from './session.ts';
 import { useShortcuts } from './shortcuts.ts';
+import { Tooltip } from './Tooltip.tsx';
 import { useEnded } from './useEnded.ts';
 import { useModels } from './useModels.ts';
 import { useOutbox } from './useOutbox.ts';
 import { useSidebar } from './useSidebar.ts';
+
+const Compare = lazy(() => import('../compare/Compare.tsx'));
+const KeyDialog = lazy(async () => ({ default: (await import('../dialogs/KeyDialog.tsx')).KeyDialog }));
+const ShortcutsDialog = lazy(async () => ({
+  default: (await import('../dialogs/ShortcutsDialog.tsx')).ShortcutsDialog,
+}));
 
 /** The whole page: which conversation is shown, what stands beside it, and the dialogs above it. */
 export function App() {
@@ -36,6 +42,7 @@ export function App() {
   const field = useRef<HTMLTextAreaElement>(null);
   const searchField = useRef<HTMLInputElement>(null);
 
+  const { comparing, begin: compare, end: stopComparing } = useComparing(client);
   const { open, settle } = route;
   const { hideDrawer } = sidebar;
   /** What the conversation was opened for. */
@@ -44,9 +51,10 @@ export function App() {
     (id: string | null, found?: Wanted) => {
       open(id);
       setWanted(found ?? null);
+      stopComparing();
       hideDrawer();
     },
-    [open, hideDrawer],
+    [open, hideDrawer, stopComparing],
   );
   const [removed, setRemoved] = useState<RemovedConversation | null>(null);
   const forgetRemoved = useCallback(() => setRemoved(null), []);
@@ -54,6 +62,11 @@ export function App() {
     setRemoved(null);
     setRevision((number) => number + 1);
     if (isCurrent) openAndClose(conversation.id);
+  };
+  const keepCompared = (id: string | null) => {
+    stopComparing();
+    setRevision((number) => number + 1);
+    openAndClose(id ?? comparing?.from?.id ?? null);
   };
   const newChat = useCallback(() => openAndClose(null), [openAndClose]);
   const [isStreaming, setStreaming] = useState(false);
@@ -104,38 +117,46 @@ export function App() {
         {sidebar.isDrawer && sidebar.isShown && (
           <div className="veil" aria-hidden="true" onClick={sidebar.hideDrawer} />
         )}
-        <div className="thread" inert={sidebar.isDrawer && sidebar.isShown}>
-          <Header
-            title={title}
-            isSidebarShown={sidebar.isShown}
-            onSidebar={sidebar.toggle}
-            onNewChat={newChat}
-            onShortcuts={() => setDialog('shortcuts')}
-          />
-          <main>
-            <LimitProvider value={limit}>
-              <Thread
-                key={`${route.key} ${keyNumber}`}
-                client={client}
-                conversationId={route.conversationId}
-                models={models}
-                model={model}
-                field={field}
-                wanted={wanted}
-                hasSettings
-                unsentElsewhere={unsentElsewhere}
-                onOpen={openAndClose}
-                onModel={choose}
-                onConversation={settle}
-                onNewChat={newChat}
-                onTitle={setTitle}
-                onTurn={onTurn}
-                onUnauthorized={askKey}
-              />
-            </LimitProvider>
-          </main>
-        </div>
+        {comparing ? (
+          <Suspense>
+            <Compare client={client} models={models} from={comparing.from} onDone={keepCompared} />
+          </Suspense>
+        ) : (
+          <div className="thread" inert={sidebar.isDrawer && sidebar.isShown}>
+            <Header
+              title={title}
+              isSidebarShown={sidebar.isShown}
+              onSidebar={sidebar.toggle}
+              onNewChat={newChat}
+              onShortcuts={() => setDialog('shortcuts')}
+            />
+            <main>
+              <LimitProvider value={limit}>
+                <Thread
+                  key={`${route.key} ${keyNumber}`}
+                  client={client}
+                  conversationId={route.conversationId}
+                  models={models}
+                  model={model}
+                  field={field}
+                  wanted={wanted}
+                  hasSettings
+                  unsentElsewhere={unsentElsewhere}
+                  onOpen={openAndClose}
+                  onCompare={models.length > 1 ? compare : undefined}
+                  onModel={choose}
+                  onConversation={settle}
+                  onNewChat={newChat}
+                  onTitle={setTitle}
+                  onTurn={onTurn}
+                  onUnauthorized={askKey}
+                />
+              </LimitProvider>
+            </main>
+          </div>
+        )}
       </div>
+      <Tooltip />
       {removed && (
         <Removed
           key={removed.conversation.id}
@@ -145,19 +166,21 @@ export function App() {
           onClose={forgetRemoved}
         />
       )}
-      {dialog === 'shortcuts' && <ShortcutsDialog onClose={() => setDialog(null)} />}
-      {dialog === 'key' && (
-        <KeyDialog
-          isRefused={keyNumber > 0}
-          onKey={async (key, remember) => {
-            const isIn = !remember || (await signIn(key));
-            client.apiKey = remember ? undefined : key;
-            setKeyNumber(keyNumber + 1);
-            if (isIn) setDialog(null);
-          }}
-          onClose={() => setDialog(null)}
-        />
-      )}
+      <Suspense>
+        {dialog === 'shortcuts' && <ShortcutsDialog onClose={() => setDialog(null)} />}
+        {dialog === 'key' && (
+          <KeyDialog
+            isRefused={keyNumber > 0}
+            onKey={async (key, remember) => {
+              const isIn = !remember || (await signIn(key));
+              client.apiKey = remember ? undefined : key;
+              setKeyNumber(keyNumber + 1);
+              if (isIn) setDialog(null);
+            }}
+            onClose={() => setDialog(null)}
+          />
+        )}
+      </Suspense>
     </LinkGuard>
   );
 }

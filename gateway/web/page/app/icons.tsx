@@ -69,3 +69,13 @@ export const ChevronIcon = icon(<path d="m7.5 5 5 5-5 5" />);
 export const BrandIcon = icon(
   <path d="M2.5 7.5c2.5 0 2.5 2.3 5 2.3s2.5-2.3 5-2.3 2.5 2.3 5 2.3M2.5 12.5c2.5 0 2.5 2.3 5 2.3s2.5-2.3 5-2.3 2.5 2.3 5 2.3" />,
 );
+export const FileIcon = icon(
+  <path d="M11.5 3.5H6A1.5 1.5 0 0 0 4.5 5v10A1.5 1.5 0 0 0 6 16.5h8a1.5 1.5 0 0 0 1.5-1.5V7.5zM11.5 3.5v4h4" />,
+);
+export const PaperclipIcon = icon(
+  <path d="m15.5 9.5-5.6 5.6a3.3 3.3 0 0 1-4.7-4.7l6.2-6.2a2.2 2.2 0 0 1 3.1 3.1l-6.1 6.1a1.1 1.1 0 0 1-1.6-1.6l5.2-5.1" />,
+);
+export const ColumnsIcon = icon(
+  <path d="M4.5 3.5h11a1 1 0 0 1 1 1v11a1 1 0 0 1-1 1h-11a1 1 0 0 1-1-1v-11a1 1 0 0 1 1-1zM10 3.5v13" />,
+);
+export const CodeIcon = icon(<path d="m7 6-4 4 4 4M13 6l4 4-4 4" />);

@@ -1,17 +1,31 @@
-import { type FormEvent, type KeyboardEvent, type ReactNode, type RefObject, useLayoutEffect } from 'react';
+import {
+  type ClipboardEvent,
+  type FormEvent,
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useLayoutEffect,
+  useRef,
+} from 'react';
+import type { MessagePart } from '../../client/index.js';
 import { ArrowUpIcon, StopIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
+import { AttachButton } from './AttachButton.tsx';
+import { AttachmentList } from './AttachmentList.tsx';
 import { useDraft } from './drafts.ts';
 import { isSend, isTouch } from './keys.ts';
 import { useExcess } from './limit.ts';
 import { TooLong } from './TooLong.tsx';
+import { type Upload, useAttachments } from './useAttachments.ts';
 
 interface ComposerProps {
   field: RefObject<HTMLTextAreaElement | null>;
   /** What is written here is kept under this name. */
   draftKey: string;
   isStreaming: boolean;
-  onSend(text: string): void;
+  /** Keeps a picture or a file that is to go with a message; without it there are none. */
+  onUpload?: Upload | undefined;
+  onSend(text: string, parts: readonly MessagePart[]): void;
   onStop(): void;
   children: ReactNode;
 }
@@ -20,12 +34,15 @@ interface ComposerProps {
  * Where a message is written. What is written stays until it has been sent; while a reply is on its way, the
  * next message can be.
  */
-export function Composer({ field, draftKey, isStreaming, onSend, onStop, children }: ComposerProps) {
+export function Composer({ field, draftKey, isStreaming, onUpload, onSend, onStop, children }: ComposerProps) {
   const words = useWords();
   const [text, setText] = useDraft(draftKey);
   const excess = useExcess(text);
-  const isEmpty = text.trim() === '';
-  const canSend = !isEmpty && !excess;
+  const form = useRef<HTMLFormElement>(null);
+  const { items, isBusy, add, remove, take } = useAttachments(onUpload);
+  const isEmpty = text.trim() === '' && !items.some(({ part }) => part);
+  // What is refused is not sent without a word: it is taken away first.
+  const canSend = !isEmpty && !excess && !isBusy && !items.some(({ refused }) => refused);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another text needs another height
   useLayoutEffect(() => fitted(field.current), [field, text]);
@@ -33,7 +50,7 @@ export function Composer({ field, draftKey, isStreaming, onSend, onStop, childre
   const send = (event?: FormEvent) => {
     event?.preventDefault();
     if (!canSend) return;
-    onSend(text.trim());
+    onSend(text.trim(), take());
     setText('');
     goOnWriting();
   };
@@ -51,8 +68,10 @@ export function Composer({ field, draftKey, isStreaming, onSend, onStop, childre
     event.preventDefault();
     send();
   };
+  const onPaste = ({ clipboardData }: ClipboardEvent) => clipboardData.files.length > 0 && add(clipboardData.files);
   return (
-    <form className="composer" onSubmit={send}>
+    <form className="composer" ref={form} onSubmit={send}>
+      <AttachmentList items={items} onRemove={remove} />
       <textarea
         ref={field}
         id="message"
@@ -66,9 +85,11 @@ export function Composer({ field, draftKey, isStreaming, onSend, onStop, childre
         enterKeyHint="enter"
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
+        onPaste={onPaste}
       />
       <TooLong excess={excess} id="message-excess" />
       <div className="composer-row">
+        {onUpload && <AttachButton form={form} onFiles={add} />}
         {children}
         <span className="keys-hint">{isStreaming && !isEmpty ? words.queueHint : words.keysHint}</span>
         {isStreaming && (

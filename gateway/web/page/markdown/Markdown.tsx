@@ -1,7 +1,7 @@
 /** A reply's text, drawn as it arrives. */
 import { memo, useMemo, useState } from 'react';
 import { type Block, BlockSplitter } from './blocks.ts';
-import { CodeBlock } from './CodeBlock.tsx';
+import { Fence } from './Fence.tsx';
 import { KeptSelection } from './KeptSelection.tsx';
 import { Prose } from './Prose.tsx';
 import { Sheet } from './Sheet.tsx';
@@ -47,7 +47,7 @@ const Blocks = memo(
           const isOpen = isLive && index === blocks.length - 1;
           return block.kind === 'code' ? (
             // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only ever added at the end
-            <CodeBlock key={index} {...block} isLive={isOpen && !block.isClosed} hasCaret={isOpen} />
+            <Fence key={index} {...block} isLive={isOpen && !block.isClosed} hasCaret={isOpen} />
           ) : (
             // biome-ignore lint/suspicious/noArrayIndexKey: as above
             <Prose key={index} pieces={block.pieces} isLive={isOpen} />

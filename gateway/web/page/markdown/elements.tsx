@@ -3,7 +3,7 @@ import { isValidElement, type ReactNode, useRef } from 'react';
 import { type Components, extractTableDataFromElement, tableDataToTSV, useIsCodeFenceIncomplete } from 'streamdown';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { useWords } from '../words/words.ts';
-import { CodeBlock } from './CodeBlock.tsx';
+import { Fence } from './Fence.tsx';
 import { Link } from './Link.tsx';
 import { Picture } from './Picture.tsx';
 import { textOf } from './textOf.ts';
@@ -27,7 +27,7 @@ function Preformatted({ children, ...props }: ElementProps & { 'data-caret'?: st
   const { className = '', metastring } = children.props;
   const language = /language-(\S+)/.exec(className)?.[1] ?? '';
   return (
-    <CodeBlock
+    <Fence
       code={textOf(children).replace(/\n$/, '')}
       language={language}
       info={metastring}

@@ -1,4 +1,4 @@
-import type { ChatMessage, MadeCall } from '../../client/index.js';
+import { type ChatMessage, inOrder } from '../../client/index.js';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { IconButton } from '../app/IconButton.tsx';
 import { RepeatIcon } from '../app/icons.tsx';
@@ -7,6 +7,7 @@ import { useWords } from '../words/words.ts';
 import { Branches } from './Branches.tsx';
 import { Ending } from './Ending.tsx';
 import type { MessageProps } from './messageProps.ts';
+import { Parts } from './Parts.tsx';
 import { Pulse } from './Pulse.tsx';
 import { Reasoning } from './Reasoning.tsx';
 import { Time } from './Time.tsx';
@@ -16,7 +17,7 @@ import { ToolCall } from './ToolCall.tsx';
 export function AssistantMessage({ message, isLast, isFound, live, canAct, actions }: MessageProps) {
   const words = useWords();
   const { content, reasoning, reasoningMs, state } = message;
-  const said = inOrder(message);
+  const said = inOrder(content, [...(message.toolCalls ?? []), ...(message.parts ?? [])]);
   const isLive = state === 'sending' || state === 'queued' || state === 'streaming';
   return (
     <article
@@ -31,6 +32,10 @@ export function AssistantMessage({ message, isLast, isFound, live, canAct, actio
       {reasoning && <Reasoning text={reasoning} ms={reasoningMs} isLive={isLive && said.length === 0} />}
       {said.map((part, index) => {
         const isOpen = isLive && index === said.length - 1;
+        if (typeof part !== 'string' && 'blob' in part) {
+          // biome-ignore lint/suspicious/noArrayIndexKey: parts are only ever added at the end
+          return <Parts parts={[part]} key={`part ${index}`} />;
+        }
         if (typeof part !== 'string') return <ToolCall call={part} isLive={isOpen} key={`call ${part.index}`} />;
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: parts are only ever added at the end
@@ -58,19 +63,6 @@ export function AssistantMessage({ message, isLast, isFound, live, canAct, actio
       )}
     </article>
   );
-}
-
-/** Its text, with the calls to tools where they happened. */
-function inOrder({ content, toolCalls = [] }: ChatMessage): (string | MadeCall)[] {
-  const parts: (string | MadeCall)[] = [];
-  let at = 0;
-  for (const call of toolCalls) {
-    if (call.at > at) parts.push(content.slice(at, call.at));
-    at = Math.max(at, call.at);
-    parts.push(call);
-  }
-  if (at < content.length) parts.push(content.slice(at));
-  return parts;
 }
 
 /** Which model said it, and how much. */

@@ -13,10 +13,11 @@ interface MessageListProps {
   editing: string | null;
   /** The message that was looked for. */
   found: string | null;
+  isReadOnly: boolean;
   actions: MessageActions;
 }
 
-export function MessageList({ chat, list, scroller, editing, found, actions }: MessageListProps) {
+export function MessageList({ chat, list, scroller, editing, found, isReadOnly, actions }: MessageListProps) {
   const { messages, isStreaming, queuePlace, tokensPerSecond } = chat;
   const live = useMemo(() => ({ queuePlace, tokensPerSecond }), [queuePlace, tokensPerSecond]);
   const lastIndex = messages.length - 1;
@@ -41,7 +42,7 @@ export function MessageList({ chat, list, scroller, editing, found, actions }: M
           isLast={index === lastIndex}
           isEditing={message.id === editing}
           isFound={message.id === found}
-          canAct={!isStreaming}
+          canAct={!isStreaming && !isReadOnly}
           live={isStreaming && index === lastIndex ? live : null}
           actions={actions}
         />

@@ -2,10 +2,10 @@
 import { type KeyboardEvent, lazy, type RefObject, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import type { VirtualizerHandle } from 'virtua';
-import { type ChatMessage, type HeadraceClient, type Model, question } from '../../client/index.js';
+import { type ChatMessage, type HeadraceClient, type MessagePart, type Model, question } from '../../client/index.js';
 import { type UseStreamingChat, useStreamingChat } from '../../react/useStreamingChat.js';
 import { IconButton } from '../app/IconButton.tsx';
-import { ArrowDownIcon, PlusIcon, SlidersIcon } from '../app/icons.tsx';
+import { ArrowDownIcon, ColumnsIcon, PlusIcon, SlidersIcon } from '../app/icons.tsx';
 import { useShortcuts } from '../app/shortcuts.ts';
 import { Composer } from '../composer/Composer.tsx';
 import { editKey, forget, putBack } from '../composer/drafts.ts';
@@ -21,12 +21,15 @@ import { goOn } from './goOn.ts';
 import { MessageList } from './MessageList.tsx';
 import type { MessageActions } from './messageProps.ts';
 import { Notice } from './Notice.tsx';
+import { PartSource } from './Parts.tsx';
 import { Waiting } from './Unsent.tsx';
 import { useFinding, type Wanted } from './useFinding.ts';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
 const SettingsDialog = lazy(() => import('../dialogs/SettingsDialog.tsx'));
+const SpentSoFar = lazy(async () => ({ default: (await import('../dialogs/SpentSoFar.tsx')).SpentSoFar }));
+const Sharing = lazy(async () => ({ default: (await import('../dialogs/Sharing.tsx')).Sharing }));
 const Files = lazy(async () => ({ default: (await import('../dialogs/Files.tsx')).Files }));
 
 interface ThreadProps extends Omit<ChatThreadProps, 'chat' | 'client' | 'draftKey'> {
@@ -51,12 +54,18 @@ interface ChatThreadProps {
   draftKey: string;
   /** Whether the conversation's settings can be changed here. */
   hasSettings?: boolean;
+  /** What its messages are called, where there are others beside them. */
+  label?: string;
+  /** Whether it is somebody else's, to be read. */
+  isReadOnly?: boolean;
   /** Whether the next message is written here. */
   hasComposer?: boolean;
   /** Another conversation, with messages that were not sent. */
   unsentElsewhere?: string | null;
   onOpen?: ((id: string) => void) | undefined;
   onModel(id: string | undefined): void;
+  /** Asks two models side by side from here on; false where that cannot be now. */
+  onCompare?: ((id: string | null) => Promise<boolean>) | undefined;
   /** What the conversation was opened for. */
   wanted?: Wanted | null;
   /** Leads away from a conversation that is not there. */
@@ -71,9 +80,31 @@ interface ChatThreadProps {
 
 /** A conversation that somebody else holds. */
 export function ChatThread(props: ChatThreadProps) {
-  const { chat, models, model, field, draftKey, hasComposer = true, unsentElsewhere, onOpen, onModel } = props;
-  const { client, hasSettings = false, wanted = null, onNewChat, onTitle, onTurn, onUnauthorized, within } = props;
+  const {
+    chat,
+    models,
+    model,
+    field,
+    draftKey,
+    hasComposer = true,
+    unsentElsewhere,
+    onOpen,
+    onCompare,
+    onModel,
+  } = props;
+  const {
+    client,
+    isReadOnly = false,
+    hasSettings = false,
+    wanted = null,
+    onNewChat,
+    onTitle,
+    onTurn,
+    onUnauthorized,
+    within,
+  } = props;
   const words = useWords();
+  const { label = words.messages } = props;
   const [editing, setEditing] = useState<string | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
@@ -154,9 +185,9 @@ export function ChatThread(props: ChatThreadProps) {
     onModel(id);
     void chat.changeSettings({ ...chat.settings, model: id });
   };
-  const send = (text: string) => {
+  const send = (text: string, parts?: readonly MessagePart[]) => {
     toEnd();
-    void chat.sendMessage(text, { onBusy: 'queue' });
+    void chat.sendMessage(text, { parts, onBusy: 'queue' });
   };
   // The browser's own way there is past messages whose height nobody knows yet.
   const onKeyDown = (event: KeyboardEvent) => {
@@ -185,13 +216,15 @@ export function ChatThread(props: ChatThreadProps) {
   );
 
   return (
-    <>
+    <PartSource value={chat.readBlob}>
       {isFinding && <FindBar finding={finding} field={findField} onClose={closeFinding} />}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll it */}
-      <section className="scroll-view" ref={scroller} aria-label={words.messages} tabIndex={0} onKeyDown={onKeyDown}>
+      <section className="scroll-view" ref={scroller} aria-label={label} tabIndex={0} onKeyDown={onKeyDown}>
         <div className="scroll-content" ref={content}>
           {isLoading && <p className="loading">{words.loading}</p>}
-          {!isLoading && !isMissing && messages.length + waiting.length === 0 && !error && <Welcome onChoose={send} />}
+          {!isLoading && !isMissing && !isReadOnly && messages.length + waiting.length === 0 && !error && (
+            <Welcome onChoose={send} />
+          )}
           {isMissing && (
             <div className="column">
               <Notice {...notFound}>
@@ -211,12 +244,18 @@ export function ChatThread(props: ChatThreadProps) {
               scroller={scroller}
               editing={editing}
               found={isFinding ? finding.messageId : null}
+              isReadOnly={isReadOnly}
               actions={actions}
             />
           )}
           {error && !saysItself(last) && (
             <div className="column">
-              <Failure error={error} onRetry={actions.retry} onKey={onUnauthorized} onDismiss={chat.dismissError} />
+              <Failure
+                error={error}
+                onRetry={isReadOnly ? undefined : actions.retry}
+                onKey={onUnauthorized}
+                onDismiss={chat.dismissError}
+              />
             </div>
           )}
           <Waiting messages={waiting} actions={actions} />
@@ -244,10 +283,20 @@ export function ChatThread(props: ChatThreadProps) {
             field={field}
             draftKey={draftKey}
             isStreaming={isStreaming}
+            onUpload={chat.upload}
             onSend={send}
             onStop={() => void chat.stopStream()}
           >
             <ModelChoice models={models} chosen={chat.settings.model ?? model} onChoose={chooseModel} />
+            {onCompare && (
+              <IconButton
+                label={words.compareHere}
+                disabled={isStreaming}
+                onClick={() => void onCompare(messages.length > 0 && !isMissing ? chat.conversationId : null)}
+              >
+                <ColumnsIcon />
+              </IconButton>
+            )}
             {hasSettings && (
               <IconButton label={words.settings} onClick={() => setConfiguring(true)}>
                 <SlidersIcon />
@@ -264,6 +313,10 @@ export function ChatThread(props: ChatThreadProps) {
             onSave={(settings) => void chat.changeSettings(settings)}
             onClose={() => setConfiguring(false)}
           >
+            {chat.spent && <SpentSoFar spent={chat.spent} />}
+            {client && !isMissing && messages.length > 0 && (
+              <Sharing client={client} conversationId={chat.conversationId} />
+            )}
             {client && onOpen && (
               <Files
                 client={client}
@@ -275,7 +328,7 @@ export function ChatThread(props: ChatThreadProps) {
         </Suspense>
       )}
       <Announcer message={last} />
-    </>
+    </PartSource>
   );
 }
 

@@ -2,6 +2,7 @@ import type { ChatMessage } from '../../client/index.js';
 import { useWords } from '../words/words.ts';
 import { Bubble } from './Bubble.tsx';
 import type { MessageActions } from './messageProps.ts';
+import { Parts } from './Parts.tsx';
 
 interface UnsentProps {
   message: ChatMessage;
@@ -48,7 +49,8 @@ export function Waiting({ messages, actions }: WaitingProps) {
       {messages.map((message) => (
         <li key={message.id}>
           <article className="message user" aria-label={words.you} data-state={message.state}>
-            <Bubble text={message.content} />
+            {message.parts && <Parts parts={message.parts} />}
+            {message.content !== '' && <Bubble text={message.content} />}
             <Unsent message={message} actions={actions} />
           </article>
         </li>

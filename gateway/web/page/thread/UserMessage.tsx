@@ -10,6 +10,7 @@ import { useWords } from '../words/words.ts';
 import { Branches } from './Branches.tsx';
 import { Bubble } from './Bubble.tsx';
 import type { MessageProps } from './messageProps.ts';
+import { Parts } from './Parts.tsx';
 import { Time } from './Time.tsx';
 import { isKnownUnsent, Unsent } from './Unsent.tsx';
 
@@ -34,14 +35,15 @@ export function UserMessage({ message, isLast, isEditing, isFound, canAct, actio
       data-found={isFound || undefined}
     >
       <h2 className="visually-hidden">{words.you}</h2>
-      <Bubble text={message.content} />
+      {message.parts && <Parts parts={message.parts} />}
+      {message.content !== '' && <Bubble text={message.content} />}
       <footer className="message-actions">
         {canAct && (
           <IconButton ref={editButton} label={words.edit} onClick={() => actions.edit(message.id)}>
             <PencilIcon />
           </IconButton>
         )}
-        <CopyButton text={message.content} label={words.copyMessage} />
+        {message.content !== '' && <CopyButton text={message.content} label={words.copyMessage} />}
         <Time ms={message.createdAt} />
         {isLast && message.branch && <Branches place={message.branch} canAct={canAct} onShow={actions.showBranch} />}
       </footer>
@@ -55,7 +57,7 @@ function EditForm({ message, actions }: Pick<MessageProps, 'message' | 'actions'
   const key = editKey(message);
   const [text, setText] = useDraft(key, message.content);
   const excess = useExcess(text);
-  const canSend = text.trim() !== '' && !excess;
+  const canSend = (text.trim() !== '' || message.parts !== undefined) && !excess;
   const send = (event?: FormEvent) => {
     event?.preventDefault();
     if (canSend) actions.resend(message.id, text.trim());

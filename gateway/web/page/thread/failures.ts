@@ -72,9 +72,9 @@ export function failureKind(code: string, isBegun: boolean): FailureKind {
 }
 
 /** What there is to say of a reply that did not fail; null where it speaks for itself. */
-export function endingOf({ state, finishReason, content, toolCalls }: ChatMessage): EndingKind | null {
+export function endingOf({ state, finishReason, content, toolCalls, parts }: ChatMessage): EndingKind | null {
   if (state !== 'done') return null;
   if (finishReason === 'length') return content === '' ? 'lengthEmpty' : 'length';
   if (finishReason === 'content_filter') return 'filtered';
-  return finishReason === 'stop' && content === '' && !toolCalls?.length ? 'empty' : null;
+  return finishReason === 'stop' && content === '' && !toolCalls?.length && !parts?.length ? 'empty' : null;
 }

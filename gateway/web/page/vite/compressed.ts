@@ -9,7 +9,8 @@ const TEXT = /\.(?:js|css|html|svg|json|webmanifest)$/;
 /** Below this a second file saves no packet. */
 const SMALL_BYTES = 1024;
 
-export function compressed(): Plugin {
+/** *only*: of the files whose names say so. */
+export function compressed({ only = TEXT }: { only?: RegExp } = {}): Plugin {
   let folder = '';
   return {
     name: 'headrace:compressed',
@@ -18,7 +19,7 @@ export function compressed(): Plugin {
       folder = config.build.outDir;
     },
     async closeBundle() {
-      const paths = (await readdir(folder, { recursive: true })).filter((path) => TEXT.test(path));
+      const paths = (await readdir(folder, { recursive: true })).filter((path) => TEXT.test(path) && only.test(path));
       await Promise.all(paths.map((path) => compress(join(folder, path))));
     },
   };

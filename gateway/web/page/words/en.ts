@@ -73,6 +73,9 @@ export const en = {
   copyFailed: 'Could not copy',
   copyMessage: 'Copy message',
   copyCode: 'Copy code',
+  diagram: 'Diagram',
+  diagramSource: 'Show the source of the diagram',
+  diagramFailed: 'This diagram cannot be drawn; above is its source.',
   wrapLines: 'Wrap lines',
   downloadCode: 'Download code',
   copyTable: 'Copy table',
@@ -198,6 +201,55 @@ export const en = {
   },
   // Errors: what happened, and what to do next
   kept: (advice: string) => `What had been said is kept. ${advice}`,
+  // Pictures and files
+  attach: 'Attach pictures or text files',
+  attachments: 'Attached',
+  uploading: 'Uploading…',
+  removeAttachment: (name: string) => `Remove ${name}`,
+  attachmentRefused: (code: string): string =>
+    ({
+      too_large: 'Too large.',
+      unsupported_media_type: 'Only pictures and text files can be sent.',
+    })[code] ?? 'It could not be uploaded. Remove it, and try again.',
+  file: 'File',
+  saveFile: (name: string) => `Save ${name}`,
+  bytes: (size: number) => (size < 1000 ? `${size} bytes` : `${(size / 1000).toFixed(size < 10_000 ? 1 : 0)} kB`),
+  partGone: (name: string) => `${name} is no longer kept.`,
+  partLost: (why: string): string =>
+    why === 'too_large'
+      ? 'A picture came that is too large to be kept.'
+      : why === 'no_picture'
+        ? 'Something came that is no picture this server knows.'
+        : 'A picture came that could not be kept.',
+  // Sharing by link
+  sharing: 'Share',
+  sharingNote: 'Whoever has the link can read this conversation, also what is still to come, until it ends.',
+  shareFor: 'For',
+  days: (count: number): string => (count === 1 ? '1 day' : `${count} days`),
+  makeLink: 'Make a link',
+  link: 'Link',
+  links: 'Links',
+  copyLink: 'Copy the link',
+  linkUntil: (made: string, ends: string): string => `Made ${made}, ends ${ends}`,
+  revokeLink: (made: string): string => `Revoke the link of ${made}`,
+  sharingFailed: 'That did not work. Try again.',
+  sharedNote: 'Shared with you, to read',
+  // What a conversation has used
+  spent: 'Used so far',
+  tokensRead: 'Tokens read',
+  tokensWritten: 'Tokens written',
+  cost: 'Cost',
+  spentEstimated: 'Some of it is our own count, where a model server gave none.',
+  // Comparing two models
+  compare: 'Compare two models',
+  compareHere: 'Compare two models from here',
+  compareColumns: 'Both conversations',
+  compareColumn: (number: number, model: string): string => `Conversation ${number}: ${model}`,
+  messagesOf: (conversation: string): string => `Messages of ${conversation}`,
+  modelOf: (number: number): string => `Model ${number}`,
+  keepThis: 'Keep this one',
+  stopComparing: 'Stop comparing, and keep both',
+  compareNote: 'Both are asked.',
   failures: {
     network: {
       title: 'The server cannot be reached',

@@ -69,6 +69,9 @@ export const zh: Words = {
   copyFailed: '无法复制',
   copyMessage: '复制消息',
   copyCode: '复制代码',
+  diagram: '图表',
+  diagramSource: '显示图表源码',
+  diagramFailed: '无法绘制此图表，以上是其源码。',
   wrapLines: '自动换行',
   downloadCode: '下载代码',
   copyTable: '复制表格',
@@ -180,6 +183,55 @@ export const zh: Words = {
     empty: { title: '模型的回答是空的', advice: '请重试，或换一种方式提问。' },
   },
   kept: (advice) => `已生成的内容已保留。${advice}`,
+  // 图片和文件
+  attach: '添加图片或文本文件',
+  attachments: '附件',
+  uploading: '上传中…',
+  removeAttachment: (name: string) => `移除 ${name}`,
+  attachmentRefused: (code: string) =>
+    ({
+      too_large: '文件过大。',
+      unsupported_media_type: '只能发送图片和文本文件。',
+    })[code] ?? '上传失败。请移除后重试。',
+  file: '文件',
+  saveFile: (name: string) => `保存 ${name}`,
+  bytes: (size: number) => (size < 1000 ? `${size} 字节` : `${(size / 1000).toFixed(size < 10_000 ? 1 : 0)} kB`),
+  partGone: (name: string) => `${name} 已不再保留。`,
+  partLost: (why: string) =>
+    why === 'too_large'
+      ? '收到一张图片，但过大，无法保存。'
+      : why === 'no_picture'
+        ? '收到的内容不是本服务器能识别的图片。'
+        : '收到一张图片，但无法保存。',
+  // 链接分享
+  sharing: '分享',
+  sharingNote: '持有链接的人可以阅读此对话，包括之后的内容，直到链接失效。',
+  shareFor: '有效期',
+  days: (count: number): string => `${count} 天`,
+  makeLink: '生成链接',
+  link: '链接',
+  links: '链接列表',
+  copyLink: '复制链接',
+  linkUntil: (made: string, ends: string): string => `创建于 ${made}，${ends} 失效`,
+  revokeLink: (made: string): string => `撤销 ${made} 创建的链接`,
+  sharingFailed: '操作失败，请重试。',
+  sharedNote: '与你分享，只读',
+  // 对话用量
+  spent: '累计用量',
+  tokensRead: '读取的 token',
+  tokensWritten: '生成的 token',
+  cost: '费用',
+  spentEstimated: '模型服务器未提供用量时，部分为估算值。',
+  // 比较两个模型
+  compare: '比较两个模型',
+  compareHere: '从这里比较两个模型',
+  compareColumns: '两个对话',
+  compareColumn: (number: number, model: string): string => `对话 ${number}：${model}`,
+  messagesOf: (conversation: string): string => `${conversation} 的消息`,
+  modelOf: (number: number): string => `模型 ${number}`,
+  keepThis: '保留这个',
+  stopComparing: '停止比较并保留两者',
+  compareNote: '将同时询问两个模型。',
   failures: {
     network: { title: '无法连接服务器', advice: '请检查网络后重试。内容不会丢失。' },
     origin: {

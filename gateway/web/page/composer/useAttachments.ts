@@ -1,0 +1,72 @@
+/** Pictures and text files that are to go with the next message: each is kept by the server as soon as it is chosen. */
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { HeadraceError, type MessagePart } from '../../client/index.js';
+
+export type Upload = (file: Blob, name: string) => Promise<MessagePart>;
+
+export interface Attachment {
+  id: number;
+  name: string;
+  /** Where its picture is, if it is one. */
+  preview: string | null;
+  /** Once the server has it. */
+  part: MessagePart | null;
+  /** The code of why the server does not take it. */
+  refused: string | null;
+}
+
+export interface Attachments {
+  items: readonly Attachment[];
+  /** Whether some are still on their way. */
+  isBusy: boolean;
+  add(files: Iterable<File>): void;
+  remove(id: number): void;
+  /** Gives what there is, and has none any more. */
+  take(): readonly MessagePart[];
+}
+
+/** The server takes no more for one message. */
+const MOST = 20;
+
+let ids = 0;
+
+export function useAttachments(upload: Upload | undefined): Attachments {
+  const [items, setItems] = useState<readonly Attachment[]>([]);
+  const latest = useRef(items);
+  latest.current = items;
+  const set = useCallback((next: readonly Attachment[]) => {
+    latest.current = next;
+    setItems(next);
+  }, []);
+  useEffect(() => () => latest.current.forEach(release), []);
+  const change = (id: number, facts: Partial<Attachment>) =>
+    set(latest.current.map((item) => (item.id === id ? { ...item, ...facts } : item)));
+  const add = (files: Iterable<File>) => {
+    if (!upload) return;
+    for (const file of [...files].slice(0, MOST - latest.current.length)) {
+      ids += 1;
+      const id = ids;
+      const preview = /^image\/(png|jpeg|gif|webp)$/.test(file.type) ? URL.createObjectURL(file) : null;
+      set([...latest.current, { id, name: file.name, preview, part: null, refused: null }]);
+      upload(file, file.name).then(
+        (part) => change(id, { part }),
+        (error: unknown) => change(id, { refused: error instanceof HeadraceError ? error.code : 'failed' }),
+      );
+    }
+  };
+  const remove = (id: number) => {
+    latest.current.filter((item) => item.id === id).forEach(release);
+    set(latest.current.filter((item) => item.id !== id));
+  };
+  const take = () => {
+    const taken = latest.current.flatMap(({ part }) => part ?? []);
+    latest.current.forEach(release);
+    set([]);
+    return taken;
+  };
+  return { items, isBusy: items.some(({ part, refused }) => !part && !refused), add, remove, take };
+}
+
+function release({ preview }: Attachment): void {
+  if (preview) URL.revokeObjectURL(preview);
+}

@@ -1,0 +1,67 @@
+"""Diagrams are drawn where nothing can be done, and shown as pictures; their source is one click away."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser import axe
+from tests.browser.conftest import Arrive
+from tests.browser.test_attachments import PHONE
+from tests.browser.test_inert import _TRAPS
+from tests.kit.chat_client import ChatClient, script
+
+FLOW = "```mermaid\ngraph TD\n  A[Headrace] --> B[Mill]\n```\n"
+#: What diagrams have been made to do elsewhere: scripts in labels, links, directives, styles that load.
+HOSTILE = [
+    'graph TD\n  A["<img src=x onerror=alert(1)>"] --> B["<script>alert(1)</script>"]\n',
+    'graph TD\n  A --> B\n  click A "javascript:alert(1)" _self\n  click B call alert(1)\n',
+    '%%{init: {"securityLevel": "loose", "htmlLabels": true, "themeCSS": "*{background:url(https://evil.example/x)}"}}%%\n'
+    "graph TD\n  A[\"<iframe srcdoc='<script>alert(1)</script>'>\"]\n",
+    '---\nconfig:\n  securityLevel: loose\n---\nsequenceDiagram\n  A->>B: <a href="javascript:a">x</a>\n',
+    "graph TD\n  A --> B\n  style A fill:url(https://evil.example/x)\n",
+]
+
+
+@pytest.mark.parametrize(
+    ("language", "label", "source", "phone"),
+    [
+        ("en-GB", "Diagram", "Show the source of the diagram", False),
+        ("zh-CN", "图表", "显示图表源码", True),
+    ],
+    ids=["en-desktop", "zh-phone"],
+)
+async def test_a_diagram(
+    arrive: Arrive, api: ChatClient, language: str, label: str, source: str, phone: bool
+) -> None:
+    """Drawn once it is whole; the source opens by keyboard; what is no diagram is code."""
+    await api.ask(script(text=FLOW + "\n```mermaid\nno such diagram\n```\n"), conversation_id="conv_x")
+    chat = await (await arrive(locale=language, **(PHONE if phone else {}))).open("/c/conv_x")
+    image = chat.reply.get_by_role("img", name=label, exact=True)
+    await expect(image).to_have_count(1, timeout=20_000)
+    assert await image.evaluate("image => image.decode().then(() => image.naturalWidth > 50)")
+    await expect(chat.reply.locator("figure.code")).to_have_count(1)
+    await chat.reply.get_by_role("button", name=source).press("Enter")
+    await expect(chat.reply.locator("figure.code")).to_have_count(2)
+    await expect(chat.reply.locator("figure.code").first).to_contain_text("A[Headrace]")
+    assert await axe.violations(chat) == []
+
+
+async def test_nothing_runs(arrive: Arrive, api: ChatClient) -> None:
+    """Neither where it is drawn nor where it is shown; nothing is fetched."""
+    said = "".join(f"```mermaid\n{each}```\n\n" for each in HOSTILE)
+    await api.ask(script(text=FLOW + said), conversation_id="conv_x")
+    visitor = await arrive(script=_TRAPS)
+    # A frame that may do nothing says so when it is asked to.
+    visitor.expect("Refused to|violates the following Content Security Policy")
+    chat = await visitor.open("/c/conv_x")
+    done = chat.reply.locator(".diagram-picture, p.note")
+    await expect(done).to_have_count(len(HOSTILE) + 1, timeout=30_000)
+    for frame in chat.page.frames:
+        assert await frame.evaluate("window.ran ?? []") == []
+    assert visitor.foreign == []
+    where = chat.page.locator("iframe.diagram-frame")
+    assert await where.get_attribute("sandbox") == "allow-scripts"
+    addresses = await chat.reply.locator(".diagram-picture").evaluate_all("all => all.map(each => each.src)")
+    assert addresses and all(each.startswith("data:image/svg+xml") for each in addresses)
+    await chat.reply.locator(".diagram-picture").nth(2).click()
+    assert await chat.evaluate("window.ran") == []
+    assert len(chat.page.context.pages) == 1
