@@ -33,7 +33,13 @@ export default defineConfig({
       output: {
         // What the page shares with parts that are loaded later stays in one piece, which packs better.
         advancedChunks: {
-          groups: [{ name: 'page', minShareCount: 2, test: /\/(?:client|react|page\/(?:app|composer|dialogs|markdown\/(?:drawing|Text)|thread|words\/(?:en|words)))\// }],
+          groups: [
+            {
+              name: 'page',
+              minShareCount: 2,
+              test: /\/(?:client|react|page\/(?:app|composer|dialogs|markdown\/(?:drawing|Text)|thread|words\/(?:en|words)))\//,
+            },
+          ],
         },
       },
     },

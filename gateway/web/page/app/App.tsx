@@ -4,7 +4,7 @@ import { useComparing } from '../compare/useComparing.ts';
 import { isTouch } from '../composer/keys.ts';
 import { LimitProvider, useLimit } from '../composer/limit.ts';
 import { LinkGuard } from '../dialogs/LinkGuard.tsx';
-import { Removed, type RemovedConversation } from '../sidebar/Removed.tsx';
+import type { RemovedConversation } from '../sidebar/Removed.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
 import { Thread } from '../thread/Thread.tsx';
 import type { Wanted } from '../thread/useFinding.ts';
@@ -21,6 +21,7 @@ import { useSidebar } from './useSidebar.ts';
 
 const Compare = lazy(() => import('../compare/Compare.tsx'));
 const KeyDialog = lazy(async () => ({ default: (await import('../dialogs/KeyDialog.tsx')).KeyDialog }));
+const Removed = lazy(async () => ({ default: (await import('../sidebar/Removed.tsx')).Removed }));
 const ShortcutsDialog = lazy(async () => ({
   default: (await import('../dialogs/ShortcutsDialog.tsx')).ShortcutsDialog,
 }));
@@ -157,15 +158,17 @@ export function App() {
         )}
       </div>
       <Tooltip />
-      {removed && (
-        <Removed
-          key={removed.conversation.id}
-          client={client}
-          removed={removed}
-          onBack={bringBack}
-          onClose={forgetRemoved}
-        />
-      )}
+      <Suspense>
+        {removed && (
+          <Removed
+            key={removed.conversation.id}
+            client={client}
+            removed={removed}
+            onBack={bringBack}
+            onClose={forgetRemoved}
+          />
+        )}
+      </Suspense>
       <Suspense>
         {dialog === 'shortcuts' && <ShortcutsDialog onClose={() => setDialog(null)} />}
         {dialog === 'key' && (

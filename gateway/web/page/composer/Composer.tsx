@@ -2,8 +2,10 @@ import {
   type ClipboardEvent,
   type FormEvent,
   type KeyboardEvent,
+  lazy,
   type ReactNode,
   type RefObject,
+  Suspense,
   useLayoutEffect,
   useRef,
 } from 'react';
@@ -11,12 +13,13 @@ import type { MessagePart } from '../../client/index.js';
 import { ArrowUpIcon, StopIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
 import { AttachButton } from './AttachButton.tsx';
-import { AttachmentList } from './AttachmentList.tsx';
 import { useDraft } from './drafts.ts';
 import { isSend, isTouch } from './keys.ts';
 import { useExcess } from './limit.ts';
 import { TooLong } from './TooLong.tsx';
 import { type Upload, useAttachments } from './useAttachments.ts';
+
+const AttachmentList = lazy(async () => ({ default: (await import('./AttachmentList.tsx')).AttachmentList }));
 
 interface ComposerProps {
   field: RefObject<HTMLTextAreaElement | null>;
@@ -71,7 +74,11 @@ export function Composer({ field, draftKey, isStreaming, onUpload, onSend, onSto
   const onPaste = ({ clipboardData }: ClipboardEvent) => clipboardData.files.length > 0 && add(clipboardData.files);
   return (
     <form className="composer" ref={form} onSubmit={send}>
-      <AttachmentList items={items} onRemove={remove} />
+      {items.length > 0 && (
+        <Suspense>
+          <AttachmentList items={items} onRemove={remove} />
+        </Suspense>
+      )}
       <textarea
         ref={field}
         id="message"

@@ -1,9 +1,8 @@
-import { type KeyboardEvent, memo, type RefObject, useCallback, useEffect, useState } from 'react';
+import { type KeyboardEvent, lazy, memo, type RefObject, Suspense, useCallback, useEffect, useState } from 'react';
 import { type Conversation, type HeadraceClient, HeadraceError, type ListedConversation } from '../../client/index.js';
 import { IconButton } from '../app/IconButton.tsx';
 import { BrandIcon, PlusIcon, SearchIcon, SidebarIcon } from '../app/icons.tsx';
 import { isComposing } from '../composer/keys.ts';
-import { RemoveDialog } from '../dialogs/RemoveDialog.tsx';
 import type { Wanted } from '../thread/useFinding.ts';
 import { useWords } from '../words/words.ts';
 import { ConversationItem } from './ConversationItem.tsx';
@@ -11,6 +10,8 @@ import { More } from './More.tsx';
 import { byPeriod } from './periods.ts';
 import type { RemovedConversation } from './Removed.tsx';
 import { useConversations } from './useConversations.ts';
+
+const RemoveDialog = lazy(async () => ({ default: (await import('../dialogs/RemoveDialog.tsx')).RemoveDialog }));
 
 interface SidebarProps {
   client: HeadraceClient;
@@ -132,7 +133,9 @@ export const Sidebar = memo(function Sidebar(props: SidebarProps) {
         {found?.isIncomplete && <p className="hint">{words.searchIncomplete}</p>}
       </div>
       {removing && (
-        <RemoveDialog title={removing.title || words.untitled} onConfirm={remove} onClose={() => setRemoving(null)} />
+        <Suspense>
+          <RemoveDialog title={removing.title || words.untitled} onConfirm={remove} onClose={() => setRemoving(null)} />
+        </Suspense>
       )}
     </nav>
   );

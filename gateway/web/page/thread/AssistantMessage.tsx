@@ -7,7 +7,7 @@ import { useWords } from '../words/words.ts';
 import { Branches } from './Branches.tsx';
 import { Ending } from './Ending.tsx';
 import type { MessageProps } from './messageProps.ts';
-import { Parts } from './Parts.tsx';
+import { Parts } from './LazyParts.tsx';
 import { Pulse } from './Pulse.tsx';
 import { Reasoning } from './Reasoning.tsx';
 import { Time } from './Time.tsx';

@@ -1,15 +1,12 @@
 /** Pictures and files of a message. */
-import { createContext, useContext, useEffect, useState } from 'react';
+import { useContext, useEffect, useState } from 'react';
 import type { MessagePart } from '../../client/index.js';
 import { saveBlob } from '../app/files.ts';
 import { DownloadIcon, FileIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
+import { Source } from './LazyParts.tsx';
 
 type Read = (blob: string) => Promise<Blob>;
-
-/** Where their bytes come from. */
-const Source = createContext<Read | null>(null);
-export const PartSource = Source.Provider;
 
 /** What is shown as a picture; anything else is bytes to be saved. */
 const PICTURES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);

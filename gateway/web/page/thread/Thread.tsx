@@ -1,6 +1,5 @@
 /** One conversation: its messages and where the next one is written. */
 import { type KeyboardEvent, lazy, type RefObject, Suspense, useEffect, useMemo, useRef, useState } from 'react';
-import { flushSync } from 'react-dom';
 import type { VirtualizerHandle } from 'virtua';
 import { type ChatMessage, type HeadraceClient, type MessagePart, type Model, question } from '../../client/index.js';
 import { type UseStreamingChat, useStreamingChat } from '../../react/useStreamingChat.js';
@@ -16,17 +15,17 @@ import { Announcer } from './Announcer.tsx';
 import { AskToNotify } from './AskToNotify.tsx';
 import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
-import { FindBar } from './FindBar.tsx';
 import { goOn } from './goOn.ts';
 import { MessageList } from './MessageList.tsx';
 import type { MessageActions } from './messageProps.ts';
 import { Notice } from './Notice.tsx';
-import { PartSource } from './Parts.tsx';
+import { PartSource } from './LazyParts.tsx';
 import { Waiting } from './Unsent.tsx';
-import { useFinding, type Wanted } from './useFinding.ts';
+import type { Wanted } from './useFinding.ts';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
+const Finder = lazy(() => import('./Finder.tsx'));
 const SettingsDialog = lazy(() => import('../dialogs/SettingsDialog.tsx'));
 const SpentSoFar = lazy(async () => ({ default: (await import('../dialogs/SpentSoFar.tsx')).SpentSoFar }));
 const Sharing = lazy(async () => ({ default: (await import('../dialogs/Sharing.tsx')).Sharing }));
@@ -112,12 +111,13 @@ export function ChatThread(props: ChatThreadProps) {
   const { isAtEnd, toEnd, letGo } = useStickToEnd(scroller, content);
   const { messages, waiting, error, isStreaming, isLoading, isMissing, title } = chat;
   const last = messages.at(-1);
-  const finding = useFinding(messages, wanted, scroller, list, letGo);
   const [isFinding, setFinding] = useState(wanted !== null);
+  const [sought, setSought] = useState(wanted);
+  const [found, setFound] = useState<string | null>(null);
   const findField = useRef<HTMLInputElement>(null);
   const closeFinding = () => {
     setFinding(false);
-    finding.look('');
+    setSought(null);
     scroller.current?.focus({ preventScroll: true });
   };
 
@@ -202,7 +202,7 @@ export function ChatThread(props: ChatThreadProps) {
       find: () => {
         // The browser's own search is the second press.
         if (messages.length === 0 || document.activeElement === findField.current) return false;
-        flushSync(() => setFinding(true));
+        setFinding(true);
         findField.current?.select();
         return true;
       },
@@ -217,7 +217,20 @@ export function ChatThread(props: ChatThreadProps) {
 
   return (
     <PartSource value={chat.readBlob}>
-      {isFinding && <FindBar finding={finding} field={findField} onClose={closeFinding} />}
+      {isFinding && (
+        <Suspense>
+          <Finder
+            messages={messages}
+            wanted={sought}
+            view={scroller}
+            list={list}
+            field={findField}
+            letGo={letGo}
+            onFound={setFound}
+            onClose={closeFinding}
+          />
+        </Suspense>
+      )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll it */}
       <section className="scroll-view" ref={scroller} aria-label={label} tabIndex={0} onKeyDown={onKeyDown}>
         <div className="scroll-content" ref={content}>
@@ -243,7 +256,7 @@ export function ChatThread(props: ChatThreadProps) {
               list={list}
               scroller={scroller}
               editing={editing}
-              found={isFinding ? finding.messageId : null}
+              found={found}
               isReadOnly={isReadOnly}
               actions={actions}
             />

@@ -2,7 +2,7 @@ import type { ChatMessage } from '../../client/index.js';
 import { useWords } from '../words/words.ts';
 import { Bubble } from './Bubble.tsx';
 import type { MessageActions } from './messageProps.ts';
-import { Parts } from './Parts.tsx';
+import { Parts } from './LazyParts.tsx';
 
 interface UnsentProps {
   message: ChatMessage;

@@ -10,7 +10,7 @@ import { useWords } from '../words/words.ts';
 import { Branches } from './Branches.tsx';
 import { Bubble } from './Bubble.tsx';
 import type { MessageProps } from './messageProps.ts';
-import { Parts } from './Parts.tsx';
+import { Parts } from './LazyParts.tsx';
 import { Time } from './Time.tsx';
 import { isKnownUnsent, Unsent } from './Unsent.tsx';
 
