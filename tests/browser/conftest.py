@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientSession, ClientTimeout
+from aiohttp import ClientSession, ClientTimeout, web
 from playwright.async_api import Browser, async_playwright
 
 from deploy.page import node, page
@@ -59,6 +59,27 @@ def built_page() -> None:
 def app_port() -> int:
     """Of an application of somebody else, which may call from `127.0.0.1` and from no other name."""
     return free_port()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def app_server(app_port: int) -> AsyncIterator[dict[str, Path]]:
+    """What is served there: a folder for the first part of an address, and that of '' for all others."""
+    folders: dict[str, Path] = {}
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        name, _, rest = request.path.removeprefix("/").partition("/")
+        folder, path = (
+            (folders[name], rest) if name in folders else (folders[""], f"{name}/{rest}".strip("/"))
+        )
+        return web.FileResponse(folder / (path or "index.html"))
+
+    served = web.Application()
+    served.router.add_get("/{path:.*}", serve)
+    runner = web.AppRunner(served)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", app_port).start()
+    yield folders
+    await runner.cleanup()
 
 
 @pytest.fixture(scope="session")

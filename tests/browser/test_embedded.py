@@ -4,13 +4,10 @@ import json
 import re
 import subprocess
 import tarfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from aiohttp import web
 from playwright.async_api import expect
 
 from deploy.page import node
@@ -95,21 +92,11 @@ def example(app: Path, shared_system: System, tmp_path_factory: pytest.TempPathF
     return folder / "dist"
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def app_url(example: Path, app_port: int) -> AsyncIterator[str]:
+@pytest.fixture(scope="session")
+def app_url(example: Path, app_port: int, app_server: dict[str, Path]) -> str:
     """Its address, from which it may call the gateways."""
-
-    async def index(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(example / "index.html")
-
-    served = web.Application()
-    served.router.add_get("/", index)
-    served.router.add_static("/assets", example / "assets")
-    runner = web.AppRunner(served)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", app_port).start()
-    yield f"http://127.0.0.1:{app_port}"
-    await runner.cleanup()
+    app_server[""] = example
+    return f"http://127.0.0.1:{app_port}"
 
 
 def test_holds_what_it_should(tarball: Path) -> None:
