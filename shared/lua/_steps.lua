@@ -103,7 +103,7 @@ local function enqueue(queue, id, push)
 end
 
 -- A job's lease, in arq's queue and among those that have had their turn.
-local function lease(queue, id, until_ms)
+local function give_lease(queue, id, until_ms)
   for _, all in ipairs({QUEUE .. queue, LEASED .. queue}) do
     redis.call('ZADD', all, until_ms, TAG .. id)
     redis.call('PEXPIRE', all, GENERATION_TTL_MS)

@@ -29,7 +29,7 @@ local function claim(id, r, top)
   redis.call('HSETNX', RECORD .. id, 'started_ms', wall_ms())
   -- `started_ms` is for people; this is counted from.
   redis.call('HSETNX', RECORD .. id, 'begun', now)
-  lease(name, id, now + lease_ms)
+  give_lease(name, id, now + lease_ms)
   local since = redis.call('HMGET', RECORD .. id, 'queued_ms', 'begun')
   claimed[#claimed + 1] = {
     id, held, redis.call('XLEN', LOG .. id), now - (tonumber(since[1]) or now), now - (tonumber(since[2]) or now),

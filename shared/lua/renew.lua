@@ -16,7 +16,7 @@ for i = 2, #ARGV, 3 do
     state, length = 'broken', 0
   elseif holds(id, held, r[1], r[2]) then
     state = 'kept'
-    lease(queue, id, due)
+    give_lease(queue, id, due)
   elseif r[1] == held and is_terminal(r[2]) then
     state = 'ended'
   elseif not r[2] then

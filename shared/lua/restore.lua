@@ -29,5 +29,5 @@ if record.conversation then
     activate(id)
   end
 end
-lease(record.queue, id, now_ms() + tonumber(ARGV[2]))
+give_lease(record.queue, id, now_ms() + tonumber(ARGV[2]))
 return 1
