@@ -86,6 +86,7 @@ async def test_a_backlog_is_its_own(line: Line, at_once: int) -> None:
 
 @pytest.mark.timing
 @pytest.mark.long
+@pytest.mark.timeout(150)
 async def test_a_thousand_jobs_of_another_tenant(own_stack: StartStack, session: ClientSession) -> None:
     """
     By the clock: with another's thousand jobs before it, a tenant waits at p99 no longer than twice what it
@@ -93,35 +94,35 @@ async def test_a_thousand_jobs_of_another_tenant(own_stack: StartStack, session:
     """
     stack = await own_stack(api_keys="busy,quiet", max_queued=2000)
     quiet, busy = (ChatClient(session, stack.gateways[0].url, key) for key in ("quiet", "busy"))
-    reply_s = _LENGTH / _RATE
-    alone = await waits_s(quiet)
+    alone, _ = await waits_s(quiet)
     body = {"model": "single", "input": script(length=_LENGTH, rate=_RATE), "background": True}
     for _ in range(10):
         await asyncio.gather(*(busy.call("POST", "/v1/responses", json=body) for _ in range(100)))
-    beside = await waits_s(quiet)
+    beside, replies = await waits_s(quiet)
     waiting = stack.redis.zcard(keys.QUEUE + "single")
     print(
-        f"wait alone p50 {alone[len(alone) // 2]:.3f} s, p99 {alone[-1]:.3f} s; with {waiting} of another's "
-        f"waiting at the end p50 {beside[len(beside) // 2]:.3f} s, p99 {beside[-1]:.3f} s; "
-        f"a reply takes {reply_s:.2f} s"
+        f"wait alone p50 {alone[50]:.3f} s, p99 {alone[98]:.3f} s; with {waiting} of another's waiting at "
+        f"the end p50 {beside[50]:.3f} s, p99 {beside[98]:.3f} s; a reply takes {replies[50]:.3f} s, p99 "
+        f"{replies[98]:.3f} s"
     )
     assert waiting > 500, "or this proves nothing"
-    assert beside[-1] <= 2 * alone[-1] + reply_s
+    assert beside[98] <= 2 * alone[98] + replies[98]
 
 
 _LENGTH, _RATE = 4, 20
 
 
-async def waits_s(chat: ChatClient) -> list[float]:
-    """From asking to a worker's taking it, sixty times in turn, sorted."""
-    found = []
-    for _ in range(60):
+async def waits_s(chat: ChatClient) -> tuple[list[float], list[float]]:
+    """Seconds to a worker's taking it, and from there to its end, of a hundred messages in turn, sorted."""
+    waits, replies = [], []
+    for _ in range(100):
         asked = time.monotonic()
         async with await chat.send(script(length=_LENGTH, rate=_RATE), model="single") as reader:
             await reader.until("start")
-            found.append(time.monotonic() - asked)
+            waits.append((began := time.monotonic()) - asked)
             await reader.all()
-    return sorted(found)
+            replies.append(time.monotonic() - began)
+    return sorted(waits), sorted(replies)
 
 
 async def test_turns_by_weight_then_by_user(line: Line) -> None:
