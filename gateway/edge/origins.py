@@ -46,8 +46,8 @@ def comes_from_our_page(headers: CIMultiDictProxy[str]) -> bool:
     """Whether a browser says that a request is of a page of ours."""
     if headers.get("Sec-Fetch-Site", "").lower() == "same-origin":
         return True
-    origins = headers.getall("Origin", [])
-    return len(origins) == 1 and origins[0].lower().partition("://")[2] == headers.get("Host", "").lower()
+    origins, own = headers.getall("Origin", []), headers.get("Host", "").lower()
+    return len(origins) == 1 and bool(own) and origins[0].lower().partition("://")[2] == own
 
 
 class Hosts:

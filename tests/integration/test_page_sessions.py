@@ -10,8 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import ClientSession, CookieJar
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from gateway.edge.origins import comes_from_our_page
 from tests.kit.api_keys import CACHE_S, made_key, make_key
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -110,8 +112,11 @@ async def test_other_pages_and_programs(local: Local, url: str, browsers: list[C
         {"Sec-Fetch-Site": "none"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Origin": "https://evil.org"},
+        {"Origin": "null"},
     ):
         assert (await page.submit(headers=headers)).status == 403
+    # A page without an origin has none in common with a request that names no host.
+    assert not comes_from_our_page(CIMultiDictProxy(CIMultiDict({"Origin": "null"})))
     own = str(URL(url).origin())
     async with await page.send(headers={"Origin": own}) as reader:
         await reader.all()
