@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from deploy import keys, programs
+from deploy import keys, operate, programs
 from deploy.model import commands as model_commands
 from shared.build import running
 
@@ -26,6 +26,8 @@ app.command(keys.tenants_app)
 app.command(keys.usage)
 app.command(model_commands.models)
 app.command(model_commands.model)
+app.command(operate.top)
+app.command(operate.doctor)
 
 Port = Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))]
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100))]

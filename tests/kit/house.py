@@ -38,7 +38,12 @@ ROOMS: dict[str, set[str]] = {
     "deploy/grafana": set(),
     "deploy/release": {"deploy", "deploy/page", "deploy/model", "shared"},
     "deploy/model": {"deploy/up", "deploy", "shared"},
-    "deploy/cli.py": {"deploy", "deploy/client", "deploy/up", "deploy/page", "deploy/model", "shared"},
+    "deploy/top": set(),
+    "deploy/doctor": {"deploy/up", "deploy", "shared"},
+    "deploy/operate.py": {"deploy/top", "deploy/doctor"},
+    "deploy/cli.py": {
+        *("deploy", "deploy/operate.py", "deploy/client", "deploy/up", "deploy/page", "deploy/model", "shared")
+    },
     "deploy/__main__.py": {"deploy/cli.py"},
 }
 #: Whose privates only these modules touch.

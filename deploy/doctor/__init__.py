@@ -1,0 +1,1 @@
+"""`headrace doctor`: looks at all that a deployment needs, and says what to do."""

@@ -1,0 +1,1 @@
+"""`headrace top`: what gateways and workers do, live in a terminal."""

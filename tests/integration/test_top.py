@@ -1,0 +1,49 @@
+"""`headrace top` shows what real processes do; `quantile` estimates as Prometheus does."""
+
+import math
+
+import pytest
+from aiohttp import ClientSession
+
+from deploy.top.samples import quantile
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.command import said_by
+from tests.kit.stack import Stack
+
+
+async def test_what_is_under_way(stack: Stack, chat: ChatClient, session: ClientSession) -> None:
+    """Streams, rates, latencies and each process; one that is down is said to be."""
+    down = "http://127.0.0.1:9"
+    async with await chat.send(script(length=5000, rate=50)) as running:
+        await running.until("chunk", 5)
+        await chat.ask(script(length=20, rate=100))
+        options = [part for one in stack.gateways for part in ("--gateway", one.url)]
+        options += [part for one in stack.workers for part in ("--worker", one.url)]
+        code, said = await said_by("top", "--once", "--every", "0.5", *options, "--gateway", down)
+        await chat.cancel(running.generation_id)
+    assert code == 0, said
+    lines = {line[:24].strip(): line[24:].split() for line in said.splitlines()}
+    streams, queued, _, _, running_now = lines["streams"][:5]
+    assert (streams, queued, running_now) == ("1", "0", "1")
+    assert float(lines["streams"][-1]) > 20, "events a second"
+    assert lines["delay of an event"][1] == "ms"
+    for process in (*stack.gateways, *stack.workers):
+        [line] = [line for line in said.splitlines() if process.url in line]
+        assert " up " in line
+    [line] = [line for line in said.splitlines() if down in line]
+    assert " down" in line
+    assert [line for line in said.splitlines() if line.startswith("scripted") and "well" in line]
+
+
+async def test_nothing_is_there() -> None:
+    """It says what to start."""
+    code, said = await said_by("top", "--once", "--gateway", "http://127.0.0.1:9")
+    assert (code, "headrace up" in said) == (1, True)
+
+
+@pytest.mark.parametrize(("of", "expected"), [(0.5, 0.1), (0.75, 0.55), (1, 1.0), (0, 0.0)])
+def test_quantile(of: float, expected: float) -> None:
+    """Linear within a bucket."""
+    assert quantile(of, [(0.1, 5), (1.0, 10), (math.inf, 10)]) == pytest.approx(expected)
+    assert quantile(of, []) is None
+    assert quantile(1, [(0.1, 1), (math.inf, 2)]) == 0.1
