@@ -42,7 +42,8 @@ ROOMS: dict[str, set[str]] = {
     "deploy/doctor": {"deploy/up", "deploy", "shared"},
     "deploy/operate.py": {"deploy/top", "deploy/doctor"},
     "deploy/cli.py": {
-        *("deploy", "deploy/operate.py", "deploy/client", "deploy/up", "deploy/page", "deploy/model", "shared")
+        *("deploy", "deploy/operate.py", "deploy/client", "deploy/up", "deploy/page", "deploy/model"),
+        "shared",
     },
     "deploy/__main__.py": {"deploy/cli.py"},
 }
