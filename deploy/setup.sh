@@ -62,8 +62,7 @@ wanted=$(fingerprint)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     say "installing $lock (the first time this takes a minute or two)"
     rm -f "$stamp"
-    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
-        --require-hashes --no-deps --only-binary :all: -r "$lock"
+    .venv/bin/python deploy/installing.py "$lock"
     .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
         --no-deps --no-build-isolation --editable .
     [ "$lock" != requirements.lock ] || complete_model

@@ -84,6 +84,10 @@ class HeadraceClient:
         """A reply that somebody else started: what follows *after*, else all of it."""
         return Reply(self._server, None, generation_id, after)
 
+    async def reach(self) -> None:
+        """Return where the server answers at all, whatever it says. Raises `HeadraceError` with why not."""
+        await self._server.reach()
+
     async def cancel(self, generation_id: str) -> dict[str, Any]:
         """Stop a generation; the receipt says what came of it. Raises `HeadraceError`."""
         return await self._server.json("POST", f"/api/chat/{generation_id}/cancel")

@@ -6,7 +6,6 @@ are skipped; an end among them is missed, and raises.
 
 import asyncio
 import logging
-import os
 import random
 import uuid
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ import aiohttp
 
 from .errors import HeadraceError, refusal
 from .events import Chunk, Ended, Event, Failed, Interrupted, Reset, Started, parse
-from .server import Server
+from .server import Server, connect_reason
 from .sse import Frame, FrameTooLarge, SSEParser
 
 #: Connections that may fail in a row before a reply is given up that the server has accepted …
@@ -111,7 +110,7 @@ class Reply:
             except FrameTooLarge as error:
                 raise HeadraceError(str(error), code="invalid_frame") from error
             except aiohttp.ClientConnectorError as error:
-                failure = HeadraceError(f"cannot reach {self._server.url}: {_reason(error)}")
+                failure = HeadraceError(f"cannot reach {self._server.url}: {connect_reason(error)}")
             except TimeoutError:
                 failure = HeadraceError(f"{self._server.url} is silent")
             except (aiohttp.ClientError, OSError):
@@ -166,10 +165,6 @@ class Reply:
         """The server's own delay, doubled with each failure; jittered, lest all readers return at once."""
         delay_s = min(self._retry_s * 2.0 ** max(0, self._failures - 1), max(_MAX_RETRY_S, self._retry_s))
         return delay_s * random.uniform(1.0, 1.3)
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 def _seconds(header: str | None) -> float:

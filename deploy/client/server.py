@@ -1,6 +1,7 @@
 """One server over one pool of connections: how requests reach it, and when its silence counts as an end."""
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,11 @@ _logger = logging.getLogger("headrace")
 #: A stream says something every heartbeat (15 s by default); this much silence is a dead connection.
 _SILENCE_S = 60.0
 _CONNECT_S = 10.0
+
+
+def connect_reason(error: OSError) -> str:
+    """Why a connection could not be made, as the system says it."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 class Server:
@@ -52,6 +58,16 @@ class Server:
         return await self._session.request(
             method, self.url + path, json=body, headers=headers, allow_redirects=False
         )
+
+    async def reach(self) -> None:
+        """Return where there is an answer. Raises `HeadraceError`."""
+        try:
+            async with await self.request("GET", "/livez"):
+                pass
+        except aiohttp.ClientConnectorError as error:
+            raise HeadraceError(f"nothing answers at {self.url} ({connect_reason(error)})") from error
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return  # something is there; a message will find out what
 
     async def json(self, method: str, path: str) -> dict[str, Any]:
         """One request that is answered with an object. Raises `HeadraceError`."""

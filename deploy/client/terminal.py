@@ -51,6 +51,8 @@ class Chat:
         with asyncio.Runner() as runner:
             runner.run(self._client.__aenter__())
             try:
+                if not runner.run(self._is_there()):
+                    return 1
                 if message is not None:
                     return runner.run(self.answer(message))
                 return self._talk(runner)
@@ -68,6 +70,17 @@ class Chat:
                 return 0
             if message.strip():
                 runner.run(self.answer(message))
+
+    async def _is_there(self) -> bool:
+        try:
+            await self._client.reach()
+        except HeadraceError as error:
+            self._note(f"headrace: {error}")
+            self._note(
+                "Start it with `headrace up` (`make up` in a checkout), or name another with --url URL"
+            )
+            return False
+        return True
 
     async def answer(self, message: str) -> int:
         """Stream one answer. Ctrl-C cancels it on the server, a second one leaves at once."""

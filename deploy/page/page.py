@@ -7,9 +7,11 @@ An installed package has no sources, and brings the page along.
 import hashlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 from deploy.page import node
+from deploy.progress import bar
 from deploy.up.child import Say
 
 WEB = Path(__file__).parents[2] / "gateway" / "web"
@@ -44,8 +46,12 @@ def build(say: Say, web: Path = WEB) -> None:
             if not _holds(built, wanted):
                 say("building the chat page (the first time takes a minute)")
                 built.unlink(missing_ok=True)
-                node.install(web)
-                node.check(node.npm(web, "run", "build", timeout_s=_BUILD_TIMEOUT_S), "npm run build")
+                with bar(None) as report:
+                    node.install(web, report)
+                with bar(None, "time") as report:
+                    tick = partial(report, 0, 0)
+                    done = node.npm(web, "run", "build", timeout_s=_BUILD_TIMEOUT_S, tick=tick)
+                node.check(done, "npm run build")
                 built.parent.mkdir(exist_ok=True)
                 built.write_text(wanted)
             _audit(web, say)
@@ -86,21 +92,19 @@ def _sources(web: Path) -> list[Path]:
 
 
 def _audit(web: Path, say: Say) -> None:
-    done = node.npm(
-        web,
-        *("audit", "--json", "--audit-level=high", "--fetch-retries=0", "--fetch-timeout=15000"),
-        timeout_s=_AUDIT_TIMEOUT_S,
-    )
+    asked = ("audit", "--json", "--audit-level=high", "--fetch-retries=0", "--fetch-timeout=15000")
+    with bar(None, "time") as report:
+        done = node.npm(web, *asked, timeout_s=_AUDIT_TIMEOUT_S, tick=partial(report, 0, 0))
     try:
-        report = json.loads(done.stdout)
-        counts = report["metadata"]["vulnerabilities"]
+        audit = json.loads(done.stdout)
+        counts = audit["metadata"]["vulnerabilities"]
     except (ValueError, KeyError, TypeError):
         say("npm audit: the registry does not answer it, so the page's packages were not checked")
         return
     if any(counts.get(level) for level in _GRAVE):
         named = [
             f"{name} ({found['severity']})"
-            for name, found in report.get("vulnerabilities", {}).items()
+            for name, found in audit.get("vulnerabilities", {}).items()
             if found.get("severity") in _GRAVE
         ]
         raise Unsafe(f"npm audit knows grave weaknesses in the page's packages: {', '.join(named)}")

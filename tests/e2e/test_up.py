@@ -16,7 +16,8 @@ from headrace import HeadraceClient, Reply
 from headrace.events import Chunk, Ended, Event, Failed, Reset
 from tests.e2e.up import Up, kill
 from tests.kit.eventually import eventually
-from tests.kit.program import environment
+from tests.kit.program import environment, free_port
+from tests.unit.test_upstreams_at_start import upstream_that_says
 from worker.backends.script import expected_text
 
 TEXT = expected_text({"length": 60})
@@ -61,14 +62,19 @@ def text(events: list[Event]) -> str:
 
 
 async def test_one_command(running: Up, session: ClientSession) -> None:
-    """It says where it listens, and nothing else; a message sent there is answered."""
+    """It says where it listens and what one wants to know next; a message sent there is answered."""
     first, second = await running.ready()
     assert int(second.rpartition(":")[2]) == int(first.rpartition(":")[2]) + 1
     async with session.post(f"{second}/api/chat/stream", json={"message": "hi", "model": "fast"}) as response:
         body = await response.text()
     assert "\nid: 1-0\ndata: " in body
     assert '"type":"end"' in body
-    assert running.said == f"Headrace is ready at {first} and {second}\n"
+    assert running.said.splitlines() == [
+        f"Headrace is ready at {first} and {second}",
+        "  model: slow, and 1 more",
+        f"  logs:  {running.folder / 'data' / 'logs'}",
+        "  stop:  Ctrl-C",
+    ]
 
 
 async def test_dead_children_come_back(up: Up) -> None:
@@ -226,6 +232,31 @@ async def test_chat(running: Up) -> None:
     assert status == 1
     assert "No model is named 'none'" in said
     assert "Traceback" not in said
+
+
+async def test_chat_with_nothing_running(running: Up) -> None:
+    """It says at once what to start."""
+    url = f"http://127.0.0.1:{free_port()}"
+    status, said = await headrace("chat", "hi", "--url", url, up=running)
+    assert status == 1
+    first, second = said.splitlines()
+    assert first == f"headrace: nothing answers at {url} (Connection refused)"
+    assert "`headrace up`" in second and "--url URL" in second
+
+
+async def test_upstreams_that_are_not_there(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is down, or refuses its key, is said as it starts; no model is fetched meanwhile."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(up.folder / "cache"))
+    monkeypatch.setenv("A_KEY", "wrong")
+    down = f"http://127.0.0.1:{free_port()}/v1"
+    async with upstream_that_says(401) as refusing:
+        chosen = ("--upstream", down, "--upstream", refusing, "--model", "m", "--api-key-env", "A_KEY")
+        up.start("--models", "", *chosen)
+        await up.ready()
+    assert f"model m: {down} does not answer (connection refused): start it" in up.said
+    assert f"model m: {refusing} refuses the key in A_KEY (status 401)" in up.said
+    assert "wrong" not in up.said
+    assert not (up.folder / "cache").exists()
 
 
 async def test_chat_ctrl_c(running: Up, session: ClientSession) -> None:
