@@ -24,7 +24,9 @@ export function licensed(): Plugin {
     async writeBundle() {
       const listed: Licence[] = JSON.parse(await readFile(join(folder, LICENCES), 'utf8'));
       const said = listed.map(({ name, version, identifier, text }) =>
-        [`${name} ${version} (${identifier ?? 'no identifier'})`, '', text?.trim() ?? 'No text comes with it.'].join('\n'),
+        [`${name} ${version} (${identifier ?? 'no identifier'})`, '', text?.trim() ?? 'No text comes with it.'].join(
+          '\n',
+        ),
       );
       const head = 'What is bundled here comes from these packages, under these licences.';
       await writeFile(join(folder, 'licences.txt'), `${[head, ...said].join(`\n\n${'-'.repeat(72)}\n\n`)}\n`);
