@@ -33,6 +33,11 @@ class Local:
         self._gateways: list[Runner] = []
 
     @property
+    def redis_url(self) -> str:
+        """Where its part of the broker is."""
+        return str(self._broker["redis_url"])
+
+    @property
     def state(self) -> State:
         """What the first gateway's handlers work with."""
         state: State = self.app[STATE]

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from tests.kit.snippets import ROOT, snippets_of
+
 APPLICATION = """
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -74,5 +76,28 @@ _TSCONFIG: dict[str, Any] = {
     "include": ["src"],
 }
 
+#: What the package's readme leaves to its reader, before a snippet of it.
+_GIVEN = """
+declare const conversationId: string, baseUrl: string, apiKey: string;
+declare const process: { stdout: { write(text: string): void } };
+"""
+
+
+def readme() -> dict[str, str]:
+    """The readme's snippets as modules, for the type checker."""
+    text = (ROOT / "gateway/web/README.md").read_text()
+    found = [each for each in snippets_of(text, "README.md") if each.language in {"ts", "tsx"}]
+    assert found
+    return {
+        f"src/readme_{number}.{snippet.language}": f"{snippet.text}{_GIVEN}export {{}};\n"
+        for number, snippet in enumerate(found)
+    }
+
+
 #: What a fresh application has beside Vite's own.
-FILES = {"tsconfig.json": json.dumps(_TSCONFIG), "src/main.tsx": APPLICATION, "src/misuse.ts": MISUSE}
+FILES = {
+    "tsconfig.json": json.dumps(_TSCONFIG),
+    "src/main.tsx": APPLICATION,
+    "src/misuse.ts": MISUSE,
+    **readme(),
+}
