@@ -14,7 +14,7 @@ from deploy.up.embedded import Embedded
 
 _HERE = Path(__file__).parent
 #: A small model on somebody's own machine writes no books.
-_MAX_TOKENS = 1024
+_MAX_TOKENS = 512
 _MAX_CONVERSATION_TOKENS = 2000
 
 
@@ -70,6 +70,9 @@ GEMMA = Weights(
 #: In the order in which they are tried.
 ALL = (QWEN, GEMMA)
 
+#: What its publisher samples it with: without the penalty a model this small repeats itself for ever.
+_QWEN_SAMPLING = {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repeat_penalty": 1.1}
+
 _EMBEDDED = {
     "qwen": partial(
         Embedded,
@@ -79,7 +82,7 @@ _EMBEDDED = {
         cannot=("pictures", "sounds", "files", "tools"),
         max_tokens=_MAX_TOKENS,
         max_conversation_tokens=_MAX_CONVERSATION_TOKENS,
-        parameters={"temperature": 0.3},
+        parameters=dict(_QWEN_SAMPLING),
     ),
     # Its template's examples take up a part of its context, and shows it no tools.
     "gemma": partial(
