@@ -16,12 +16,11 @@ class Reader(Protocol):
     def push(self, frames: bytes, position: Position, event: Event) -> None:
         """The event at *position*, encoded; it may leave because of it."""
 
-
-R = TypeVar("R", bound=Reader)
-
-
     def read_log(self) -> None:
         """It goes on from the log, at its own speed."""
+
+
+R = TypeVar("R", bound=Reader)
 
 
 class Audience(Generic[R]):

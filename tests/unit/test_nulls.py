@@ -50,7 +50,9 @@ def put(body: Any, path: tuple[str | int, ...], value: Any) -> None:
     """Set what is at *path*; what must be around it is made."""
     for step, following in pairwise(path):
         made: Any = [{}] if isinstance(following, int) else {}
-        body = body.setdefault(step, made) if isinstance(step, str) else body[step]
+        if isinstance(step, str) and type(body.get(step)) is not type(made):
+            body[step] = made  # where it may be a text or something with fields
+        body = body[step]
     body[path[-1]] = value
 
 

@@ -4,7 +4,7 @@ import type { MessagePart } from '../../client/index.js';
 import { saveBlob } from '../app/files.ts';
 import { DownloadIcon, FileIcon } from '../app/icons.tsx';
 import { useWords } from '../words/words.ts';
-import { Source } from './LazyParts.tsx';
+import { Source } from './source.ts';
 
 type Read = (blob: string) => Promise<Blob>;
 

@@ -19,7 +19,7 @@ import { goOn } from './goOn.ts';
 import { MessageList } from './MessageList.tsx';
 import type { MessageActions } from './messageProps.ts';
 import { Notice } from './Notice.tsx';
-import { PartSource } from './LazyParts.tsx';
+import { Source } from './source.ts';
 import { Waiting } from './Unsent.tsx';
 import type { Wanted } from './useFinding.ts';
 import { useStickToEnd } from './useStickToEnd.ts';
@@ -216,7 +216,7 @@ export function ChatThread(props: ChatThreadProps) {
   );
 
   return (
-    <PartSource value={chat.readBlob}>
+    <Source.Provider value={chat.readBlob}>
       {isFinding && (
         <Suspense>
           <Finder
@@ -341,7 +341,7 @@ export function ChatThread(props: ChatThreadProps) {
         </Suspense>
       )}
       <Announcer message={last} />
-    </PartSource>
+    </Source.Provider>
   );
 }
 
