@@ -7,13 +7,14 @@ NPM = $(BIN)/python -m deploy.page.node
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
-.PHONY: help setup up web dist test bench figures chaos mutants mutants-survey settings format lock
+.PHONY: help setup up web dist test bench figures chaos mutants mutants-survey settings format lock dashboards
 
 help:
 	@echo "make up      install what is missing and run Headrace on this machine"
 	@echo "make test    install what is missing, check the code and run every test"
 	@echo "make bench   measure Headrace beside its peers"
 	@echo "make figures measure the chat page in Chromium"
+	@echo "make dashboards write Grafana's dashboards anew, and draw them from a busy system"
 	@echo "make chaos   break each part on purpose, then everything at random for ten minutes"
 	@echo "make mutants plant faults, one at a time, and see whether the tests notice (ARGS=--jobs 2)"
 	@echo "make mutants-survey let a tool plant all it can think of in the pure modules"
@@ -60,6 +61,12 @@ figures: setup
 	@$(BIN)/headrace build
 	@$(BIN)/python -m tests.browser.measure $(ARGS)
 	@$(BIN)/python -m pytest tests/browser/test_screenshots.py -m long
+
+dashboards: setup
+	@sh deploy/setup.sh bench.lock
+	@$(BIN)/python -m tests.kit.debian
+	@$(BIN)/python -m deploy.grafana
+	@$(BIN)/python -m tests.bench.dashboards $(ARGS)
 
 # The promises that speak of no broker's end, for brokers other than the suite's.
 PROMISES := $(addsuffix .py,$(addprefix tests/integration/test_,resume takeover cancel drain slow_reader idempotency \
