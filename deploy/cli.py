@@ -241,6 +241,7 @@ def chat(
     url: str = "http://127.0.0.1:8000",
     conversation: str | None = None,
     model: str | None = None,
+    speak: bool = False,
     api_key_env: str = "HEADRACE_API_KEY",
 ) -> None:
     """Stream the answer to a message to the terminal; without a message, hold a conversation.
@@ -257,6 +258,8 @@ def chat(
         The conversation to go on with; else a new one.
     model
         The model to ask; else the server's default.
+    speak
+        Read the answer aloud while it is written, where a program is found that plays sound.
     api_key_env
         The environment variable that holds the API key, if the gateway wants one.
     """
@@ -264,7 +267,8 @@ def chat(
 
     if not url.startswith(("http://", "https://")):
         programs.fail(f"--url must be an http:// or https:// address, not {url!r}")
-    talk = Chat(url, api_key=os.environ.get(api_key_env), conversation=conversation, model=model)
+    key = os.environ.get(api_key_env)
+    talk = Chat(url, api_key=key, conversation=conversation, model=model, speak=speak)
     try:
         sys.exit(talk.run(message))
     except BrokenPipeError:

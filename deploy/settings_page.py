@@ -16,8 +16,9 @@ import msgspec
 from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 
-from shared.models import Model
+from shared.models import Model, SpeechServer
 from shared.settings import Settings
+from shared.speech_settings import SpeechSettings
 from shared.upstream import Prices, UpstreamEntry
 
 PAGE = Path(__file__).with_name("SETTINGS.md")
@@ -46,6 +47,11 @@ _TABLES: dict[type[msgspec.Struct], str] = {
 
 `[[models.NAME.upstreams]]`, a table for each server behind a model. What it leaves out is as the
 model has it.
+""",
+    SpeechServer: """
+### Speech
+
+`[speech]`, a server that speaks in the place of what is installed.
 """,
     Prices: """
 ### Prices
@@ -85,7 +91,7 @@ class Described(NamedTuple):
 
 def page() -> str:
     """The whole page."""
-    settings = _described(Settings)
+    settings = _described(Settings) | _described(SpeechSettings)
     lines = [_HEAD]
     for section in dict.fromkeys(described.section for described in settings.values()):
         names = [name for name in settings if settings[name].section == section]

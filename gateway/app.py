@@ -18,6 +18,7 @@ from gateway.edge.revocation import Revocations
 from gateway.edge.room import Room
 from gateway.edge.sessions import Sessions
 from gateway.edge.settler import Settler
+from gateway.edge.speakers import Speakers
 from gateway.edge.state import STATE, State
 from gateway.edge.stream_tokens import StreamTokens
 from gateway.edge.tokens import Tokens
@@ -27,6 +28,7 @@ from gateway.relay.relay import Relay
 from gateway.routes import ROUTES, RUNNING
 from shared import metrics
 from shared.api_keys import ApiKeys
+from shared.audio import AudioLog
 from shared.audit import Audit
 from shared.blobs import Blobs
 from shared.broker import Broker
@@ -40,6 +42,7 @@ from shared.readiness import Readiness
 from shared.sealing import Sealing
 from shared.settings import Settings
 from shared.shares import Shares
+from shared.speech import QUEUE as SPEECH
 from shared.tenants import Tenants
 
 
@@ -47,7 +50,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
     """An application that connects to its broker when it starts, and lets go of it when it ends."""
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=settings.max_body_bytes)
     shown = app.router.add_routes((pages or Pages()).routes)
-    metrics.know(models.by_name)
+    metrics.know([*models.by_name, SPEECH])
     broker = Broker(settings)
     generations = Generations(
         broker, max_queued=settings.max_queued, idempotency_ttl_s=settings.idempotency_ttl_s
@@ -70,6 +73,8 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         blobs=Blobs(broker),
         shares=Shares(broker),
         log=EventLog(broker),
+        audio=AudioLog(broker),
+        speakers=Speakers(broker),
         relay=relay,
         readiness=Readiness(broker, relay.hears),
         askers=askers,

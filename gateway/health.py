@@ -11,6 +11,7 @@ from shared import metrics
 from shared.build import running
 from shared.errors import Draining
 from shared.events import now_ms
+from shared.speech import Able
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -25,6 +26,8 @@ class Heartbeat(Health, frozen=True):
 
     heartbeat_ms: int
     max_message_chars: int
+    #: What can be spoken here, if anything can.
+    speech: Able | None
 
 
 async def live(request: web.Request) -> web.StreamResponse:
@@ -39,9 +42,10 @@ async def version(request: web.Request) -> web.StreamResponse:
 
 async def beat(request: web.Request) -> web.StreamResponse:
     """This process runs. A stream that has been silent for several of its heartbeats is broken."""
-    settings = request.app[STATE].settings
-    heartbeat_ms = round(settings.heartbeat_s * 1000)
-    return answer_json(Heartbeat("ok", iso(now_ms()), heartbeat_ms, settings.max_message_chars))
+    state = request.app[STATE]
+    heartbeat_ms, able = round(state.settings.heartbeat_s * 1000), await state.speakers.able()
+    said = Heartbeat("ok", iso(now_ms()), heartbeat_ms, state.settings.max_message_chars, able)
+    return answer_json(said)
 
 
 async def ready(request: web.Request) -> web.StreamResponse:

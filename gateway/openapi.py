@@ -18,6 +18,7 @@ _TITLES = {
     201: "Made",
     202: "Accepted, not finished",
     204: "Nothing to send",
+    206: "A part of it",
     302: "Elsewhere",
     304: "Nothing has changed",
 }

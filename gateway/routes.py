@@ -1,6 +1,7 @@
 """The whole API: one line a dialect, and what every process of a service answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway import health, openapi
 from gateway.askers.routes import ROUTES as ASKERS
@@ -9,10 +10,13 @@ from gateway.dialects.ai_sdk.routes import ROUTES as AI_SDK
 from gateway.dialects.anthropic.routes import ROUTES as ANTHROPIC
 from gateway.dialects.native.routes import ROUTES as NATIVE
 from gateway.dialects.openai import webhooks
+from gateway.dialects.openai.errors import OPENAI_ERRORS
 from gateway.dialects.openai.routes import ROUTES as OPENAI
 from gateway.rooms.routes import ROUTES as ROOMS
 from gateway.rooms.routes import running as rooms_running
 from gateway.route import Route, Running
+from gateway.speech.routes import OPENAI_ROUTES as OPENAI_SPEECH
+from gateway.speech.routes import ROUTES as SPEECH
 from shared.build import Build
 
 #: What runs beside the handlers as long as the application does.
@@ -24,6 +28,8 @@ ROUTES: Sequence[Route] = (
     *OPENAI,
     *ASKERS,
     *ROOMS,
+    *SPEECH,
+    *(replace(route, error_shape=OPENAI_ERRORS) for route in OPENAI_SPEECH),
     *ANTHROPIC,
     *AG_UI,
     Route("GET", "/api/heartbeat", health.beat, gives=health.Heartbeat, errors=(), public=True),

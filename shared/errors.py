@@ -24,12 +24,14 @@ HeadraceError
 ├── Gone                      410
 ├── TooLarge                  413
 ├── UnsupportedMediaType      415
+├── RangeNotSatisfiable       416
 ├── IdempotencyMismatch       422
 ├── TooBusy                   429
 ├── RateLimited               429
 │   └── BudgetSpent           429
 ├── Internal                  500
 │   └── BrokerRefused         500
+├── SpeechUnavailable         501
 ├── Unavailable               503
 │   ├── BrokerUnavailable     503
 │   ├── Overloaded            503
@@ -204,6 +206,13 @@ class UnsupportedMediaType(HeadraceError):
     status = 415
 
 
+class RangeNotSatisfiable(HeadraceError):
+    """There is nothing (yet) where this range begins."""
+
+    code = "range_not_satisfiable"
+    status = 416
+
+
 class IdempotencyMismatch(HeadraceError):
     """This Idempotency-Key was already used with a different request."""
 
@@ -244,6 +253,16 @@ class Internal(HeadraceError):
 
 class BrokerRefused(Internal):
     """Something went wrong between us and our broker."""
+
+
+class SpeechUnavailable(HeadraceError):
+    """
+    Nobody speaks here: install the extra `speech` where a worker runs (pip install 'headrace[speech]'), or
+    name a speech server under `[speech]` in models.toml.
+    """
+
+    code = "speech_unavailable"
+    status = 501
 
 
 class Unavailable(HeadraceError):

@@ -116,6 +116,23 @@ class Picture(_Event, frozen=True, omit_defaults=True, tag="part", kw_only=True)
         return Text(self.ts, words(self.part), 0)
 
 
+class Audio(_Event, frozen=True, omit_defaults=True, tag="audio", kw_only=True):
+    """
+    Sound of the text from character `start` to before `end`: piece `number`, of this attempt from 1, of what
+    is kept beside the log, `size` bytes from byte `at` of the whole. It lasts for `ms`. The `last` of a
+    sentence has where its encoder stands then (`carry`).
+    """
+
+    number: int
+    at: int
+    size: int
+    start: int
+    end: int
+    ms: int
+    last: bool = False
+    carry: list[int] = []
+
+
 class Reset(_Event, frozen=True, omit_defaults=True, tag="reset"):
     """All that came before is void and the answer starts over; `reason` is the code of what broke it off."""
 
@@ -168,7 +185,7 @@ class Error(_Terminal, frozen=True, omit_defaults=True, tag="error", kw_only=Tru
     retry_after_s: float | None = None
 
 
-Event = Start | Text | Reasoning | ToolCall | Picture | Reset | HandOver | End | Error
+Event = Start | Text | Reasoning | ToolCall | Picture | Reset | Audio | HandOver | End | Error
 Terminal = End | Error
 
 #: Why a generation was stopped before its end.

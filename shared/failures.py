@@ -15,6 +15,8 @@ GenerationFailed          500
 ├── TotalTimeout          504
 ├── QueueTimeout, WorkerLost, AttemptsExhausted 503
 ├── LogTooLarge
+├── SpeechFailed          502
+├── SpeechTooLong
 └── InternalFailure
 """
 
@@ -155,6 +157,20 @@ class LogTooLarge(GenerationFailed):
     """The answer grew beyond the allowed size."""
 
     code = "log_too_large"
+
+
+class SpeechFailed(GenerationFailed):
+    """This text could not be spoken."""
+
+    code = "speech_failed"
+    status = 502
+    retryable = True
+
+
+class SpeechTooLong(GenerationFailed):
+    """The speech grew beyond the allowed size; what was spoken stands."""
+
+    code = "speech_too_long"
 
 
 class InternalFailure(GenerationFailed):

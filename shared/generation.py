@@ -15,6 +15,7 @@ from shared.events import CancelReason, Usage, cancel_reason
 from shared.failures import GenerationFailed, failure
 from shared.messages import CutReply, Failure, MadeCall
 from shared.parts import Part
+from shared.speech import Speech
 from shared.upstream import Ability
 
 _T = TypeVar("_T")
@@ -43,6 +44,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     needs: list[Ability] = []
     #: The reply to continue, instead of answering the conversation's last message anew.
     continued: CutReply | None = None
+    #: What is to be spoken, instead of asking a model.
+    speech: Speech | None = None
 
 
 class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -159,6 +162,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     #: The names of the upstreams that answered, in turn, as JSON, of a model that has several.
     upstreams: str = "[]"
     position: str | None = None
+    #: The speeches of its reply, the last of them last.
+    spoken_by: str = ""
 
     @property
     def ended(self) -> bool:

@@ -264,6 +264,8 @@ def _creation(submission: Submission, limits: Any, max_queued: int) -> bytes:
         record["weight"] = repr(submission.weight)
     if submission.priority != "interactive":
         record["priority"] = submission.priority
+    if submission.request.speech is not None and submission.request.speech.generation_id is not None:
+        record["speaks"] = submission.request.speech.generation_id
     if submission.hook:
         record["hook"] = "1"
     if submission.trace:

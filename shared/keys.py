@@ -34,6 +34,8 @@ Where there is more than one cell, each name has its cell's tag after `hr:`, and
     hr:hooks                          zset    ended generations that are to be told of, by their next try
     hr:upstream:{server}              string  why all workers leave a model server alone, while it is there
     hr:listed:{model}                 string  the names that a model's upstreams list, as JSON
+    hr:audio:{id}                     stream  a speech's sound, a piece an entry; ids `<attempt>-<n>`
+    hr:speaks                         string  what workers can speak, as JSON, while one that can is there
     hr:clock                          hash    what the broker's clock last said, and how far our time is ahead
     arq:job:{id}                      string  arq's own: a job's payload
     hr:apikey:{id}                    hash    an API key: whose it is, what it may, and seals of its secrets
@@ -82,6 +84,8 @@ ROOM_ONCE = "hr:roomonce:"
 HOOKS = "hr:hooks"
 UPSTREAM = "hr:upstream:"
 LISTED = "hr:listed:"
+AUDIO = "hr:audio:"
+SPEAKS = "hr:speaks"
 JOB = "arq:job:"
 API_KEY = "hr:apikey:"
 API_KEYS = "hr:apikeys"

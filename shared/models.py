@@ -24,6 +24,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from shared.speech import QUEUE as SPEECH_QUEUE
 from shared.upstream import (
     ABILITIES,
     FILLED,
@@ -110,16 +111,39 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return msgspec.structs.replace(self, upstreams=[], parameters=parameters, **own)
 
 
+class SpeechServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An OpenAI-compatible server that speaks, in the place of what is installed: `[speech]`."""
+
+    #: Its address, such as `http://host:8880/v1`.
+    base_url: str
+    #: Its own name for what speaks.
+    upstream_model: str = "tts-1"
+    #: The environment variable that holds its API key.
+    api_key_env: str | None = None
+    #: Its voice where a request names none of its others.
+    voice: str = "alloy"
+    #: Others of its voices, that requests may name.
+    voices: list[str] = []
+    #: The languages that it speaks, such as `en`; all, if none is named.
+    languages: list[str] = []
+    #: A sentence that takes longer has failed; it is then spoken by what is installed, if anything is.
+    timeout_s: Seconds = 20
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     models: dict[str, dict[str, Any]]
     default: str | None = None
+    speech: SpeechServer | None = None
 
 
 class Models:
     """All models by name, and the one a request gets that names none."""
 
-    def __init__(self, models: dict[str, Model], default: str | None = None) -> None:
+    def __init__(
+        self, models: dict[str, Model], default: str | None = None, speech: SpeechServer | None = None
+    ) -> None:
         """Raises `ValueError` with the model, and the field at fault."""
+        self.speech = speech
         if not models:
             raise ValueError("no model is configured")
         self.by_name = {name: _complete(name, model) for name, model in models.items()}
@@ -151,6 +175,8 @@ class Models:
         return {self.queue_of(name): model.concurrency for name, model in self.by_name.items()}
 
     def _check_queues(self) -> None:
+        if SPEECH_QUEUE in self.queues:
+            raise ValueError(f"the queue {SPEECH_QUEUE!r} is that of speech: name another for this model")
         for name, model in self.by_name.items():
             if model.concurrency != self.queues[self.queue_of(name)]:
                 raise ValueError(f"models that share queue {model.queue!r} must agree on its concurrency")
@@ -195,7 +221,8 @@ def load(path: Path | None) -> Models:
         raise ValueError("no models are configured: set HEADRACE_MODELS to a models.toml")
     try:
         file = msgspec.convert(tomllib.loads(path.read_text()), _File)
-        return Models({name: _model(name, entry) for name, entry in file.models.items()}, file.default)
+        named = {name: _model(name, entry) for name, entry in file.models.items()}
+        return Models(named, file.default, file.speech)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from shared import setting_checks as checks
 from shared.authority import host_of, origin_of
 from shared.setting_checks import Network, listed
+from shared.speech_settings import SpeechSettings
 
 
-class Settings(BaseSettings):
+class Settings(SpeechSettings):
     """One frozen object for gateway and worker alike."""
 
     model_config = SettingsConfigDict(
@@ -85,7 +86,7 @@ class Settings(BaseSettings):
     oidc_tenant_claim: str = ""
     #: The tenant of all tokens, where no claim names it.
     oidc_tenant: str = "default"
-    #: The claim that lists scopes (`chat`, `read`, `admin`, also as `headrace:chat`); unset: chat and read.
+    #: The claim that lists scopes (`chat`, `read`, `admin`, or `headrace:chat`); unset, all but `admin`.
     oidc_scopes_claim: str = ""
     #: The page's own name at the issuer, where people sign in (code flow with PKCE); unset, they cannot.
     oidc_client_id: str = ""

@@ -6,8 +6,10 @@ another worker; never both, never neither.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,6 +23,7 @@ from shared.outcome import Outcome
 from shared.queue import Claim
 from shared.replication import replicated
 from worker.appender import LogWriter
+from worker.backends import Finished
 from worker.backends.redaction import for_clients, for_log
 from worker.producer import Producer
 from worker.running import Fenced, Running, Stopped
@@ -31,19 +34,47 @@ logger = structlog.get_logger("worker.attempt")
 _BROKER_RETRY_S = 0.5
 
 
+class Produces(Protocol):
+    """What makes the events of one attempt, between its first and its last."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """All that is in the log."""
+        ...
+
+    def go_on(self, outcome: Outcome) -> None:
+        """*outcome*, of the kind of its own, is what earlier attempts wrote."""
+        ...
+
+    async def run(self, writer: LogWriter) -> Finished:
+        """Go on after what *writer*'s log has already. Raises `GenerationFailed`, or what interrupts it."""
+        ...
+
+    def spent(self) -> dict[str, Any]:
+        """What the terminal event says that it cost."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """What was asked last, for the log."""
+        ...
+
+
 class Attempt:
     """One worker's turn at a generation."""
 
-    def __init__(self, tools: Tools, claim: Claim) -> None:
+    def __init__(
+        self, tools: Tools, claim: Claim, entry: str, producer: Callable[[Tools, Running], Produces]
+    ) -> None:
+        """*entry* is what metrics call its model, where clients may call it anything."""
         self._tools = tools
         self._claim = claim
         self._generation = claim.generation
-        #: What models.toml calls the model, where clients may call it anything.
-        self._entry = tools.upstreams.entry_of(self._generation.model)
+        self._entry = entry
         self._running = Running(claim)
         # Registered before anything is awaited, so that no cancel can slip by.
         tools.registry.add(self._running)
-        self._producer = Producer(tools, self._running)
+        self._producer = producer(tools, self._running)
 
     async def run(self) -> None:
         """
@@ -88,7 +119,7 @@ class Attempt:
         """All that earlier attempts wrote, taken into account."""
         while self._claim.log_length:
             log: list[Entry] = []
-            outcome = Outcome()
+            outcome = type(self._producer.outcome)()
             try:
                 async for page in self._tools.log.pages(self._generation.id):
                     log += page
@@ -97,7 +128,7 @@ class Attempt:
             except BrokerUnavailable:
                 await asyncio.sleep(_BROKER_RETRY_S)
             else:
-                self._producer.outcome = outcome
+                self._producer.go_on(outcome)
                 return log
         return []
 
@@ -144,7 +175,7 @@ class Attempt:
             "generation failed",
             generation=self._generation.id,
             model=self._generation.model,
-            upstream=for_log(self._producer.asked.model.base_url),
+            upstream=for_log(self._producer.where),
             code=error.code,
             attempt=self._generation.attempt,
             **facts,
@@ -220,6 +251,14 @@ async def generate(tools: Tools, claim: Claim) -> None:
     Where another attempt took over, or none could begin, its place in the queue is left alone: the
     lease is another's, or runs out.
     """
+    entry = tools.upstreams.entry_of(claim.generation.model)
+    await attempt(tools, claim, entry, Producer)
+
+
+async def attempt(
+    tools: Tools, claim: Claim, entry: str, producer: Callable[[Tools, Running], Produces]
+) -> None:
+    """The same with what *producer* makes."""
     generation = claim.generation
     logs.begin(
         generation=generation.id,
@@ -230,7 +269,7 @@ async def generate(tools: Tools, claim: Claim) -> None:
     spans = tracing.spans
     try:
         with spans.attempt(claim) if spans is not None else nullcontext():
-            await Attempt(tools, claim).run()
+            await Attempt(tools, claim, entry, producer).run()
     except Fenced:
         logger.info("left to another attempt")
     except Exception:

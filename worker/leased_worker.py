@@ -9,7 +9,7 @@ its job payload and its registry of job functions do.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,6 @@ from shared.cells import Cell
 from shared.channels import Channels
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.queue import JOB_FUNCTION, Claim, Queue
-from worker.attempt import generate
 from worker.state import Tools
 
 logger = structlog.get_logger("worker.leased_worker")
@@ -42,15 +41,19 @@ def _set(signal: asyncio.Event, _: bytes) -> None:
     signal.set()
 
 
+#: What is done with a claimed generation, to its end.
+Job = Callable[[Tools, Claim], Awaitable[None]]
+
+
 async def _run(ctx: dict[str, Any], generation_id: str) -> None:
-    await generate(ctx["tools"], ctx["claim"])
+    await ctx["job"](ctx["tools"], ctx["claim"])
 
 
 class LeasedWorker(Worker):
     """One queue's worker in this process; `async_run` works until it is cancelled."""
 
     def __init__(
-        self, broker: Broker, channels: Channels, queue: str, concurrency: int, tools: Tools
+        self, broker: Broker, channels: Channels, queue: str, concurrency: int, tools: Tools, job: Job
     ) -> None:
         super().__init__(
             functions=[func(_run, name=JOB_FUNCTION)],
@@ -61,6 +64,7 @@ class LeasedWorker(Worker):
             job_deserializer=unpack,
         )
         self.tools = tools
+        self._job = job
         self._broker = broker
         self._queue = queue
         self._leases = Queue(broker, lease_s=tools.settings.lease_s)
@@ -172,12 +176,14 @@ class LeasedWorker(Worker):
 
     def _start(self, claim: Claim) -> None:
         generation = claim.generation
-        entry = self.tools.upstreams.entry_of(generation.model)
+        entry = metrics.labelled(generation.model)
         if claim.generation.attempt == 1:
             metrics.queue_wait.labels(entry).observe(claim.queued_s)
         if claim.taken_over:
             metrics.takeovers.labels(entry).inc()
-        job = self.functions[JOB_FUNCTION].coroutine({"tools": self.tools, "claim": claim}, generation.id)
+        job = self.functions[JOB_FUNCTION].coroutine(
+            {"tools": self.tools, "claim": claim, "job": self._job}, generation.id
+        )
         task: asyncio.Task[None] = asyncio.create_task(job)
         # A generation can come back to the worker that is just losing it.
         key = f"{generation.id} {claim.lease}"

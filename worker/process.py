@@ -22,14 +22,17 @@ from shared.logs import configure
 from shared.queue import Queue
 from shared.readiness import Readiness
 from shared.settings import Settings
+from shared.speech import QUEUE as SPEECH
 from shared.startup import SettingsWrong, prepare_process, read_settings
 from worker.appenders import Appenders
+from worker.attempt import generate
 from worker.backends.choice import unusable
 from worker.cancels import Cancels
 from worker.health import Health
 from worker.leased_worker import LeasedWorker
 from worker.listing import Listing
 from worker.registry import Registry
+from worker.speech.speaking import Speaking
 from worker.state import Tools
 from worker.upstreams import Upstreams
 
@@ -39,7 +42,7 @@ logger = structlog.get_logger("worker.process")
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then drain; a second signal hands everything back at once."""
     known = models.load(settings.models)
-    metrics.know(known.by_name)
+    metrics.know([*known.by_name, SPEECH])
     broker = Broker(settings)
     queue, log = Queue(broker, lease_s=settings.lease_s), EventLog(broker)
     cancels, channels, appenders = Cancels(), Channels(broker, "worker"), Appenders(broker, settings)
@@ -49,6 +52,7 @@ async def run(settings: Settings) -> None:
     tools = Tools(
         settings=settings,
         broker=broker,
+        channels=channels,
         models=known,
         upstreams=upstreams,
         log=log,
@@ -59,8 +63,10 @@ async def run(settings: Settings) -> None:
         registry=registry,
     )
     workers = [
-        LeasedWorker(broker, channels, name, concurrency, tools) for name, concurrency in known.queues.items()
+        LeasedWorker(broker, channels, name, concurrency, tools, generate)
+        for name, concurrency in known.queues.items()
     ]
+    speaking = Speaking(broker, channels, tools)
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -76,12 +82,14 @@ async def run(settings: Settings) -> None:
             owned += [Health(broker, upstreams).run(), Listing(broker, upstreams).run()]
             tasks = [asyncio.create_task(coroutine) for coroutine in owned]
             tasks += [asyncio.create_task(worker.async_run()) for worker in workers]
+            tasks.append(asyncio.create_task(_for_ever(speaking.run())))
         done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
         logger.info("draining", grace_s=settings.drain_grace_s)
         hurried = asyncio.create_task(_set(hurry))
-        await asyncio.gather(*(worker.drain(settings.drain_grace_s, hurried) for worker in workers))
+        draining = [worker.drain(settings.drain_grace_s, hurried) for worker in workers]
+        await asyncio.gather(*draining, speaking.drain(settings.drain_grace_s, hurried))
         hurried.cancel()
     finally:
         for task in (stopping, *tasks):
@@ -89,9 +97,16 @@ async def run(settings: Settings) -> None:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await speaking.close()
         await upstreams.close()
         await face.cleanup()
         await broker.close()
+
+
+async def _for_ever(work: Coroutine[Any, Any, None]) -> None:
+    """*work* may end where there is nothing to do; that ends no process."""
+    await work
+    await asyncio.get_running_loop().create_future()
 
 
 async def _set(signal: asyncio.Event) -> None:

@@ -109,6 +109,15 @@ class Producer:
                     logger.warning("the model server ended without a reason", model=self._entry)
                 return finished
 
+    def go_on(self, outcome: Outcome) -> None:
+        """*outcome* is what earlier attempts wrote."""
+        self.outcome = outcome
+
+    @property
+    def where(self) -> str:
+        """The address of the upstream that was asked last."""
+        return self.asked.model.base_url
+
     def usage(self) -> events.Usage:
         """Of what the reader got: the upstream's count, or ours."""
         finished = self._speaker.finished if self._speaker else None

@@ -4,6 +4,7 @@ import msgspec
 
 from shared.blobs import Blobs
 from shared.broker import Broker
+from shared.channels import Channels
 from shared.conversations import Conversations
 from shared.event_log import EventLog
 from shared.models import Models
@@ -19,6 +20,7 @@ class Tools(msgspec.Struct):
 
     settings: Settings
     broker: Broker
+    channels: Channels
     models: Models
     upstreams: Upstreams
     log: EventLog

@@ -1,10 +1,12 @@
 """The client itself: replies to start, to resume and to cancel on one server."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Literal, Self
 
 from .errors import HeadraceError
 from .reply import Reply
 from .server import Server
+from .speech import speech_of
 
 __all__ = ["HeadraceClient", "HeadraceError", "Reply"]
 
@@ -87,6 +89,19 @@ class HeadraceClient:
     async def reach(self) -> None:
         """Return where the server answers at all, whatever it says. Raises `HeadraceError` with why not."""
         await self._server.reach()
+
+    def speech(
+        self,
+        generation_id: str,
+        kind: Literal["wav", "pcm", "mp3", "opus"] = "wav",
+        *,
+        voice: str = "auto",
+    ) -> AsyncIterator[bytes]:
+        """
+        A reply as sound, while it is written or after: the bytes of a file, as they come. Cancelling the
+        reply silences it. Iterating raises `HeadraceError`: `speech_unavailable` where nobody speaks.
+        """
+        return speech_of(self._server, generation_id, kind, voice)
 
     async def cancel(self, generation_id: str) -> dict[str, Any]:
         """Stop a generation; the receipt says what came of it. Raises `HeadraceError`."""

@@ -9,6 +9,7 @@ from typing import TextIO
 from .client import HeadraceClient, HeadraceError, Reply
 from .events import Chunk, Ended, Failed, Interrupted, Queued, Reset
 from .harmless import Harmless
+from .player import MISSING, command, play
 
 #: How a shell counts a program that Ctrl-C ended.
 CANCELLED = 128 + signal.SIGINT
@@ -33,12 +34,14 @@ class Chat:
         api_key: str | None = None,
         conversation: str | None = None,
         model: str | None = None,
+        speak: bool = False,
         out: TextIO | None = None,
         notes: TextIO | None = None,
     ) -> None:
         self._client = HeadraceClient(url, api_key=api_key)
         self._conversation = conversation
         self._model = model
+        self._speaks = speak
         self._out = out or sys.stdout
         self._notes = notes or sys.stderr
         self._harmless = Harmless()
@@ -86,18 +89,23 @@ class Chat:
         """Stream one answer. Ctrl-C cancels it on the server, a second one leaves at once."""
         reply = self._client.start(message, conversation_id=self._conversation, model=self._model)
         reading = asyncio.create_task(self._read(reply))
+        speaking = asyncio.create_task(self._speak(reply))
         cancelling: list[asyncio.Task[None]] = []
 
         def interrupted() -> None:
-            if cancelling:
+            if cancelling or reading.done():
                 reading.cancel()
+                speaking.cancel()
             else:
                 cancelling.append(asyncio.create_task(self._cancel(reply, reading)))
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, interrupted)
         try:
-            return await reading
+            status = await reading
+            if status == 0:
+                await speaking
+            return status
         except asyncio.CancelledError:
             return CANCELLED
         except HeadraceError as error:
@@ -105,7 +113,7 @@ class Chat:
             return 1
         finally:
             loop.remove_signal_handler(signal.SIGINT)
-            for task in cancelling:
+            for task in (speaking, *cancelling):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
@@ -132,6 +140,19 @@ class Chat:
                     self._note(f"[{_NOT_WHOLE[reason]}]")
         self._say("", end=True)
         return 0
+
+    async def _speak(self, reply: Reply) -> None:
+        """Have it spoken while it is written, where that is wanted and can be."""
+        if not self._speaks:
+            return
+        if (player := command()) is None:
+            self._note(f"[{MISSING}]")
+            return
+        await reply.accepted()
+        try:
+            await play(self._client.speech(reply.generation_id or "", "pcm"), player)
+        except HeadraceError as error:
+            self._note(f"[not spoken: {error}]")
 
     async def _cancel(self, reply: Reply, reading: asyncio.Task[int]) -> None:
         self._note("[cancelling; Ctrl-C again to leave at once]")

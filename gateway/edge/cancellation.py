@@ -28,8 +28,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def stop(state: State, generation: Generation) -> Receipt:
-    """Cancel *generation* for its owner, and wait for what becomes of it."""
+    """Cancel *generation* for its owner, with what speaks it, and wait for what becomes of it."""
     was_ended = generation.ended
+    for speech_id in generation.spoken_by.split():
+        # Of a list that was cut at its beginning the first may be no id.
+        with suppress(BrokerRefused):
+            await state.generations.cancel(speech_id, generation.owner, "user")
     if not was_ended:
         after = None
         with suppress(BrokerRefused):  # a log that cannot be read is no reason not to stop

@@ -10,6 +10,7 @@ import time
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionResetError
 
+from gateway.edge.sound import filled
 from gateway.edge.state import ACCEPTED_AT, STATE
 from gateway.relay.feed import Subscriber
 from shared import metrics
@@ -54,8 +55,13 @@ async def stream(
             try:
                 while data := first or await subscriber.read():
                     first = b""
-                    # The last words and the body's end share a write, and a wake-up of the client.
-                    await (response.write_eof(data) if subscriber.finished else response.write(data))
+                    if dialect.has_places:
+                        audio, sound = request.app[STATE].audio, data
+                        async for part in filled(audio, subscriber.generation.id, sound):
+                            await response.write(part)
+                    else:
+                        # The last words and the body's end share a write, and a wake-up of the client.
+                        await (response.write_eof(data) if subscriber.finished else response.write(data))
                     if subscriber.read_ts is not None:
                         metrics.relay_delay.observe(max(0, now_ms() - subscriber.read_ts) / 1000)
                     if began is not None and subscriber.answered:

@@ -17,11 +17,13 @@ from gateway.edge.revocation import Revocations
 from gateway.edge.room import Room
 from gateway.edge.sessions import Sessions
 from gateway.edge.settler import Settler
+from gateway.edge.speakers import Speakers
 from gateway.edge.stream_tokens import StreamTokens
 from gateway.edge.tokens import Tokens
 from gateway.relay.relay import Relay
 from shared.api_keys import ApiKeys
 from shared.asker import Asker, Scope
+from shared.audio import AudioLog
 from shared.audit import Audit
 from shared.blobs import Blobs
 from shared.broker import Broker
@@ -58,6 +60,8 @@ class State(msgspec.Struct):
     blobs: Blobs
     shares: Shares
     log: EventLog
+    audio: AudioLog
+    speakers: Speakers
     relay: Relay
     readiness: Readiness
     askers: Askers

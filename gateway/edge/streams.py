@@ -97,7 +97,7 @@ async def _come_again(
     if known_id is not None:
         known = await owned(state, request, known_id)
         replayed = {**headers(known), "Idempotent-Replayed": "true"}
-        if known.ended and await _nothing_follows(state, known, after):
+        if known.ended and await nothing_follows(state, known, after):
             return web.Response(status=204, headers=replayed)
         return await stream_known(request, known, dialect, after, replayed, encoder=encoder)
     location = {}
@@ -121,14 +121,14 @@ async def resume(
         raise
     dialect = dialect_of(generation)
     after, encoder = _resumption(request, dialect)
-    if generation.ended and await _nothing_follows(state, generation, after):
+    if generation.ended and await nothing_follows(state, generation, after):
         # 204 tells an EventSource to stop connecting.
         return web.Response(status=204, headers=headers(generation))
     metrics.resumes.labels("ok").inc()
     return await stream_known(request, generation, dialect, after, headers(generation), encoder=encoder)
 
 
-async def _nothing_follows(state: State, ended: Generation, after: Position) -> bool:
+async def nothing_follows(state: State, ended: Generation, after: Position) -> bool:
     """
     Whether *after* is the end of an ended generation. Raises `Gone` when its log has expired, and
     `InvalidRequest` for a position beyond its end, which is another's.

@@ -73,5 +73,7 @@ class Dialect:
     hears_retry: bool
     #: Whether it can say that all text so far is void. Where it cannot, what it says of a reset is its end.
     says_reset: bool
+    #: Whether its frames have places for sound, which are filled when they are written.
+    has_places: bool = False
     #: How long a new answer's status waits for its first word or its failure.
     status_waits_s: float = 0

@@ -17,7 +17,7 @@ from gateway.relay.replay_gate import Turns
 from shared import events, metrics
 from shared.errors import BrokerUnavailable
 from shared.event_log import Entry, EventLog
-from shared.events import End, Error, Event, Picture, Reasoning, Reset, Terminal, Text, ToolCall
+from shared.events import Audio, End, Error, Event, Picture, Reasoning, Reset, Terminal, Text, ToolCall
 from shared.failures import failure
 from shared.generation import Generation
 from shared.position import ORIGIN, Position
@@ -268,7 +268,7 @@ class Subscriber:
     def _take(self, frames: bytes, position: Position, event: Event, ts: int | None = None) -> None:
         self._position = position
         self._outbox.put(frames, ts)
-        if isinstance(event, Text | Reasoning | ToolCall | Picture):
+        if isinstance(event, Text | Reasoning | ToolCall | Picture | Audio):
             self.answered = True
         elif isinstance(event, End | Error) or (
             isinstance(event, Reset) and frames and not self.dialect.says_reset

@@ -55,6 +55,12 @@ redis.call('SET', JOB .. new.id, payload, 'PX', GENERATION_TTL_MS)
 if idempotency then
   redis.call('SET', idempotency, new.id .. ' ' .. new.digest, 'PX', new.idempotency_ttl_ms)
 end
+-- Whoever stops a reply silences its speeches.
+local spoken = new.record.speaks and RECORD .. new.record.speaks
+if spoken and redis.call('EXISTS', spoken) == 1 then
+  local before = redis.call('HGET', spoken, 'spoken_by')
+  redis.call('HSET', spoken, 'spoken_by', before and string.sub(before, -400) .. ' ' .. new.id or new.id)
+end
 local fresh = 0
 if scope then
   fresh = converse(new.owner, new.conversation, new.title)

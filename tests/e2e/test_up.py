@@ -41,7 +41,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]
     """One with two gateways and two workers, for what ends nothing; Ctrl-C ends all of it with status 0."""
     up = Up(tmp_path_factory.mktemp("running"))
     try:
-        up.start("--gateways", "2", "--workers", "2")
+        up.start("--gateways", "2", "--workers", "2", speech="auto")
         await up.ready()
         yield up
         up.signal(signal.SIGINT)
@@ -75,6 +75,33 @@ async def test_one_command(running: Up, session: ClientSession) -> None:
         f"  logs:  {running.folder / 'data' / 'logs'}",
         "  stop:  Ctrl-C",
     ]
+
+
+async def test_it_speaks(running: Up, session: ClientSession, tmp_path: Path) -> None:
+    """Nothing more is to be installed for it; `headrace chat --speak` hands it to what plays sound."""
+    url, _ = await running.ready()
+    asked = {"text": "Hello. 你好。", "format": "pcm"}
+
+    async def spoken() -> bytes:
+        async with session.post(f"{url}/api/tts/stream", json=asked) as response:
+            return await response.read() if response.status == 200 else b""
+
+    data = b""
+    for _ in range(100):
+        data = data or await spoken()
+        await asyncio.sleep(0 if data else 0.2)
+    assert len(data) > 2 * 24_000
+    player = tmp_path / "aplay"
+    player.write_text(f"#!/bin/sh\ncat >{tmp_path}/played\n")
+    player.chmod(0o755)
+    said = '/script {"rate": 0, "text": "Hello. 你好。"}'
+    chat = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy", "chat", "--speak", "--url", url, "--model", "fast", said),
+        env={**environment(), "PATH": f"{tmp_path}:/usr/bin:/bin"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert (await chat.communicate())[0].decode() == "Hello. 你好。\n"
+    assert (tmp_path / "played").read_bytes() == data
 
 
 async def test_dead_children_come_back(up: Up) -> None:

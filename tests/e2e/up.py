@@ -55,7 +55,8 @@ class Up:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=environment(**settings),
+                # What makes sound takes a second to start.
+                env=environment(**{"speech": "off", **settings}),
                 cwd=self.folder,
                 start_new_session=True,
             )

@@ -56,6 +56,11 @@ MATRIX: dict[Call, Row] = {
     ("POST", "/api/conversations/{conversation_id}/share"): Row({}, stranger=404, right=(201,)),
     ("GET", "/api/conversations/{conversation_id}/share"): OWNED,
     ("DELETE", "/api/conversations/{conversation_id}/share/{share_id}"): Row(stranger=404, right=(204,)),
+    # `test_speech.py` has who hears what, where somebody speaks.
+    ("POST", "/api/tts/stream"): Row({"text": "Hello."}, stranger=501, right=(501,)),
+    ("POST", "/v1/audio/speech"): Row({"input": "Hello."}, stranger=501, right=(501,)),
+    ("GET", "/api/chat/{generation_id}/speech"): Row(stranger=404, right=(501,)),
+    ("GET", "/api/tts/{generation_id}/stream"): Row(stranger=404, right=(404,)),
     ("GET", "/api/conversations"): Row(),
     ("GET", "/api/conversations/{conversation_id}"): OWNED,
     ("PATCH", "/api/conversations/{conversation_id}"): Row({"title": "Mine"}, stranger=404),

@@ -57,7 +57,13 @@ class Local:
 
     def settings(self, **settings: Any) -> Settings:
         """Settings for one more part."""
-        ours = {"models": self._models_file, "drain_grace_s": 0, "lease_s": 1, **self._broker}
+        ours = {
+            "models": self._models_file,
+            "drain_grace_s": 0,
+            "lease_s": 1,
+            "speech": "off",
+            **self._broker,
+        }
         return Settings.model_validate({**ours, **settings})
 
     async def start(self, models_toml: str = MODELS, *, worker: bool = True, **settings: Any) -> str:

@@ -69,6 +69,8 @@ class Stack:
             "redis_url": broker.url(database),
             "models": models_file,
             "drain_grace_s": 2,
+            # What makes sound takes a second to start.
+            "speech": "off",
             **broker.settings,
             **settings,
         }

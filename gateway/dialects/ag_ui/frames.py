@@ -14,7 +14,20 @@ import msgspec
 
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall, Usage
+from shared.events import (
+    Audio,
+    End,
+    Error,
+    Event,
+    HandOver,
+    Picture,
+    Reasoning,
+    Reset,
+    Start,
+    Text,
+    ToolCall,
+    Usage,
+)
 from shared.generation import Generation
 from shared.position import Position
 
@@ -94,7 +107,7 @@ class AGUIEncoder(Encoder):
 
     def _frames(self, position: Position, event: Event) -> list[bytes]:
         match event:
-            case Start() | HandOver():
+            case Start() | HandOver() | Audio():
                 return []
             case Picture():
                 return self._frames(position, event.as_text)

@@ -17,7 +17,19 @@ from gateway.dialects.anthropic.errors import anthropic_error
 from gateway.dialects.anthropic.message import Options, begun, call_id, signature, stopped, usage_of
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall
+from shared.events import (
+    Audio,
+    End,
+    Error,
+    Event,
+    HandOver,
+    Picture,
+    Reasoning,
+    Reset,
+    Start,
+    Text,
+    ToolCall,
+)
 from shared.failures import failure
 from shared.generation import Generation
 from shared.position import Position
@@ -113,7 +125,7 @@ class MessagesEncoder(Encoder):
                 return [*self._begin(), *self._close(), delta, _frame("message_stop", {})]
             case Picture():
                 return self._frames(event.as_text)
-            case HandOver():
+            case HandOver() | Audio():
                 return []
             case Error():
                 return [_error(failure(event.code, event.message))]

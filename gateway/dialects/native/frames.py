@@ -13,6 +13,7 @@ from gateway.edge.timestamp import iso
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
 from shared.events import (
+    Audio,
     End,
     Error,
     Event,
@@ -102,6 +103,8 @@ class NativeEncoder(Encoder):
             case HandOver():
                 why = {} if event.reason is None else {"reason": event.reason}
                 return self.frame(at, "hand_over", "", event.ts, {"upstream": event.upstream, **why})
+            case Audio():
+                return b""
 
     def _of(self, piece: Text | Reasoning) -> dict[str, Any]:
         facts: dict[str, Any] = {"model": self._model, "tokens": piece.tokens}

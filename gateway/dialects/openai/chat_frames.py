@@ -14,7 +14,20 @@ import msgspec
 from gateway.dialects.openai.errors import STATUS_WAITS_S, openai_body
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall, Usage
+from shared.events import (
+    Audio,
+    End,
+    Error,
+    Event,
+    HandOver,
+    Picture,
+    Reasoning,
+    Reset,
+    Start,
+    Text,
+    ToolCall,
+    Usage,
+)
 from shared.failures import failure
 from shared.generation import Generation
 from shared.position import Position
@@ -116,7 +129,7 @@ class ChatEncoder(Encoder):
             case Reset():
                 says = "The answer broke off and is being started over; send the request again."
                 return _error(failure(event.reason, says)) + _DONE
-            case HandOver():
+            case HandOver() | Audio():
                 return b""
 
     def _chunk(self, delta: dict[str, Any]) -> bytes:

@@ -24,7 +24,7 @@ from gateway.dialects.openai.response_object import (
 )
 from gateway.relay.dialect import Dialect, Encoder
 from shared.errors import HeadraceError
-from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall
+from shared.events import Audio, End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall
 from shared.generation import Generation
 from shared.position import Position
 
@@ -80,7 +80,7 @@ class ResponsesEncoder(Encoder):
                 return self._break_off(event.reason)
             case End() | Error():
                 return self._begin() + self._end(event) + _DONE
-            case HandOver():
+            case HandOver() | Audio():
                 return b""
 
     @property

@@ -1,6 +1,7 @@
 import type { Usage } from './events.js';
 import type { MessagePart, StoredPart } from './parts.js';
 import type { ChatSettings, StoredSettings } from './settings.js';
+import type { SpeechAbilities } from './speech.js';
 
 /** `POST /api/chat/stream` */
 export interface ChatRequest {
@@ -180,4 +181,6 @@ export interface Heartbeat {
   heartbeat_ms: number;
   /** The longest message in characters, as code points; a server from before it was told says nothing. */
   max_message_chars?: number;
+  /** What can be spoken; null where nobody speaks. */
+  speech?: SpeechAbilities | null;
 }

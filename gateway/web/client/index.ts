@@ -29,4 +29,5 @@ export { type Announcement, CHANNEL } from './presence.js';
 export type { Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
 export { ChatSession } from './session.js';
 export type { ChatSettings, StoredSettings } from './settings.js';
+export type { SpeechAbilities, SpeechEvent, SpeechOptions, SpokenSentence } from './speech.js';
 export { question } from './transcript.js';

@@ -6,6 +6,7 @@ import { LimitProvider, useLimit } from '../composer/limit.ts';
 import { LinkGuard } from '../dialogs/LinkGuard.tsx';
 import type { RemovedConversation } from '../sidebar/Removed.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
+import { SpeechProvider, useSpeech } from '../speech/ReadAloud.tsx';
 import { Thread } from '../thread/Thread.tsx';
 import type { Wanted } from '../thread/useFinding.ts';
 import { useWords } from '../words/words.ts';
@@ -39,6 +40,7 @@ export function App() {
   const { models, model, choose } = useModels(client, keyNumber);
   const sidebar = useSidebar();
   const limit = useLimit(client);
+  const speech = useSpeech(client, route.key);
   const unsentElsewhere = useOutbox(client, route.conversationId);
   const field = useRef<HTMLTextAreaElement>(null);
   const searchField = useRef<HTMLInputElement>(null);
@@ -133,6 +135,7 @@ export function App() {
             />
             <main>
               <LimitProvider value={limit}>
+                <SpeechProvider value={speech}>
                 <Thread
                   key={`${route.key} ${keyNumber}`}
                   client={client}
@@ -152,6 +155,7 @@ export function App() {
                   onTurn={onTurn}
                   onUnauthorized={askKey}
                 />
+                </SpeechProvider>
               </LimitProvider>
             </main>
           </div>

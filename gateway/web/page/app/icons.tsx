@@ -62,6 +62,9 @@ export const DownloadIcon = icon(<path d="M10 3.5v9M6 9l4 4 4-4M4 16.5h12" />);
 export const ImageIcon = icon(
   <path d="M5 3.5h10A1.5 1.5 0 0 1 16.5 5v10a1.5 1.5 0 0 1-1.5 1.5H5A1.5 1.5 0 0 1 3.5 15V5A1.5 1.5 0 0 1 5 3.5zM7.3 8.5a1.2 1.2 0 1 0 0-2.4 1.2 1.2 0 0 0 0 2.4zM16.5 12.5l-3.7-3.7-7.3 7.3" />,
 );
+export const SpeakerIcon = icon(
+  <path d="M3.5 8v4h2.7l3.8 3V5L6.2 8zM12.8 7.8a3.2 3.2 0 0 1 0 4.4M14.9 5.7a6.1 6.1 0 0 1 0 8.6" />,
+);
 export const UpIcon = icon(<path d="m5 12.5 5-5 5 5" />);
 export const DownIcon = icon(<path d="m5 7.5 5 5 5-5" />);
 export const BackIcon = icon(<path d="m12.5 5-5 5 5 5" />);

@@ -3,6 +3,7 @@ import { CopyButton } from '../app/CopyButton.tsx';
 import { IconButton } from '../app/IconButton.tsx';
 import { RepeatIcon } from '../app/icons.tsx';
 import { Text } from '../markdown/Text.tsx';
+import { ReadAloud } from '../speech/ReadAloud.tsx';
 import { useWords } from '../words/words.ts';
 import { Branches } from './Branches.tsx';
 import { Ending } from './Ending.tsx';
@@ -47,10 +48,12 @@ export function AssistantMessage({ message, isLast, isFound, live, canAct, actio
       {live && isLive && (
         <Pulse message={message} queuePlace={live.queuePlace} tokensPerSecond={live.tokensPerSecond} />
       )}
+      {isLive && content !== '' && <ReadAloud message={message} />}
       <Ending message={message} isLast={isLast} canAct={canAct} actions={actions} />
       {!isLive && (
         <footer className="message-actions">
           {content !== '' && <CopyButton text={content} label={words.copyMessage} />}
+          {content !== '' && <ReadAloud message={message} />}
           {canAct && (isLast || message.generationId) && (
             <IconButton label={words.regenerate} onClick={() => actions.regenerate(message.id)}>
               <RepeatIcon />

@@ -1,0 +1,1 @@
+"""The speech calls: a text, or a reply while it is written, as sound."""

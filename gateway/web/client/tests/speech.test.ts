@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { HeadraceClient, type SpeechEvent } from '../index.js';
+
+const frame = (id: string, said: object) => `id: ${id}\ndata: ${JSON.stringify(said)}\n\n`;
+const piece = (id: string, letter: string, more: object = {}) =>
+  frame(id, { type: 'audio', audio: btoa(letter), start: 0, end: 6, ms: 10, ...more });
+
+/** A server that gives these bodies one after another; it remembers what it was asked. */
+function speaker(...answers: (string | number)[]) {
+  const asked: [string, string | null][] = [];
+  const answer: typeof fetch = async (url, init) => {
+    asked.push([String(url), new Headers(init?.headers).get('Last-Event-ID')]);
+    const next = answers.shift() ?? '';
+    if (typeof next === 'number') return Response.json({ error: { code: 'not_found' } }, { status: next });
+    return new Response(next, { headers: { Location: '/api/tts/s1/stream' } });
+  };
+  return { asked, client: new HeadraceClient({ fetch: answer, share: false }) };
+}
+
+async function all(speech: AsyncGenerator<SpeechEvent>): Promise<SpeechEvent[]> {
+  const events: SpeechEvent[] = [];
+  for await (const event of speech) events.push(event);
+  return events;
+}
+
+test('a speech that breaks off goes on where it was, each sentence once and whole', async () => {
+  const { asked, client } = speaker(
+    piece('1-1', 'a', { last: true }) + piece('1-2', 'b'),
+    piece('1-3', 'c', { last: true, start: 6, end: 9 }) + frame('1-4', { type: 'end', finish_reason: 'stop' }),
+  );
+  const events = await all(client.speech('gen_1', { format: 'mp3' }));
+  const sounds = events.map((event) => event.type === 'sentence' && new TextDecoder().decode(event.sound));
+  expect(sounds).toEqual(['a', 'bc', false]);
+  expect(events.at(-1)).toEqual({ type: 'end', finishReason: 'stop' });
+  expect(asked).toEqual([
+    ['/api/chat/gen_1/speech?stream_format=sse&format=mp3', null],
+    ['/api/tts/s1/stream?stream_format=sse', '1-2'],
+  ]);
+});
+
+test('a reset voids what was begun; an error is thrown', async () => {
+  const { client } = speaker(
+    piece('1-1', 'a') + frame('1-2', { type: 'reset' }) + piece('1-3', 'b', { last: true }) +
+      frame('1-4', { type: 'error', code: 'speech_failed', message: 'No.' }),
+  );
+  const speech = client.speech('gen_1');
+  expect((await speech.next()).value).toEqual({ type: 'reset' });
+  expect(new TextDecoder().decode((await speech.next()).value.sound)).toBe('b');
+  await expect(speech.next()).rejects.toMatchObject({ code: 'speech_failed' });
+});
+
+test('what the server keeps no more is spoken by its text', async () => {
+  const { asked, client } = speaker(404, frame('1-1', { type: 'end', finish_reason: 'stop' }));
+  expect(await all(client.speech('gen_1', { text: 'Hello.' }))).toHaveLength(1);
+  expect(asked.map(([url]) => url)).toEqual(['/api/chat/gen_1/speech?stream_format=sse', '/api/tts/stream']);
+});

@@ -1,0 +1,89 @@
+"""The page reads a reply aloud while it is written, marks what is heard, and falls silent with Stop."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, expect
+
+from shared import keys
+from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import Arrive
+from tests.kit import invariants
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
+from tests.kit.stack import Stack
+
+TEXT = "The **river** runs under the [bridge](https://example.org/a). The miller opens the gate. "
+MARKED = """() => [...(CSS.highlights.get('headrace-spoken') ?? [])].map(String).join()"""
+PLAYS = """() => navigator.mediaSession.playbackState"""
+
+
+@pytest.fixture(scope="module")
+def speaking(
+    built_page: None, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A gateway and a worker that speak."""
+    stack = Stack(broker, tmp_path_factory.mktemp("speech"), database=10, speech="auto")
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def url(speaking: Stack) -> AsyncIterator[str]:
+    """The gateway's address, once somebody speaks."""
+    await eventually(lambda: speaking.redis.exists(keys.SPEAKS), "somebody speaks", 20)
+    able = speaking.redis.get(keys.SPEAKS)
+    yield speaking.gateways[0].url
+    await speaking.settle()
+    speaking.redis.set(keys.SPEAKS, able, px=30_000)
+    assert not invariants.not_ended(speaking.redis)
+
+
+def button(chat: ChatPage, name: str) -> Locator:
+    """A reply's button."""
+    return chat.reply.get_by_role("button", name=name)
+
+
+@pytest.mark.parametrize(
+    ("locale", "read", "stop"), [("en-GB", "Read aloud", "Stop reading"), ("zh-CN", "朗读", "停止朗读")]
+)
+async def test_read_aloud(arrive: Arrive, url: str, locale: str, read: str, stop: str) -> None:
+    """Sentence after sentence, marked as it is heard, while the rest is written; media keys work."""
+    visitor = await arrive(url, locale=locale)
+    page = await visitor.context.new_page()
+    chat = ChatPage(page, url)
+    await chat.goto()
+    await page.locator("#message").fill(script(rate=6, text=TEXT * 2))
+    await page.keyboard.press("Enter")
+    await button(chat, read).click()
+    await page.wait_for_function(f"({MARKED})().includes('river runs under the bridge')", timeout=15_000)
+    assert await page.evaluate(PLAYS) == "playing"
+    await expect(chat.reply).to_have_attribute("aria-busy", "true")
+    await page.wait_for_function(f"({MARKED})().includes('miller opens')", timeout=15_000)
+    await button(chat, stop).click()
+    await expect(button(chat, read)).to_be_visible()
+    assert await page.evaluate(MARKED) == ""
+    assert await page.evaluate(PLAYS) == "none"
+
+
+async def test_stop(arrive: Arrive, url: str) -> None:
+    """Stop of the reply silences it at once."""
+    chat = await (await arrive(url)).open()
+    await chat.send(script(rate=8, text=TEXT * 20))
+    await button(chat, "Read aloud").click()
+    await chat.page.wait_for_function(f"({MARKED})() !== ''", timeout=15_000)
+    await chat.stop_button.click()
+    await expect(chat.reply.locator("[data-reading]")).to_have_count(0)
+    assert await chat.page.evaluate(MARKED) == ""
+
+
+async def test_nobody_speaks(chat: ChatPage) -> None:
+    """Then there is no button."""
+    await chat.ask(script(rate=0, length=5))
+    await expect(chat.reply.get_by_role("button", name="Copy message")).to_be_visible()
+    await expect(button(chat, "Read aloud")).to_have_count(0)

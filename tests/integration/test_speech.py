@@ -1,0 +1,221 @@
+"""Speech: what is written is heard, and can be dropped, resumed and stopped like text."""
+
+import base64
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from openai import APIStatusError, AsyncOpenAI
+
+from shared import keys
+from tests.conftest import OpenClient
+from tests.kit import invariants, sound
+from tests.kit.broker import EmbeddedBroker
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
+from tests.kit.local import Local
+from tests.kit.stack import MODELS, Stack
+
+_DATABASE = 9
+TEXT = "The river runs under the bridge. The miller opens the gate in the morning."
+CHINESE = "今天天气很好。我们去公园吧！"
+
+
+@pytest.fixture(scope="module")
+def system(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A gateway and two workers that speak."""
+    stack = Stack(broker, tmp_path_factory.mktemp("speech"), database=_DATABASE, speech="auto", lease_s=1)
+    try:
+        stack.start(gateways=1, workers=2)
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+async def url(system: Stack, session: ClientSession) -> AsyncIterator[str]:
+    """The gateway's address, once somebody speaks; afterwards all has come to its end."""
+    await eventually(lambda: system.redis.exists(keys.SPEAKS), "somebody speaks", 20)
+    able = system.redis.get(keys.SPEAKS)
+    yield system.gateways[0].url
+    await invariants.settled(system.redis, 10)
+    # Nobody says so again for a while.
+    system.redis.set(keys.SPEAKS, able, px=30_000)
+
+
+async def spoken(session: ClientSession, url: str, **body: Any) -> bytes:
+    """The body of `POST /api/tts/stream`."""
+    async with session.post(f"{url}/api/tts/stream", json=body) as response:
+        assert response.status == 200, await response.text()
+        return await response.read()
+
+
+async def test_the_words_that_were_written(url: str, session: ClientSession) -> None:
+    """A recogniser hears them, and a gap is as long as a breath."""
+    data = await spoken(session, url, text=TEXT)
+    assert 3 < sound.seconds(data) < 9
+    heard = sound.words(data)
+    written = TEXT.lower().replace(".", "").split()
+    assert len({*heard} & {*written}) >= 0.7 * len({*written}), heard
+
+
+@pytest.mark.parametrize("kind", ["wav", "pcm", "mp3", "opus"])
+async def test_formats(url: str, session: ClientSession, kind: str) -> None:
+    """Each is one file of that kind from its first sentence to its last, of both languages."""
+    data = await spoken(session, url, text=f"{TEXT} {CHINESE}", format=kind)
+    assert 6 < sound.seconds(data, kind) < 16
+    assert sound.loudness(data, kind) > 0.01
+
+
+async def test_openai(url: str, open_client: OpenClient) -> None:
+    """OpenAI's client, as published."""
+    client: AsyncOpenAI = open_client(url)
+    asked: dict[str, Any] = {"model": "tts-1", "voice": "alloy", "input": TEXT}
+    whole = await client.audio.speech.create(**asked)
+    assert whole.response.headers["Content-Type"] == "audio/mpeg"
+    assert sound.loudness(whole.content, "mp3") > 0.01
+    streaming = client.audio.speech.with_streaming_response
+    async with streaming.create(**asked, response_format="pcm", stream_format="sse") as response:
+        events = [said for _, said in sound.frames(await response.read())]
+    assert [event["type"] for event in events[-2:]] == ["speech.audio.delta", "speech.audio.done"]
+    pcm = b"".join(base64.b64decode(event["audio"]) for event in events[:-1])
+    assert sound.seconds(pcm, "pcm") == pytest.approx(sound.seconds(whole.content, "mp3"), abs=0.4)
+    assert events[-1]["usage"]["input_tokens"] > 0
+    for wrong, param in [({"voice": "nobody"}, "voice"), ({"response_format": "flac"}, "response_format")]:
+        with pytest.raises(APIStatusError) as refused:
+            await client.audio.speech.create(**{**asked, **wrong})
+        assert (refused.value.status_code, refused.value.body["param"]) == (400, param)  # type: ignore[index]
+
+
+async def test_dropped_at_every_event(url: str, session: ClientSession) -> None:
+    """After each event, and from any byte on, there is exactly the rest."""
+    ask = {"text": f"{TEXT} {CHINESE}", "format": "pcm", "stream_format": "sse"}
+    async with session.post(f"{url}/api/tts/stream", json=ask) as response:
+        where, events = url + response.headers["Location"], sound.frames(await response.read())
+    assert [said["type"] for _, said in events][:: len(events) - 1] == ["start", "end"]
+    for i, (at, _) in enumerate(events[:-1], 1):
+        async with session.get(where, headers={"Last-Event-ID": at}) as response:
+            assert sound.frames(await response.read()) == events[i:]
+    pieces = [base64.b64decode(said["audio"]) for _, said in events if said["type"] == "audio"]
+    whole, begins = b"".join(pieces), [said["at"] for _, said in events if said["type"] == "audio"]
+    for first in {0, 1, len(whole) - 1, *begins, *(at + 7 for at in begins)}:
+        async with session.get(where, headers={"Range": f"bytes={first}-"}) as response:
+            assert response.status == 206
+            assert await response.read() == whole[first:], first
+    async with session.get(where, headers={"Range": f"bytes=5-{begins[1] + 4}"}) as response:
+        assert await response.read() == whole[5 : begins[1] + 5]
+    async with session.get(where, headers={"Range": f"bytes={len(whole) + 1}-"}) as response:
+        assert response.status == 416
+    texts = [ask["text"][said["start"] : said["end"]] for _, said in events if said.get("last")]
+    assert "".join(texts) == ask["text"]
+
+
+def events_of(client: ChatClient, generation_id: str) -> Any:
+    """What `GET /api/chat/{id}/speech` says, as events."""
+    asked = {"format": "pcm", "stream_format": "sse"}
+    return client.open("GET", f"/api/chat/{generation_id}/speech", params=asked)
+
+
+async def test_a_reply_while_it_is_written(url: str, session: ClientSession) -> None:
+    """Its first sentence is heard before its second is written; twice asked is once spoken."""
+    client = ChatClient(session, url)
+    async with await client.send(script(rate=8, text=f"{TEXT} " * 2)) as reply:
+        async with await events_of(client, reply.generation_id) as speech:
+            await speech.until("audio")
+            written = (await client.status(reply.generation_id))["text"]
+        assert written.startswith("The river runs under the bridge. The")
+        assert len(written) < len(TEXT), "it is heard while the next sentence is written"
+        await reply.all()
+    where = f"{url}/api/chat/{reply.generation_id}/speech?format=pcm"
+    async with session.get(where) as whole, session.get(where) as again:
+        assert whole.headers["X-Generation-Id"] == again.headers["X-Generation-Id"]
+        data = await whole.read()
+        assert data == await again.read()
+    assert sound.seconds(data, "pcm") > 6
+
+
+async def test_stop(url: str, session: ClientSession) -> None:
+    """The Stop of a reply silences it, while it is written and after."""
+    client = ChatClient(session, url)
+    async with await client.send(script(rate=30, text=f"{TEXT} " * 40)) as reply:
+        async with await events_of(client, reply.generation_id) as speech:
+            await speech.until("audio")
+            stopped = time.monotonic()
+            await client.cancel(reply.generation_id)
+            assert (await speech.until("end")).data["finish_reason"] == "cancelled"
+            assert time.monotonic() - stopped < 1
+        await reply.all()
+    async with await client.ask(script(rate=0, text=f"{TEXT} " * 60)) as reply:
+        # It is written, and being spoken.
+        async with await events_of(client, reply.generation_id) as speech:
+            await speech.until("audio")
+            await client.cancel(reply.generation_id)
+            assert (await speech.until("end")).data["finish_reason"] == "cancelled"
+        # Who asks once more hears it anew.
+        async with await events_of(client, reply.generation_id) as again:
+            await again.until("audio")
+            await client.cancel(again.generation_id)
+
+
+async def test_a_worker_dies(system: Stack, url: str, session: ClientSession) -> None:
+    """Another goes on after the last sentence; the sound is the same as without."""
+    text = f"{TEXT} {CHINESE} " * 3
+    expected = await spoken(session, url, text=text, format="opus")
+    async with session.post(f"{url}/api/tts/stream", json={"text": text, "format": "opus"}) as response:
+        record = f"hr:gen:{response.headers['X-Generation-Id']}"
+        data = await response.content.readany()
+        for worker in system.workers:
+            worker.kill()
+        assert system.redis.hget(record, "state") == b"running"
+        await system.add_worker()
+        data += await response.read()
+    assert system.redis.hget(record, "attempt") == b"2"
+    assert data == expected
+
+
+async def test_nobody_speaks(local: Local, session: ClientSession, open_client: OpenClient) -> None:
+    """Without the extra: said clearly, to people, to OpenAI's clients and to the page."""
+    url = await local.start()
+    async with session.get(f"{url}/api/heartbeat") as response:
+        assert (await response.json())["speech"] is None
+    async with session.post(f"{url}/api/tts/stream", json={"text": "Hello."}) as response:
+        assert response.status == 501
+        assert "headrace[speech]" in (await response.json())["error"]["message"]
+    with pytest.raises(APIStatusError) as refused:
+        await open_client(url).audio.speech.create(model="tts-1", voice="alloy", input="Hello.")
+    assert refused.value.status_code == 501
+
+
+async def test_a_server_that_speaks(local: Local, session: ClientSession) -> None:
+    """`[speech]` in models.toml is asked, sentence by sentence; where it fails, what is installed speaks."""
+    asked: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(await request.json())
+        if "gate" in asked[-1]["input"]:
+            return web.Response(status=500)
+        return web.Response(body=b"\x10\x20" * 2400, content_type="audio/pcm")
+
+    app = web.Application()
+    app.add_routes([web.post("/v1/audio/speech", answer)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await (site := web.TCPSite(runner, "127.0.0.1", 0)).start()
+        speech = f'[speech]\nbase_url = "{site.name}/v1"\nvoice = "anna"\n'
+        url = await local.start(MODELS + speech, speech="auto")
+        await eventually(lambda: local.redis.exists(keys.SPEAKS), "somebody speaks", 20)
+        data = await spoken(session, url, text=TEXT, format="pcm")
+    finally:
+        await runner.cleanup()
+    assert [said["input"] for said in asked] == [f"{sentence}." for sentence in TEXT[:-1].split(". ")]
+    assert asked[0] | {"input": ""} == {
+        "model": "tts-1",
+        "input": "",
+        "voice": "anna",
+        "response_format": "pcm",
+    }
+    assert data.startswith(b"\x10\x20" * 2400)
+    assert sound.seconds(data, "pcm") > 1.5

@@ -1,0 +1,103 @@
+"""The voices that are installed here: words -> samples. Loaded when they are first asked."""
+
+import ctypes
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from shared.speech import SAMPLE_RATE
+from worker.speech.orders import Engine
+
+#: What eSpeak NG calls a language.
+_ESPEAK_NAMES = {"zh": "cmn", "en": "en-us", "fr": "fr-fr"}
+_SYNCHRONOUS, _UTF8, _RATE = 2, 1, 1
+_WORDS_A_MINUTE = 175
+
+
+def available() -> list[Engine]:
+    """Those that can be asked."""
+    found: list[Engine] = []
+    if find_spec("hibari") and find_spec("onnxruntime"):
+        found.append("hibari")
+    if find_spec("espeakng_loader") and find_spec("numpy"):
+        found.append("espeak")
+    return found
+
+
+def speak(engine: Engine, words: str, language: str, speed: float) -> bytes:
+    """*words* as samples. The same words give the same samples. Raises `ValueError` where none come of it."""
+    samples = _hibari(words, speed) if engine == "hibari" else _espeak(words, language, speed)
+    if not samples:
+        raise ValueError("no sound came of it")
+    return samples
+
+
+def warm(engine: Engine) -> None:
+    """Load it, so that the first sentence need not wait."""
+    speak(engine, "Hello.", "en", 1)
+
+
+@cache
+def _voice() -> Any:
+    from hibari import Hibari
+
+    # The only voice that comes with the package: the others would be downloaded.
+    return Hibari("heart")
+
+
+def _hibari(words: str, speed: float) -> bytes:
+    import numpy
+
+    sound = _voice()(words, min(2.0, max(0.5, speed)), seed=0)
+    return bytes((numpy.clip(sound, -1.0, 1.0) * 32767.0).astype("<i2").tobytes())
+
+
+class _Espeak:
+    """eSpeak NG's library, which speaks into a callback."""
+
+    def __init__(self) -> None:
+        import espeakng_loader
+
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        data = espeakng_loader.get_data_path().encode()
+        self.rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0)
+        if self.rate <= 0:
+            raise ValueError("eSpeak NG does not start")
+        self._heard: list[bytes] = []
+        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+        self._callback = kind(self._hear)
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def _hear(self, samples: Any, count: int, _: Any) -> int:
+        if samples and count > 0:
+            self._heard.append(ctypes.string_at(samples, count * 2))
+        return 0
+
+    def speak(self, words: str, name: str, words_a_minute: int) -> bytes:
+        """*words*, at the library's own rate."""
+        self._heard.clear()
+        if self._library.espeak_SetVoiceByName(name.encode()):
+            self._library.espeak_SetVoiceByName(b"en-us")
+        self._library.espeak_SetParameter(_RATE, words_a_minute, 0)
+        text = words.encode()
+        self._library.espeak_Synth(text, len(text) + 1, 0, 0, 0, _UTF8, None, None)
+        self._library.espeak_Synchronize()
+        return b"".join(self._heard)
+
+
+@cache
+def _espeak_library() -> _Espeak:
+    return _Espeak()
+
+
+def _espeak(words: str, language: str, speed: float) -> bytes:
+    import numpy
+
+    espeak = _espeak_library()
+    words_a_minute = min(450, max(80, round(_WORDS_A_MINUTE * speed)))
+    heard = espeak.speak(words.replace("\0", " "), _ESPEAK_NAMES.get(language, language), words_a_minute)
+    samples = numpy.frombuffer(heard, "<i2")
+    if not len(samples):
+        return b""
+    places = numpy.arange(len(samples) * SAMPLE_RATE // espeak.rate) * (espeak.rate / SAMPLE_RATE)
+    return bytes(numpy.interp(places, numpy.arange(len(samples)), samples).astype("<i2").tobytes())

@@ -1,0 +1,104 @@
+"""What a speech speaks: a text that is there, or a reply while it is written, followed in its log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+
+from shared import events, keys
+from shared.broker import Broker
+from shared.cells import Cell
+from shared.channels import Channels
+from shared.errors import BrokerUnavailable
+from shared.event_log import EventLog
+from shared.events import End, Error, Event, Text, now_ms
+from shared.generation import TERMINAL_STATES
+from shared.position import ORIGIN
+
+#: Events that come together are read together.
+_GATHER_S = 0.02
+#: The channel is for speed; what it does not tell is found by looking.
+_LOOK_AGAIN_S = 1.0
+_BROKER_RETRY_S = 0.3
+_PAGE = 200
+
+
+class Sources:
+    """The logs that this worker's speeches follow, each heard over one channel for all of them."""
+
+    def __init__(self, broker: Broker, channels: Channels, log: EventLog) -> None:
+        self._broker = broker
+        self._channels = channels
+        self._log = log
+        self._followers: dict[str, set[asyncio.Event]] = {}
+
+    async def events(self, cell: Cell, generation_id: str) -> AsyncIterator[list[Event]]:
+        """
+        What a reply says from its beginning to its end, as it comes; an empty list is a sign of life. It
+        ends without a terminal event where there is no such log any more.
+        """
+        after, ended = ORIGIN, False
+        with self._heard(cell, generation_id) as stirred:
+            while True:
+                stirred.clear()
+                try:
+                    page = await self._log.read(generation_id, after, _PAGE)
+                except BrokerUnavailable:
+                    await asyncio.sleep(_BROKER_RETRY_S)
+                    yield []
+                    continue
+                found = [event for entry in page if (event := events.decode(entry.event)) is not None]
+                yield found
+                if any(isinstance(event, End | Error) for event in found):
+                    return
+                if page:
+                    after = page[-1].position
+                    await asyncio.sleep(_GATHER_S)
+                    continue
+                if ended:
+                    if after == ORIGIN:
+                        yield await self._recorded(cell, generation_id)
+                    return
+                try:
+                    async with asyncio.timeout(_LOOK_AGAIN_S):
+                        await stirred.wait()
+                except TimeoutError:
+                    ended = await self._has_ended(cell, generation_id)
+
+    async def _recorded(self, cell: Cell, generation_id: str) -> list[Event]:
+        """The text of a reply whose log has expired."""
+        key = cell.key(keys.RECORD, generation_id)
+        while True:
+            with suppress(BrokerUnavailable):
+                text = await self._broker.call("text", cell, "HGET", key, "text")
+                return [Text(now_ms(), text.decode())] if text else []
+            await asyncio.sleep(_BROKER_RETRY_S)
+
+    async def _has_ended(self, cell: Cell, generation_id: str) -> bool:
+        """Whether nothing more can come; its end may still be in its log."""
+        with suppress(BrokerUnavailable):
+            state = await self._broker.call(
+                "state", cell, "HGET", cell.key(keys.RECORD, generation_id), "state"
+            )
+            return state is None or state.decode() in TERMINAL_STATES
+        return False
+
+    @contextmanager
+    def _heard(self, cell: Cell, generation_id: str) -> Iterator[asyncio.Event]:
+        """Set whenever something is said in that log."""
+        name, stirred = cell.key(keys.LIVE, generation_id), asyncio.Event()
+        followers = self._followers.setdefault(name, set())
+        followers.add(stirred)
+        if len(followers) == 1:
+            self._channels.want(cell, name, lambda _: _stir(followers), lambda: _stir(followers))
+        try:
+            yield stirred
+        finally:
+            followers.discard(stirred)
+            if not followers:
+                self._channels.leave(name)
+                del self._followers[name]
+
+
+def _stir(followers: set[asyncio.Event]) -> None:
+    for stirred in followers:
+        stirred.set()

@@ -1,0 +1,189 @@
+"""
+One attempt at a speech: sentences as they are complete, a voice for each, and their sound into the log.
+
+Another attempt goes on after the last sentence that is whole: a voice says the same words in the same way.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from shared import metrics
+from shared.audio import AudioLog
+from shared.errors import BrokerUnavailable
+from shared.events import Audio, End, Event, Reset, Text, Usage, cancel_reason, now_ms
+from shared.failures import SpeechTooLong
+from shared.messages import count_tokens
+from shared.outcome import Outcome
+from shared.speech import QUEUE, Speech
+from worker.appender import LogWriter
+from worker.backends import Finished
+from worker.running import Running, Stopped
+from worker.speech.keeping import Keeper
+from worker.speech.orders import Sound
+from worker.speech.sentences import Sentence, Sentences
+from worker.speech.source import Sources
+from worker.speech.spoken import Spoken
+from worker.speech.voices import Voices
+from worker.state import Tools
+
+#: Bytes of one piece of sound, and events that may wait for the broker.
+_PIECE = 32 * 1024
+_MOST_UNACKNOWLEDGED = 64
+_BROKER_RETRY_S = 0.3
+
+
+class Speaker:
+    """Writes the sound of one attempt, up to but without its terminal event."""
+
+    def __init__(self, voices: Voices, sources: Sources, tools: Tools, running: Running) -> None:
+        self._voices, self._sources, self._tools, self._running = voices, sources, tools, running
+        self._generation = running.claim.generation
+        self._speech = self._generation.asked.speech or Speech(text="")
+        self.outcome: Spoken = Spoken()
+        #: Sentences that are not spoken yet, and the event that voids all before it.
+        self._waiting: deque[Sentence | Reset] = deque()
+        self._stirred = asyncio.Event()
+        self._complete = False
+        self._tokens = 0
+
+    def go_on(self, outcome: Outcome) -> None:
+        """*outcome*, a `Spoken`, is what earlier attempts have spoken."""
+        if isinstance(outcome, Spoken):
+            self.outcome = outcome
+
+    @property
+    def where(self) -> str:
+        """It is no address."""
+        return QUEUE
+
+    async def run(self, writer: LogWriter) -> Finished:
+        """Speak after what *writer*'s log has already. Raises `GenerationFailed`, or what interrupts it."""
+        keeper = Keeper(
+            AudioLog(self._tools.broker),
+            self._generation.id,
+            self._running.claim.lease,
+            partial(self._tools.registry.look_at_once, self._generation.id),
+        )
+        await self._running.interruptible(asyncio.create_task(self._run(writer, keeper)))
+        return Finished("stop")
+
+    def spent(self) -> dict[str, Any]:
+        """Tokens of what was spoken, by our own count."""
+        return {"usage": Usage(self._tokens, 0, self._tokens, estimated=True)}
+
+    async def _run(self, writer: LogWriter, keeper: Keeper) -> None:
+        reading = asyncio.create_task(self._read())
+        try:
+            while (item := await self._next(keeper, reading)) is not None:
+                if isinstance(item, Reset):
+                    writer.put(item)
+                    self.outcome.add(item)
+                elif item.spoken:
+                    sound = await self._voices.say(item, self._speech, self.outcome.carry)
+                    await self._put(writer, keeper, item, sound)
+            if self._speech.format == "wav" and not self.outcome.size:
+                nothing = Sentence(0, 0, "", "en")
+                await self._put(writer, keeper, nothing, await self._voices.header(self._speech))
+            await self._verify(keeper)
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+    async def _next(self, keeper: Keeper, reading: "asyncio.Task[None]") -> Sentence | Reset | None:
+        """What is to be spoken next; None at the end of it."""
+        if reading.done():
+            reading.result()  # what was stopped speaks no further
+        while not self._waiting:
+            if reading.done():
+                reading.result()
+                return None
+            self._stirred.clear()
+            stirred = asyncio.create_task(self._stirred.wait())
+            try:
+                await asyncio.wait({stirred, reading}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stirred.cancel()
+            if not self._waiting:
+                with suppress(BrokerUnavailable):
+                    await keeper.verify()
+        return self._waiting.popleft()
+
+    async def _verify(self, keeper: Keeper) -> None:
+        while True:
+            with suppress(BrokerUnavailable):
+                if await keeper.verify():
+                    return
+            await asyncio.sleep(_BROKER_RETRY_S)
+
+    async def _put(self, writer: LogWriter, keeper: Keeper, sentence: Sentence, sound: Sound) -> None:
+        """Keep *sound* but what an earlier attempt has kept of it, and tell of it."""
+        data = sound.data[self.outcome.partial :]
+        if self.outcome.size + len(data) > self._tools.settings.max_speech_bytes:
+            raise SpeechTooLong()
+        pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)] or [b""]
+        first = await keeper.keep(pieces)
+        metrics.speech_bytes.inc(len(data))
+        for number, piece in enumerate(pieces, first):
+            is_last = number == first + len(pieces) - 1
+            event = Audio(
+                ts=now_ms(),
+                number=number,
+                at=self.outcome.size,
+                size=len(piece),
+                start=sentence.start,
+                end=sentence.end,
+                ms=round(sound.ms * len(piece) / len(sound.data)) if sound.data else 0,
+                last=is_last,
+                carry=sound.carry if is_last else [],
+            )
+            writer.put(event)
+            self.outcome.add(event)
+        await writer.durable(at_most=_MOST_UNACKNOWLEDGED)
+
+    # -- what is to be spoken ----------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        """Fill `_waiting`, as sentences are complete, with what no earlier attempt has spoken."""
+        sentences, version = Sentences(), 0
+        async for found in self._source():
+            for event in found:
+                match event:
+                    case Text():
+                        self._wait(sentences.feed(event.text), version)
+                    case Reset():
+                        sentences, version = Sentences(), version + 1
+                        # Nobody wants to hear what is void.
+                        self._waiting.clear()
+                        if version > self.outcome.resets:
+                            self._waiting.append(Reset(ts=now_ms(), reason=event.reason))
+                            self._stirred.set()
+                    case End(finish_reason="cancelled"):
+                        raise Stopped(cancel_reason(event.reason or "user"), self._now())
+        self._wait(sentences.finish(), version)
+
+    async def _source(self) -> AsyncIterator[list[Event]]:
+        speech = self._speech
+        if speech.generation_id is None:
+            yield [Text(now_ms(), speech.text or "")]
+            return
+        cell = self._tools.broker.cells.of_generation(speech.generation_id)
+        async for found in self._sources.events(cell, speech.generation_id):
+            yield found
+
+    def _wait(self, sentences: list[Sentence], version: int) -> None:
+        for sentence in sentences:
+            self._tokens += count_tokens(sentence.spoken) if sentence.spoken else 0
+            if version > self.outcome.resets or (
+                version == self.outcome.resets and sentence.end > self.outcome.end
+            ):
+                self._waiting.append(sentence)
+        if self._waiting:
+            self._stirred.set()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
