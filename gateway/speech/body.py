@@ -13,6 +13,7 @@ from gateway.edge.access import room_for_stream
 from gateway.edge.places import place_for_stream
 from gateway.edge.sound import piece
 from gateway.edge.state import STATE
+from gateway.edge.streams import reading
 from gateway.relay.feed import Subscriber
 from gateway.speech.frames import PLACES
 from shared import metrics
@@ -80,7 +81,7 @@ async def stream(request: web.Request, generation: Generation, headers: dict[str
     room_for_stream(state)
     if request.transport is not None:
         notice_loss(request.transport.get_extra_info("socket"))
-    async with place_for_stream(request), state.relay.subscribe(generation, PLACES) as subscriber:
+    async with place_for_stream(request), reading(request, generation, PLACES) as subscriber:
         first = await subscriber.first_words(_STATUS_WAITS_S)
         async with aclosing(_pieces(subscriber, first)) as pieces:
             begin = 0 if asked is None else asked.first

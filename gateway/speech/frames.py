@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.relay.dialect import Dialect, Encoder
+from shared.errors import HeadraceError
 from shared.events import Audio, End, Error, Event, Reset, Start
 from shared.generation import Generation
 from shared.position import Position
@@ -96,9 +97,20 @@ def _frame(position: Position, kind: str, **fields: Any) -> bytes:
     return b"id: %d-%d\ndata: %b\n\n" % (*position, _json({"type": kind, **fields}))
 
 
+def _refuse(_: Generation, error: HeadraceError) -> bytes:
+    said = {"type": "error", "code": error.code, "message": error.message, "retryable": error.retryable}
+    return b"data: %b\n\n" % _json(said)
+
+
+def _refuse_openai(_: Generation, error: HeadraceError) -> bytes:
+    said = {"message": error.message, "type": "invalid_request_error", "param": None, "code": error.code}
+    return b"data: %b\n\n" % _json({"type": "error", "error": said})
+
+
 SPEECH = Dialect(
     name="speech",
     encoder=SpeechEncoder,
+    refuse=_refuse,
     stateless=True,
     comes_back=True,
     hears_retry=True,
@@ -109,6 +121,7 @@ OPENAI_SPEECH = replace(
     SPEECH,
     name="openai_speech",
     encoder=OpenAIEncoder,
+    refuse=_refuse_openai,
     comes_back=False,
     hears_retry=False,
     status_waits_s=2.0,
@@ -118,6 +131,7 @@ PLACES = replace(
     SPEECH,
     name="sound",
     encoder=PlacesEncoder,
+    refuse=lambda generation, error: b"!\n",
     comes_back=False,
     hears_retry=False,
     beat=lambda state: b"",

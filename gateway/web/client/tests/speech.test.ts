@@ -40,7 +40,9 @@ test('a speech that breaks off goes on where it was, each sentence once and whol
 
 test('a reset voids what was begun; an error is thrown', async () => {
   const { client } = speaker(
-    piece('1-1', 'a') + frame('1-2', { type: 'reset' }) + piece('1-3', 'b', { last: true }) +
+    piece('1-1', 'a') +
+      frame('1-2', { type: 'reset' }) +
+      piece('1-3', 'b', { last: true }) +
       frame('1-4', { type: 'error', code: 'speech_failed', message: 'No.' }),
   );
   const speech = client.speech('gen_1');

@@ -136,25 +136,25 @@ export function App() {
             <main>
               <LimitProvider value={limit}>
                 <SpeechProvider value={speech}>
-                <Thread
-                  key={`${route.key} ${keyNumber}`}
-                  client={client}
-                  conversationId={route.conversationId}
-                  models={models}
-                  model={model}
-                  field={field}
-                  wanted={wanted}
-                  hasSettings
-                  unsentElsewhere={unsentElsewhere}
-                  onOpen={openAndClose}
-                  onCompare={models.length > 1 ? compare : undefined}
-                  onModel={choose}
-                  onConversation={settle}
-                  onNewChat={newChat}
-                  onTitle={setTitle}
-                  onTurn={onTurn}
-                  onUnauthorized={askKey}
-                />
+                  <Thread
+                    key={`${route.key} ${keyNumber}`}
+                    client={client}
+                    conversationId={route.conversationId}
+                    models={models}
+                    model={model}
+                    field={field}
+                    wanted={wanted}
+                    hasSettings
+                    unsentElsewhere={unsentElsewhere}
+                    onOpen={openAndClose}
+                    onCompare={models.length > 1 ? compare : undefined}
+                    onModel={choose}
+                    onConversation={settle}
+                    onNewChat={newChat}
+                    onTitle={setTitle}
+                    onTurn={onTurn}
+                    onUnauthorized={askKey}
+                  />
                 </SpeechProvider>
               </LimitProvider>
             </main>

@@ -1,8 +1,8 @@
 import type { ChatMessage } from '../../client/index.js';
 import { useWords } from '../words/words.ts';
 import { Bubble } from './Bubble.tsx';
-import type { MessageActions } from './messageProps.ts';
 import { Parts } from './LazyParts.tsx';
+import type { MessageActions } from './messageProps.ts';
 
 interface UnsentProps {
   message: ChatMessage;

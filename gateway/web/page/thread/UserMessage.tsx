@@ -9,8 +9,8 @@ import { TooLong } from '../composer/TooLong.tsx';
 import { useWords } from '../words/words.ts';
 import { Branches } from './Branches.tsx';
 import { Bubble } from './Bubble.tsx';
-import type { MessageProps } from './messageProps.ts';
 import { Parts } from './LazyParts.tsx';
+import type { MessageProps } from './messageProps.ts';
 import { Time } from './Time.tsx';
 import { isKnownUnsent, Unsent } from './Unsent.tsx';
 
