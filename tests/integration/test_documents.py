@@ -38,14 +38,18 @@ ELSEWHERE = {
     "helm": "the chart's own tests, which render it",
     "kubectl": "nothing here: there is no cluster; `deploy/README.md` says so",
     "systemctl": "the units' own tests, which verify them",
+    "install": "nothing here: it lays files, which are looked for",
+    "cp": "nothing here: it lays files, which are looked for",
+    "python3": "tests/e2e/test_dist.py, whose environment is made so",
+    "backup.sh": "tests/chaos/test_backup.py",
+    "restore.sh": "tests/chaos/test_backup.py",
     "pip": "tests/e2e/test_dist.py, which installs the wheel into a fresh environment",
 }
 #: Snippets that another test plays, by document and what they begin with.
 PLAYED = {
     ("shared/PROTOCOL.md", "const chat = useChat("): "tests/e2e/test_ai_sdk.py",
-    ("gateway/web/README.md", "import { StreamingChat }"): "tests/browser/test_embedded.py",
-    ("gateway/web/README.md", "import { useStreamingChat }"): "tests/browser/test_embedded.py",
-    ("gateway/web/README.md", "import { ChatSession, HeadraceClient }"): "tests/browser/test_embedded.py",
+    # All of them: see `web_programs.readme`.
+    ("gateway/web/README.md", "import "): "tests/browser/test_embedded.py",
     ("deploy/CAPACITY.md", ""): "tests/unit/test_plan.py",
 }
 #: A shell's own words, beside assignments.
@@ -90,6 +94,7 @@ def test_all_that_is_played_is_there() -> None:
         ("sh", "headrace fly"),
         ("sh", "export HEADRACE_WINGS=2"),
         ("sh", "frobnicate"),
+        ("sh", "cp deploy/nothing.toml models.toml"),
         ("sh", ".venv/bin/python -m tests.nothing"),
         ("sh", ".venv/bin/python -m pytest tests/nothing.py"),
         ("toml", "a = "),
@@ -141,6 +146,9 @@ def check_command(words: list[str], where: str) -> None:
     words = [word for word in words if not re.match(r"^HEADRACE_[A-Z_]+=", word)]
     if not words:
         return
+    for word in words:
+        if re.match(r"(deploy|gateway|shared|tests|worker)/", word):
+            assert any(ROOT.glob(word.partition("::")[0])), f"{where}: {word} is not there"
     program = Path(first_word(words)).name if not first_word(words).startswith("-") else ""
     rest = words[words.index(first_word(words)) + 1 :] if program else []
     match program:

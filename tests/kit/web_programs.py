@@ -78,7 +78,7 @@ _TSCONFIG: dict[str, Any] = {
 
 #: What the package's readme leaves to its reader, before a snippet of it.
 _GIVEN = """
-declare const conversationId: string, baseUrl: string, apiKey: string;
+declare const conversationId: string, baseUrl: string, apiKey: string, invitation: string;
 declare const process: { stdout: { write(text: string): void } };
 """
 
