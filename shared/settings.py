@@ -30,7 +30,8 @@ class Settings(SpeechSettings):
 
     #: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:port,…/service/0`, `redis+cluster://host:port,…`.
     redis_url: str = "redis://127.0.0.1:6379/0"
-    #: Parts of the data, each on one primary of a cluster, 8 or more for each: a power of two, never changed.
+    #: Parts of the data that each live on one primary of a cluster: a power of two, 8 or more for each.
+    #: Fixed for the life of the data.
     cells: int = Field(1, ge=1, le=4096)
     #: A TOML file that names the models; without it there are none.
     models: Path | None = None
@@ -70,7 +71,8 @@ class Settings(SpeechSettings):
     key_cache_s: float = Field(2, gt=0, le=60)
     #: What an address without a key may ask for in a minute; 0 for any number. Unset: 10, on loopback any.
     anonymous_requests_per_minute: int | None = Field(None, ge=0)
-    #: Whose tokens are taken (OpenID Connect), such as `https://id.example.org`: their `iss`.
+    #: Whose tokens are taken (OpenID Connect), such as `https://id.example.org`: the `iss` that they must
+    #: have.
     oidc_issuer: str = ""
     #: Whom they must be for: the `aud` that they must have.
     oidc_audience: str = ""
@@ -88,7 +90,8 @@ class Settings(SpeechSettings):
     oidc_tenant: str = "default"
     #: The claim that lists scopes (`chat`, `read`, `admin`, or `headrace:chat`); unset, all but `admin`.
     oidc_scopes_claim: str = ""
-    #: The page's own name at the issuer, where people sign in (code flow with PKCE); unset, they cannot.
+    #: The page's own name at the issuer, for people who sign in there (code flow with PKCE); unset, they
+    #: cannot.
     oidc_client_id: str = ""
     #: Its secret, where the issuer wants one.
     oidc_client_secret: SecretStr = SecretStr("")

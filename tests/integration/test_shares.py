@@ -161,7 +161,8 @@ async def test_revoked_while_it_is_read(scene: Scene) -> None:
             await shared.until("chunk")
             await scene.ann.call("DELETE", f"/api/conversations/c1/share/{link.id}")
             await shared.all(timeout_s=5)
-        assert shared.frames[-1].type == "chunk"
+        last = shared.frames[-1].data
+        assert (last["type"], last["metadata"]["code"]) == ("error", "access_ended")
         await scene.ann.cancel(reader.generation_id)
 
 
