@@ -54,7 +54,7 @@ async def test_nothing_runs(arrive: Arrive, api: ChatClient) -> None:
     visitor.expect("Refused to|violates the following Content Security Policy")
     chat = await visitor.open("/c/conv_x")
     done = chat.reply.locator(".diagram-picture, p.note")
-    await expect(done).to_have_count(len(HOSTILE) + 1, timeout=30_000)
+    await expect(done).to_have_count(len(HOSTILE) + 1, timeout=45_000)
     for frame in chat.page.frames:
         assert await frame.evaluate("window.ran ?? []") == []
     assert visitor.foreign == []

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
+import { Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { HeadraceClient } from '../../client/index.js';
 import { useComparing } from '../compare/useComparing.ts';
 import { isTouch } from '../composer/keys.ts';
@@ -11,21 +11,20 @@ import { Thread } from '../thread/Thread.tsx';
 import type { Wanted } from '../thread/useFinding.ts';
 import { useWords } from '../words/words.ts';
 import { Header } from './Header.tsx';
+import { later } from './later.tsx';
 import { useRoute } from './route.ts';
 import { signIn } from './session.ts';
 import { useShortcuts } from './shortcuts.ts';
-import { Tooltip } from './Tooltip.tsx';
 import { useEnded } from './useEnded.ts';
 import { useModels } from './useModels.ts';
 import { useOutbox } from './useOutbox.ts';
 import { useSidebar } from './useSidebar.ts';
 
-const Compare = lazy(() => import('../compare/Compare.tsx'));
-const KeyDialog = lazy(async () => ({ default: (await import('../dialogs/KeyDialog.tsx')).KeyDialog }));
-const Removed = lazy(async () => ({ default: (await import('../sidebar/Removed.tsx')).Removed }));
-const ShortcutsDialog = lazy(async () => ({
-  default: (await import('../dialogs/ShortcutsDialog.tsx')).ShortcutsDialog,
-}));
+const Compare = later(async () => (await import('../compare/Compare.tsx')).default);
+const KeyDialog = later(async () => (await import('../dialogs/KeyDialog.tsx')).KeyDialog);
+const Removed = later(async () => (await import('../sidebar/Removed.tsx')).Removed);
+const Tooltip = later(async () => (await import('./Tooltip.tsx')).Tooltip);
+const ShortcutsDialog = later(async () => (await import('../dialogs/ShortcutsDialog.tsx')).ShortcutsDialog);
 
 /** The whole page: which conversation is shown, what stands beside it, and the dialogs above it. */
 export function App() {
@@ -161,7 +160,9 @@ export function App() {
           </div>
         )}
       </div>
-      <Tooltip />
+      <Suspense>
+        <Tooltip />
+      </Suspense>
       <Suspense>
         {removed && (
           <Removed

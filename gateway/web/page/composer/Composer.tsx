@@ -2,7 +2,6 @@ import {
   type ClipboardEvent,
   type FormEvent,
   type KeyboardEvent,
-  lazy,
   type ReactNode,
   type RefObject,
   Suspense,
@@ -11,6 +10,7 @@ import {
 } from 'react';
 import type { MessagePart } from '../../client/index.js';
 import { ArrowUpIcon, StopIcon } from '../app/icons.tsx';
+import { later } from '../app/later.tsx';
 import { useWords } from '../words/words.ts';
 import { AttachButton } from './AttachButton.tsx';
 import { useDraft } from './drafts.ts';
@@ -19,7 +19,7 @@ import { useExcess } from './limit.ts';
 import { TooLong } from './TooLong.tsx';
 import { type Upload, useAttachments } from './useAttachments.ts';
 
-const AttachmentList = lazy(async () => ({ default: (await import('./AttachmentList.tsx')).AttachmentList }));
+const AttachmentList = later(async () => (await import('./AttachmentList.tsx')).AttachmentList);
 
 interface ComposerProps {
   field: RefObject<HTMLTextAreaElement | null>;

@@ -1,9 +1,10 @@
 /** What stands between fences: code, or where it can be drawn a diagram. */
-import { type ComponentProps, lazy, Suspense, useContext } from 'react';
+import { type ComponentProps, Suspense, useContext } from 'react';
+import { later } from '../app/later.tsx';
 import { CodeBlock } from './CodeBlock.tsx';
 import { Drawing } from './drawing.ts';
 
-const Diagram = lazy(() => import('./Diagram.tsx'));
+const Diagram = later(async () => (await import('./Diagram.tsx')).default);
 /** Longer ones are shown as they are written. */
 const MOST_CHARS = 20_000;
 

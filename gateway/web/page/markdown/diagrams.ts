@@ -7,74 +7,80 @@ export interface Drawn {
   height: number | undefined;
 }
 
-const PATIENCE_MS = 15_000;
+/** What does not end by then is ended with its frame; the next one gets another. */
+const PATIENCE_MS = 8_000;
 
-interface Waiting {
-  done(drawn: Drawn): void;
-  failed(error: Error): void;
-}
-
-let frame: Promise<Window> | null = null;
-let element: HTMLIFrameElement | null = null;
+let frame: Promise<HTMLIFrameElement> | null = null;
+let last: Promise<unknown> = Promise.resolve();
 let ids = 0;
-const waiting = new Map<number, Waiting>();
 
-/** Throws where it cannot be drawn. */
-export async function draw(source: string, isDark: boolean): Promise<Drawn> {
+/** One after another. Throws where it cannot be drawn. */
+export function draw(source: string, isDark: boolean): Promise<Drawn> {
+  const drawn = last.then(() => drawNow(source, isDark));
+  last = drawn.catch(() => {});
+  return drawn;
+}
+
+async function drawNow(source: string, isDark: boolean): Promise<Drawn> {
   frame ??= opened();
-  const target = await frame;
-  ids += 1;
-  const id = ids;
-  return new Promise((resolve, reject) => {
-    // What does not end is ended with its frame; the next one gets another.
-    const timer = setTimeout(() => waiting.get(id)?.failed(closed()), PATIENCE_MS);
-    const settle = () => {
-      clearTimeout(timer);
-      waiting.delete(id);
+  const opening = frame;
+  const drawing = opening.then(async (element) => {
+    ids += 1;
+    const id = ids;
+    const answer = heard(element, (data) => data.id === id);
+    element.contentWindow?.postMessage({ id, source, isDark }, '*');
+    const { svg, failure } = await answer;
+    if (typeof svg !== 'string') throw new Error(String(failure));
+    return picture(svg);
+  });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      frame = null;
+      void opening.then((element) => element.remove());
+      reject(new Error('The diagram takes too long to draw.'));
+    }, PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([drawing, late]);
+  } finally {
+    clearTimeout(timer);
+    drawing.catch(() => {});
+  }
+}
+
+async function opened(): Promise<HTMLIFrameElement> {
+  const element = document.createElement('iframe');
+  element.setAttribute('sandbox', 'allow-scripts');
+  element.src = '/diagram.html';
+  element.className = 'diagram-frame';
+  element.tabIndex = -1;
+  element.ariaHidden = 'true';
+  const ready = heard(element, ({ isReady }) => isReady === true);
+  document.body.append(element);
+  await ready;
+  return element;
+}
+
+interface Said {
+  isReady?: unknown;
+  id?: unknown;
+  svg?: unknown;
+  failure?: unknown;
+}
+
+/** The next that *element* says, of what is waited for. */
+function heard(element: HTMLIFrameElement, isIt: (data: Said) => boolean): Promise<Said> {
+  return new Promise((resolve) => {
+    const listen = ({ source, data }: MessageEvent) => {
+      const isGone = !element.isConnected;
+      const isFrom = source === element.contentWindow && typeof data === 'object' && data !== null;
+      if (!isGone && !(isFrom && isIt(data as Said))) return;
+      window.removeEventListener('message', listen);
+      if (!isGone) resolve(data as Said);
     };
-    waiting.set(id, {
-      done: (drawn) => {
-        settle();
-        resolve(drawn);
-      },
-      failed: (error) => {
-        settle();
-        reject(error);
-      },
-    });
-    target.postMessage({ id, source, isDark }, '*');
+    window.addEventListener('message', listen);
   });
-}
-
-function opened(): Promise<Window> {
-  return new Promise((resolve, reject) => {
-    const made = document.createElement('iframe');
-    made.setAttribute('sandbox', 'allow-scripts');
-    made.src = '/diagram.html';
-    made.className = 'diagram-frame';
-    made.tabIndex = -1;
-    made.ariaHidden = 'true';
-    made.title = '';
-    element = made;
-    const timer = setTimeout(() => reject(closed()), PATIENCE_MS);
-    window.addEventListener('message', ({ source, data }) => {
-      if (source !== made.contentWindow || typeof data !== 'object' || data === null) return;
-      if (data.isReady === true && made.contentWindow) {
-        clearTimeout(timer);
-        resolve(made.contentWindow);
-      }
-      const order = waiting.get(data.id);
-      if (typeof data.svg === 'string') order?.done(picture(data.svg));
-      else if (typeof data.failure === 'string') order?.failed(new Error(data.failure));
-    });
-    document.body.append(made);
-  });
-}
-
-function closed(): Error {
-  element?.remove();
-  element = frame = null;
-  return new Error('The diagram takes too long to draw.');
 }
 
 /** As an image an SVG has no scripts, no links and no way out. */

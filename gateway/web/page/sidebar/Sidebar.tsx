@@ -1,7 +1,8 @@
-import { type KeyboardEvent, lazy, memo, type RefObject, Suspense, useCallback, useEffect, useState } from 'react';
+import { type KeyboardEvent, memo, type RefObject, Suspense, useCallback, useEffect, useState } from 'react';
 import { type Conversation, type HeadraceClient, HeadraceError, type ListedConversation } from '../../client/index.js';
 import { IconButton } from '../app/IconButton.tsx';
 import { BrandIcon, PlusIcon, SearchIcon, SidebarIcon } from '../app/icons.tsx';
+import { later } from '../app/later.tsx';
 import { isComposing } from '../composer/keys.ts';
 import type { Wanted } from '../thread/useFinding.ts';
 import { useWords } from '../words/words.ts';
@@ -11,7 +12,7 @@ import { byPeriod } from './periods.ts';
 import type { RemovedConversation } from './Removed.tsx';
 import { useConversations } from './useConversations.ts';
 
-const RemoveDialog = lazy(async () => ({ default: (await import('../dialogs/RemoveDialog.tsx')).RemoveDialog }));
+const RemoveDialog = later(async () => (await import('../dialogs/RemoveDialog.tsx')).RemoveDialog);
 
 interface SidebarProps {
   client: HeadraceClient;

@@ -1,7 +1,9 @@
+import { Suspense } from 'react';
 import { type ChatMessage, inOrder } from '../../client/index.js';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { IconButton } from '../app/IconButton.tsx';
 import { RepeatIcon } from '../app/icons.tsx';
+import { later } from '../app/later.tsx';
 import { Text } from '../markdown/Text.tsx';
 import { ReadAloud } from '../speech/ReadAloud.tsx';
 import { useWords } from '../words/words.ts';
@@ -12,7 +14,8 @@ import type { MessageProps } from './messageProps.ts';
 import { Pulse } from './Pulse.tsx';
 import { Reasoning } from './Reasoning.tsx';
 import { Time } from './Time.tsx';
-import { ToolCall } from './ToolCall.tsx';
+
+const ToolCall = later(async () => (await import('./ToolCall.tsx')).ToolCall);
 
 /** A reply: on its way, as it ended, or why it failed; and what can be done with it. */
 export function AssistantMessage({ message, isLast, isFound, live, canAct, actions }: MessageProps) {
@@ -37,7 +40,13 @@ export function AssistantMessage({ message, isLast, isFound, live, canAct, actio
           // biome-ignore lint/suspicious/noArrayIndexKey: parts are only ever added at the end
           return <Parts parts={[part]} key={`part ${index}`} />;
         }
-        if (typeof part !== 'string') return <ToolCall call={part} isLive={isOpen} key={`call ${part.index}`} />;
+        if (typeof part !== 'string') {
+          return (
+            <Suspense key={`call ${part.index}`}>
+              <ToolCall call={part} isLive={isOpen} />
+            </Suspense>
+          );
+        }
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: parts are only ever added at the end
           <div className="text" key={index}>

@@ -1,10 +1,11 @@
 /** One conversation: its messages and where the next one is written. */
-import { type KeyboardEvent, lazy, type RefObject, Suspense, useEffect, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, type RefObject, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import type { VirtualizerHandle } from 'virtua';
 import { type ChatMessage, type HeadraceClient, type MessagePart, type Model, question } from '../../client/index.js';
 import { type UseStreamingChat, useStreamingChat } from '../../react/useStreamingChat.js';
 import { IconButton } from '../app/IconButton.tsx';
 import { ArrowDownIcon, ColumnsIcon, PlusIcon, SlidersIcon } from '../app/icons.tsx';
+import { later } from '../app/later.tsx';
 import { useShortcuts } from '../app/shortcuts.ts';
 import { Composer } from '../composer/Composer.tsx';
 import { editKey, forget, putBack } from '../composer/drafts.ts';
@@ -12,7 +13,6 @@ import { isTouch } from '../composer/keys.ts';
 import { ModelChoice } from '../composer/ModelChoice.tsx';
 import { useWords } from '../words/words.ts';
 import { Announcer } from './Announcer.tsx';
-import { AskToNotify } from './AskToNotify.tsx';
 import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
 import { goOn } from './goOn.ts';
@@ -25,11 +25,12 @@ import type { Wanted } from './useFinding.ts';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
-const Finder = lazy(() => import('./Finder.tsx'));
-const SettingsDialog = lazy(() => import('../dialogs/SettingsDialog.tsx'));
-const SpentSoFar = lazy(async () => ({ default: (await import('../dialogs/SpentSoFar.tsx')).SpentSoFar }));
-const Sharing = lazy(async () => ({ default: (await import('../dialogs/Sharing.tsx')).Sharing }));
-const Files = lazy(async () => ({ default: (await import('../dialogs/Files.tsx')).Files }));
+const AskToNotify = later(async () => (await import('./AskToNotify.tsx')).AskToNotify);
+const Finder = later(async () => (await import('./Finder.tsx')).default);
+const SettingsDialog = later(async () => (await import('../dialogs/SettingsDialog.tsx')).default);
+const SpentSoFar = later(async () => (await import('../dialogs/SpentSoFar.tsx')).SpentSoFar);
+const Sharing = later(async () => (await import('../dialogs/Sharing.tsx')).Sharing);
+const Files = later(async () => (await import('../dialogs/Files.tsx')).Files);
 
 interface ThreadProps extends Omit<ChatThreadProps, 'chat' | 'client' | 'draftKey'> {
   client: HeadraceClient;
@@ -281,7 +282,11 @@ export function ChatThread(props: ChatThreadProps) {
             {isStreaming && <span>{words.newBelow}</span>}
           </button>
         )}
-        {hasSettings && <AskToNotify isStreaming={isStreaming} />}
+        {hasSettings && (
+          <Suspense>
+            <AskToNotify isStreaming={isStreaming} />
+          </Suspense>
+        )}
         <ConnectionLine connection={chat.connection} isStreaming={isStreaming} />
         {unsentElsewhere && onOpen && (
           <p className="elsewhere" role="status">

@@ -253,6 +253,7 @@ export const en = {
   keepThis: 'Keep this one',
   stopComparing: 'Stop comparing, and keep both',
   compareNote: 'Both are asked.',
+  partNotLoaded: 'A part of the page could not be loaded. Reload the page to have it.',
   failures: {
     network: {
       title: 'The server cannot be reached',

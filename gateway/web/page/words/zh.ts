@@ -235,6 +235,7 @@ export const zh: Words = {
   keepThis: '保留这个',
   stopComparing: '停止比较并保留两者',
   compareNote: '将同时询问两个模型。',
+  partNotLoaded: '页面的一部分未能加载，请刷新页面。',
   failures: {
     network: { title: '无法连接服务器', advice: '请检查网络后重试。内容不会丢失。' },
     origin: {
