@@ -68,6 +68,7 @@ async def test_all_of_it_dies(
         stack.workers[1].kill()
         await stack.add_worker()
         await hearing
+    assert found[-1] == {"type": "end", "finish_reason": "stop"}, found[-1]
     sounds = [said for said in found if said["type"] == "audio"]
     assert (
         "".join(text[said["start"] : said["end"]] for said in sounds if said.get("last")).split()

@@ -11,6 +11,7 @@ from shared.channels import Channels
 from shared.errors import BrokerUnavailable
 from shared.event_log import EventLog
 from shared.events import End, Error, Event, Text, now_ms
+from shared.failures import SpeechFailed
 from shared.generation import TERMINAL_STATES
 from shared.position import ORIGIN
 
@@ -19,6 +20,7 @@ _GATHER_S = 0.02
 #: The channel is for speed; what it does not tell is found by looking.
 _LOOK_AGAIN_S = 1.0
 _BROKER_RETRY_S = 0.3
+_LOST_FOR_S = 15
 _PAGE = 200
 
 
@@ -33,10 +35,10 @@ class Sources:
 
     async def events(self, cell: Cell, generation_id: str) -> AsyncIterator[list[Event]]:
         """
-        What a reply says from its beginning to its end, as it comes; an empty list is a sign of life. It
-        ends without a terminal event where there is no such log any more.
+        What a reply says from its beginning to its end, as it comes; an empty list is a sign of life. Raises
+        `SpeechFailed` where its end is nowhere to be found.
         """
-        after, ended = ORIGIN, False
+        after, ended, looked = ORIGIN, False, 0
         with self._heard(cell, generation_id) as stirred:
             while True:
                 stirred.clear()
@@ -55,14 +57,20 @@ class Sources:
                     await asyncio.sleep(_GATHER_S)
                     continue
                 if ended:
-                    if after == ORIGIN:
-                        yield await self._recorded(cell, generation_id)
+                    if after != ORIGIN:
+                        raise SpeechFailed("The rest of this reply is lost.")
+                    yield await self._recorded(cell, generation_id)
                     return
                 try:
                     async with asyncio.timeout(_LOOK_AGAIN_S):
                         await stirred.wait()
                 except TimeoutError:
-                    ended = await self._has_ended(cell, generation_id)
+                    state = await self._state(cell, generation_id)
+                    ended = state in TERMINAL_STATES
+                    # What a broker has lost, the reply's worker writes again.
+                    looked = looked + 1 if state == "" else 0
+                    if looked * _LOOK_AGAIN_S > _LOST_FOR_S:
+                        raise SpeechFailed("This reply is lost.") from None
 
     async def _recorded(self, cell: Cell, generation_id: str) -> list[Event]:
         """The text of a reply whose log has expired."""
@@ -73,14 +81,13 @@ class Sources:
                 return [Text(now_ms(), text.decode())] if text else []
             await asyncio.sleep(_BROKER_RETRY_S)
 
-    async def _has_ended(self, cell: Cell, generation_id: str) -> bool:
-        """Whether nothing more can come; its end may still be in its log."""
+    async def _state(self, cell: Cell, generation_id: str) -> str:
+        """What its record says; '' where there is none, and `unknown` while the broker is away."""
+        key = cell.key(keys.RECORD, generation_id)
         with suppress(BrokerUnavailable):
-            state = await self._broker.call(
-                "state", cell, "HGET", cell.key(keys.RECORD, generation_id), "state"
-            )
-            return state is None or state.decode() in TERMINAL_STATES
-        return False
+            state = await self._broker.call("state", cell, "HGET", key, "state")
+            return "" if state is None else str(state.decode())
+        return "unknown"
 
     @contextmanager
     def _heard(self, cell: Cell, generation_id: str) -> Iterator[asyncio.Event]:
