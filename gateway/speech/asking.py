@@ -8,7 +8,7 @@ from aiohttp import web
 from gateway.edge.access import owned
 from gateway.edge.body import digest, idempotency_key
 from gateway.edge.limits import accept
-from gateway.edge.state import ASKER, STATE, State
+from gateway.edge.state import ASKER, REQUEST_ID, STATE, TRACE, State
 from gateway.edge.submission import new_suffix
 from gateway.relay.dialect import Dialect
 from shared.asker import scope_of
@@ -111,4 +111,6 @@ def _submission(
         on_disconnect=on_disconnect,
         idempotency_key=key,
         digest=same,
+        trace=request.get(TRACE, ""),
+        request_id=request.get(REQUEST_ID, ""),
     )

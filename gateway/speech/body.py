@@ -17,7 +17,7 @@ from gateway.edge.streams import reading
 from gateway.relay.feed import Subscriber
 from gateway.speech.frames import PLACES
 from shared import metrics
-from shared.errors import Draining, Gone, Internal, RangeNotSatisfiable
+from shared.errors import AccessEnded, Draining, Gone, Internal, RangeNotSatisfiable
 from shared.generation import Generation
 from shared.sockets import notice_loss
 from shared.speech import MEDIA_TYPES
@@ -143,7 +143,7 @@ async def _write(
                         await response.write(sound[max(0, asked.first - each.at) : end])
                     if asked.last is not None and each.end > asked.last:
                         break
-            except (_Cut, Draining, Gone, Internal):
+            except (_Cut, AccessEnded, Draining, Gone, Internal):
                 # A clean end would be the speech's end to whoever reads it.
                 if request.transport is not None:
                     request.transport.close()

@@ -97,13 +97,13 @@ def _frame(position: Position, kind: str, **fields: Any) -> bytes:
     return b"id: %d-%d\ndata: %b\n\n" % (*position, _json({"type": kind, **fields}))
 
 
-def _refuse(_: Generation, error: HeadraceError) -> bytes:
-    said = {"type": "error", "code": error.code, "message": error.message, "retryable": error.retryable}
-    return b"data: %b\n\n" % _json(said)
+def _refuse(generation: Generation, error: HeadraceError) -> bytes:
+    said = {"code": error.code, "message": error.message, "retryable": error.retryable}
+    return b"data: %b\n\n" % _json({"type": "error", **said})
 
 
-def _refuse_openai(_: Generation, error: HeadraceError) -> bytes:
-    said = {"message": error.message, "type": "invalid_request_error", "param": None, "code": error.code}
+def _refuse_openai(generation: Generation, error: HeadraceError) -> bytes:
+    said = {"message": error.message, "type": "authentication_error", "param": None, "code": error.code}
     return b"data: %b\n\n" % _json({"type": "error", "error": said})
 
 
@@ -131,7 +131,7 @@ PLACES = replace(
     SPEECH,
     name="sound",
     encoder=PlacesEncoder,
-    refuse=lambda generation, error: b"!\n",
+    refuse=lambda generation, error: b"",
     comes_back=False,
     hears_retry=False,
     beat=lambda state: b"",
