@@ -97,8 +97,6 @@ upstream_open = Gauge(
 )
 cost = Counter("headrace_cost", "What upstreams were paid, by the prices of models.toml.", ["model"])
 
-speech_bytes = Counter("headrace_speech_bytes", "Bytes of sound that this worker has made.")
-
 # Streams
 
 open_streams = Gauge("headrace_open_streams", "SSE streams open in this gateway.", ["dialect"])

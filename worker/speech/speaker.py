@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from shared import metrics
 from shared.audio import AudioLog
 from shared.errors import BrokerUnavailable
 from shared.events import Audio, End, Event, Reset, Text, Usage, cancel_reason, now_ms
@@ -127,7 +126,6 @@ class Speaker:
             raise SpeechTooLong()
         pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)] or [b""]
         first = await keeper.keep(pieces)
-        metrics.speech_bytes.inc(len(data))
         for number, piece in enumerate(pieces, first):
             is_last = number == first + len(pieces) - 1
             event = Audio(
