@@ -100,6 +100,8 @@ format: setup
 lock: setup
 	@$(BIN)/python -m pip install --quiet $(UV)
 	@$(LOCK) pyproject.toml --extra local --extra otel --extra speech --extra dev --group build -o requirements.lock
+	@$(LOCK) pyproject.toml --extra otel --constraint requirements.lock -o deploy/image/runtime.lock
+	@$(LOCK) --group build --constraint requirements.lock -o deploy/image/build.lock
 	@$(LOCK) pyproject.toml --extra bench --constraint requirements.lock -o bench.lock
 	@$(LOCK) tests/python/requirements.in -o tests/python/requirements.lock
 	@$(LOCK) tests/bench/peers/litellm/requirements.in -o tests/bench/peers/litellm/requirements.lock
