@@ -1,8 +1,6 @@
 """The broker over TLS, as the run book's smallest user: Debian's, for the embedded one knows no TLS."""
 
 import re
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from aiohttp import ClientSession
 
 from tests.kit import debian
 from tests.kit.broker import EmbeddedBroker
+from tests.kit.certificates import make_authority, make_certificate
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
 from tests.kit.program import free_port
@@ -20,28 +19,18 @@ _SMALLEST = (
     "~hr:* ~arq:job:* &hr:* -@all +@read +@write +@connection +@transaction +@scripting +@pubsub "
     "+wait +time -@admin -@dangerous"
 )
-_NEW_KEY = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch")
-
-
-def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with those of a CA, of `localhost`, of a client, and of a CA that nobody trusts."""
-    if debian.redis() is None or shutil.which("openssl") is None:
-        pytest.skip("needs redis-tools and openssl")
+    if debian.redis() is None:
+        pytest.skip("needs redis-tools")
     folder = tmp_path_factory.mktemp("tls")
     for ca in ("ca", "stranger"):
-        _openssl(
-            folder, *_NEW_KEY, "-x509", "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.crt"
-        )
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+        make_authority(folder, ca)
     for name in ("server", "client"):
-        _openssl(folder, *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
-        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.crt")
+        make_certificate(folder, name)
     return folder
 
 

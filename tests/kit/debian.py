@@ -12,7 +12,15 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("libfaketime", "redis-tools")
 #: Installed, these would start a server of the system's own: they are unpacked into the environment instead.
-_UNPACKED = {"prometheus": "usr/bin/promtool"}
+_UNPACKED = {
+    "caddy": "usr/bin/caddy",
+    "haproxy": "usr/sbin/haproxy",
+    "liblua5.3-0": "usr/share/doc/liblua5.3-0/copyright",
+    "libopentracing-c-wrapper0": "usr/share/doc/libopentracing-c-wrapper0/copyright",
+    "libopentracing1": "usr/share/doc/libopentracing1/copyright",
+    "nginx": "usr/sbin/nginx",
+    "prometheus": "usr/bin/promtool",
+}
 _UNPACKED_TO = _ROOT / ".venv" / "debian"
 _FAKETIME = ("usr/lib/*/faketime/libfaketime.so.1", "usr/local/lib/faketime/libfaketime.so.1")
 
@@ -31,8 +39,14 @@ def redis() -> Path | None:
 
 def program(name: str) -> Path | None:
     """A program of what is unpacked, or the system's own."""
-    found = shutil.which(name, path=str(_UNPACKED_TO / "usr" / "bin")) or shutil.which(name)
+    folders = ":".join(str(_UNPACKED_TO / "usr" / folder) for folder in ("bin", "sbin"))
+    found = shutil.which(name, path=folders) or shutil.which(name)
     return Path(found) if found else None
+
+
+def libraries() -> str:
+    """Where what is unpacked has its libraries, as `LD_LIBRARY_PATH` wants it."""
+    return ":".join(map(str, _UNPACKED_TO.glob("usr/lib/*-linux-gnu*")))
 
 
 def install() -> None:
