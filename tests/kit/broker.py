@@ -44,6 +44,11 @@ class EmbeddedBroker:
         """Where it listens."""
         return self._socket
 
+    @property
+    def data(self) -> Path:
+        """Where it keeps what it holds."""
+        return self._data
+
     def url(self, database: int = 0) -> str:
         """What settings call `redis_url`."""
         return f"{valkey.url(self._socket)}?db={database}"
