@@ -49,6 +49,8 @@ test: setup
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m tests.kit.debian
 	@$(BIN)/headrace model fetch gemma
+	@$(BIN)/python -m tests.kit.helm
+	@$(BIN)/python -m tests.kit.crds
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not timing and not long"
 	@$(BIN)/python -m pytest -m "timing and not long"
 
