@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,13 @@ def manifests(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
     """By name."""
     return {found["metadata"]["name"]: found for found in manifests if found["kind"] == kind}
+
+
+def test_its_version() -> None:
+    """It is the project's, and so is the image's."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((CHART.parents[2] / "pyproject.toml").read_text())["project"]
+    assert chart["version"] == chart["appVersion"] == project["version"]
 
 
 @pytest.mark.parametrize("values", sorted(VALUES))
