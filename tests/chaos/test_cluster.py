@@ -47,13 +47,16 @@ async def _begun(
     nodes: EmbeddedCluster, own_stack: StartStack, session: ClientSession, size: int, length: int
 ) -> tuple[Stack, Crowd]:
     stack = await own_stack(broker=nodes, gateways=2, workers=2, cells=CELLS)
-    crowd = Crowd(session, stack, size, length=length, rate=20)
+    # Where there are many, what reads them is to have time left.
+    crowd = Crowd(session, stack, size, length=length, rate=20 if size < 100 else 10)
     await crowd.begin()
     return stack, crowd
 
 
-def _port(nodes: EmbeddedCluster, follower: Follower) -> int:
-    return nodes.primary(nodes.cells.of_generation(follower.generation_id))
+def _of(nodes: EmbeddedCluster, port: int, crowd: Crowd) -> list[Follower]:
+    """Those whose generations are on that primary."""
+    homes = nodes.homes()
+    return [f for f in crowd.followers if homes[nodes.cells.of_generation(f.generation_id)] == port]
 
 
 def _longest_gaps(followers: list[Follower], since: float) -> list[float]:
@@ -80,8 +83,9 @@ async def test_a_primary_gone(
     stack, crowd = await _begun(nodes, own_stack, session, size, 140)
     cell = nodes.cells.of_generation(crowd.followers[0].generation_id)
     victim = nodes.primary(cell)
-    own = [follower for follower in crowd.followers if _port(nodes, follower) == victim]
+    own = _of(nodes, victim, crowd)
     others = [follower for follower in crowd.followers if follower not in own]
+    before = crowd.delays()
     gone = time.monotonic()
     nodes.send(victim, fault)
     promoted = await nodes.promoted(victim, cell)
@@ -92,10 +96,14 @@ async def test_a_primary_gone(
     disturbed = _longest_gaps(others, gone)
     print(
         f"{len(own)} of {size} streams: replica promoted after {promoted - gone:.2f} s, next chunk p99 "
-        f"{p99(nexts):.2f} s; the others' longest silence p99 {p99(disturbed):.2f} s"
+        f"{p99(nexts):.2f} s; the others' longest silence p99 {p99(disturbed):.2f} s, median "
+        f"{disturbed[len(disturbed) // 2]:.2f} s; {sum(f.ids[-1][:2] != '1-' for f in others)} taken over; "
+        f"delay p99 before {p99(before):.3f} s"
     )
     assert p99(nexts) < NEXT_CHUNK_WITHIN_S, nexts
-    assert p99(disturbed) < UNDISTURBED_S, disturbed
+    worst = max(others, key=lambda follower: _longest_gaps([follower], gone))
+    told = worst.generation_id, worst.ids[-1], worst.breaks, worst.refusals, worst.comments, worst.resets
+    assert p99(disturbed) < UNDISTURBED_S, (told, disturbed)
 
 
 @pytest.mark.parametrize("moves", [6, pytest.param(CELLS, marks=pytest.mark.long)])
@@ -136,7 +144,7 @@ async def test_a_node_added(nodes: EmbeddedCluster, own_stack: StartStack, sessi
     took = time.monotonic() - began
     later = Crowd(session, stack, STREAMS, length=40, rate=20)
     await later.begin()
-    assert any(_port(nodes, follower) == new for follower in later.followers)
+    assert _of(nodes, new, later)
     await later.end()
     await crowd.end()
     assert crowd.ended_well() and later.ended_well()

@@ -3,6 +3,7 @@ A cluster as `headrace up --cluster` makes one, whose nodes a test may break, ad
 between.
 """
 
+import asyncio
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,6 @@ from shared import keys
 from shared.cells import Cell, Cells
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.cells_view import CellsView
-from tests.kit.eventually import eventually
 from tests.kit.program import free_port
 
 #: A primary that does not answer for so long is given up, and its replica takes over.
@@ -115,6 +115,15 @@ class EmbeddedCluster(EmbeddedBroker):
         """The port of the cell's primary, as the nodes that answer have it."""
         return self.owner(key_slot(cell.key(keys.CLOCK).encode()))
 
+    def homes(self) -> dict[Cell, int]:
+        """The port of each cell's primary, asked for once: that takes its time."""
+        owners = self._owners()
+        slots = {cell: key_slot(cell.key(keys.CLOCK).encode()) for cell in self.cells}
+        return {
+            cell: next(port for first, last, port in owners if first <= slot <= last)
+            for cell, slot in slots.items()
+        }
+
     def primaries(self) -> list[int]:
         """The ports of all that have slots."""
         return sorted({port for _, _, port in self._owners()})
@@ -141,8 +150,13 @@ class EmbeddedCluster(EmbeddedBroker):
 
     async def promoted(self, old: int, cell: Cell) -> float:
         """Once another node than *old* is the cell's primary: the monotonic time of that."""
-        await eventually(lambda: self.primary(cell) != old, "a replica is promoted", 20)
-        return time.monotonic()
+
+        def wait() -> float:
+            cluster.until(lambda: self.primary(cell) != old, "a replica is promoted")
+            return time.monotonic()
+
+        # In a thread: asking all nodes again and again is no silence of what a test reads meanwhile.
+        return await asyncio.to_thread(wait)
 
     def remove(self) -> None:
         """End all of it, and leave nothing behind."""
