@@ -75,6 +75,7 @@ async def stream_known(
         place_for_stream(request),
         reading(request, generation, dialect, after, encoder=encoder) as subscriber,
     ):
+        await state.relay.arrive()
         return await sse.stream(
             request,
             subscriber,
@@ -114,6 +115,7 @@ async def resume(
     """Resume a stream after `Last-Event-ID` or `?after=`, 204 where nothing follows."""
     state = request.app[STATE]
     room_for_stream(state)
+    await state.relay.arrive()
     try:
         generation = await owned(state, request, generation_id)
     except NotFound:

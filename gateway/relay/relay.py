@@ -59,6 +59,10 @@ class Relay:
         """Whether a worker may still be about to write again what a broker lost of it while it was away."""
         return self._live.away_within(generation_id, RESTORED_WITHIN_S)
 
+    async def arrive(self) -> None:
+        """The turn of one that comes back to a stream: of a crowd one by one, what is live in between."""
+        await self._turns.arrive()
+
     @property
     def empty(self) -> bool:
         """Whether nothing is attached."""
