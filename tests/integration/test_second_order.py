@@ -138,8 +138,9 @@ async def test_what_is_left_holds_up_nobody(table: Table) -> None:
     """Jobs that cannot be taken now stand before others, and those are taken all the same."""
     left = await table.make("dead", "c1")
     table.redis.hset(keys.RECORD + left, "lost", table.local.settings().max_attempts - 2)
-    after = await table.make("queued", "c2")
-    assert await table.second.claim(after, limit=1, suspects=0) is not None
+    for name, only in (("c2", {"suspects": 0}), ("c3", {"within_s": 30})):
+        after = await table.make("queued", name)
+        assert await table.second.claim(after, limit=1, **only) is not None
 
 
 async def test_closed_by_what_was_read(table: Table) -> None:
