@@ -7,6 +7,7 @@ nothing more: what it had under way is told by the one that takes over.
 
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,8 +26,8 @@ from opentelemetry.util.types import AttributeValue
 from shared.queue import Claim
 
 _TRACEPARENT = "traceparent"
+_LAST_WORDS_S = 2.0
 _NS = 1_000_000_000
-_MS = 1_000_000
 
 
 class Spans:
@@ -39,14 +40,17 @@ class Spans:
         about = {"service.version": version("headrace"), "service.instance.id": secrets.token_hex(8)}
         if "OTEL_SERVICE_NAME" not in os.environ:
             about["service.name"] = service
-        self._provider = TracerProvider(resource=Resource.create(about))
+        self._provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("headrace", version("headrace"))
         self._propagator = TraceContextTextMapPropagator()
 
     def close(self) -> None:
-        """Send what has ended. Blocks for some seconds where nobody takes it."""
-        self._provider.shutdown()
+        """Send what has ended; what nobody takes within two seconds is lost."""
+        # By itself it waits for thirty: a collector that is away must not hold up a process' end.
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(_LAST_WORDS_S)
 
     @contextmanager
     def request(

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import msgspec
@@ -14,11 +15,12 @@ from shared import keys
 from shared.events import Text, Usage
 from shared.generation import Generation
 from shared.models import Model
+from shared.otel import Spans
 from tests.conftest import StartStack
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.otlp import Receiver
-from tests.kit.program import Program
+from tests.kit.program import Program, free_port
 from tests.kit.stack import Stack
 from worker.backends import Finished, Prompt
 from worker.traces import Asked
@@ -134,6 +136,17 @@ except tracing.SettingsWrong as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "headrace: HEADRACE_OTEL: needs OpenTelemetry: pip install 'headrace[otel]'\n", done
+
+
+def test_a_collector_that_is_away_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process ends all the same, within seconds."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    spans = Spans("a test", content=False)
+    with spans.request("GET", "/", None, None):
+        pass
+    began = time.monotonic()
+    spans.close()
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize("told", [True, False])
