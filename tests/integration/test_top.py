@@ -1,13 +1,18 @@
 """`headrace top` shows what real processes do; `quantile` estimates as Prometheus does."""
 
+import asyncio
 import math
+from io import StringIO
 
 import pytest
 from aiohttp import ClientSession
+from rich.console import Console
 
 from deploy.top.samples import quantile
+from deploy.top.top import run
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.command import said_by
+from tests.kit.eventually import eventually
 from tests.kit.stack import Stack
 
 
@@ -33,6 +38,17 @@ async def test_what_is_under_way(stack: Stack, chat: ChatClient, session: Client
     [line] = [line for line in said.splitlines() if down in line]
     assert " down" in line
     assert [line for line in said.splitlines() if line.startswith("scripted") and "well" in line]
+
+
+async def test_live(stack: Stack) -> None:
+    """It goes on until it is stopped, and looks for what stands beside the one gateway that it is told."""
+    out, gateway = StringIO(), stack.gateways[0].url
+    console = Console(file=out, force_terminal=True, width=140)
+    live = asyncio.create_task(run([gateway], [], 0.1, console, once=False))
+    await eventually(lambda: out.getvalue().count("delay of an event") > 2, out.getvalue)
+    live.cancel()
+    await asyncio.wait([live])
+    assert gateway in out.getvalue()
 
 
 async def test_nothing_is_there() -> None:
