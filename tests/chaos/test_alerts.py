@@ -80,7 +80,7 @@ async def test_alerts_under_faults(broker: EmbeddedBroker, tmp_path: Path, sessi
 
                 await eventually(firing, f"{names} fire", timeout_s)
 
-            await eventually(lambda: _scraped(prometheus), "all are scraped", 20)
+            await prometheus.scrapes_all()
             # Upstreams.
             for _ in range(6):
                 await chat.ask(model="broken")
@@ -137,8 +137,3 @@ async def test_alerts_under_faults(broker: EmbeddedBroker, tmp_path: Path, sessi
                 program.kill()
             if stack.upstream is not None:
                 stack.upstream.kill()
-
-
-async def _scraped(prometheus: Prometheus) -> bool:
-    up = await prometheus.now("sum(up)")
-    return bool(up) and up[0]["value"][1] == "4"

@@ -12,8 +12,7 @@ from deploy.grafana.panels import DASHBOARDS
 from tests.kit import debian, promtool
 from tests.kit.busy import Watched, watched
 
-#: Prometheus begins to scrape within the first few of them.
-SECONDS = 8.0
+SECONDS = 5.0
 #: What this system is made to suffer, and nothing else.
 SUFFERED = {
     "HeadraceWorkersLost",

@@ -183,6 +183,7 @@ async def watched(
             }
             async with Prometheus(folder, jobs, http) as prometheus:
                 await beginning
+                await prometheus.scrapes_all()
                 began = time.time()
                 await Busy(stack, http, await keys_of(stack)).run(seconds, streams)
                 yield Watched(stack, prometheus, began)

@@ -33,6 +33,7 @@ class Prometheus:
         """With *hold*, alerts fire once they have held for so long, whatever their rules say."""
         self.url = f"http://127.0.0.1:{free_port()}"
         self._folder, self._http = folder, http
+        self._targets = sum(map(len, jobs.values()))
         self._log = folder / "prometheus.log"
         self._process: subprocess.Popen[bytes] | None = None
         rules = RULES
@@ -77,6 +78,15 @@ class Prometheus:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    async def scrapes_all(self) -> None:
+        """Returns once it has scraped every target: it begins some seconds after it is ready."""
+
+        async def done() -> bool:
+            up = await self.now("sum(up)")
+            return bool(up) and float(up[0]["value"][1]) == self._targets
+
+        await eventually(done, "all are scraped", 30)
 
     async def now(self, expr: str) -> list[dict[str, Any]]:
         """What *expr* is at this moment: each `metric` with its `value`. Fails for one that is none."""
