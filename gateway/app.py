@@ -106,6 +106,9 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, route.handler)
+    for resource in app.router.resources():
+        # See `metrics.know`.
+        metrics.requests.labels(resource.canonical, "500")
     forgive(app.router)
     app.on_response_prepare.append(complete_headers)
     app[leavers.LEAVERS] = set()

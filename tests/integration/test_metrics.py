@@ -55,6 +55,18 @@ async def test_families_and_labels(stack: Stack, chat: ChatClient, session: Clie
     assert promised <= seen  # that each counts: test_every_metric.py
 
 
+async def test_what_is_rare_begins_at_zero(stack: Stack, session: ClientSession) -> None:
+    """Of what first appears as one, Prometheus sees no rise, and an alert on it would miss the first."""
+    async with session.get(stack.gateways[1].url + "/metrics") as response:
+        page = await response.text()
+    for series in (
+        'headrace_http_requests_total{route="/api/chat/{generation_id}",status="500"}',
+        'headrace_limited_total{limit="cost_month"}',
+        'headrace_generation_errors_total{code="worker_lost",model="scripted"}',
+    ):
+        assert series in page
+
+
 async def test_a_workers_port_decodes_no_body(stack: Stack) -> None:
     """Whatever encoding a body says it has costs nothing: its connection goes on, and a bomb stays packed."""
     async with Wire(stack.workers[0].port) as wire:
