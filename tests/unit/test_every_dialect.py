@@ -18,12 +18,13 @@ from gateway.relay.dialect import Dialect
 from gateway.routes import ROUTES
 from shared import errors, events, failures
 from shared.errors import AccessEnded, HeadraceError, InvalidRequest
-from shared.events import End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall
+from shared.events import Audio, End, Error, Event, HandOver, Picture, Reasoning, Reset, Start, Text, ToolCall
 from shared.failures import GenerationFailed
 from shared.parts import Part
 from tests.unit.test_voided import DIALECTS, frames, generation
 
-#: One of each kind of event. `test_every_kind_is_here` fails for a kind that is added to the log's words.
+#: One of each kind of event that tells a reply; `integration/test_speech.py` has what tells a speech.
+#: `test_every_kind_is_here` fails for a kind that is added to the log's words.
 EVENTS: dict[type[Event], Event] = {
     Start: Start(ts=1, model="m"),
     Text: Text(1, "some text"),
@@ -60,7 +61,7 @@ SHAPES = {route.error_shape.answer.__name__: route.error_shape for route in ROUT
 
 def test_every_kind_is_here() -> None:
     """A kind of event that joins the log's words joins the list above."""
-    assert set(EVENTS) == set(get_args(events.Event))
+    assert {*EVENTS, Audio} == set(get_args(events.Event))
     assert vars(errors) and vars(failures)
 
 

@@ -3,7 +3,7 @@
 import re
 
 from deploy import settings_page
-from shared.models import Model, load
+from shared.models import Model, SpeechServer, load
 from shared.settings import Settings
 from shared.upstream import Prices, UpstreamEntry
 
@@ -19,7 +19,9 @@ def test_every_setting_is_there() -> None:
         r"^\| `(\w+)` \| [^|]+ \| [^|]* \| [^|]* \| .{10,} \|$", settings_page.page(), re.MULTILINE
     )
     variables = [f"HEADRACE_{name.upper()}" for name in Settings.model_fields]
-    keys = [field for kind in (Model, UpstreamEntry, Prices) for field in kind.__struct_fields__]
+    keys = [
+        field for kind in (Model, UpstreamEntry, SpeechServer, Prices) for field in kind.__struct_fields__
+    ]
     assert sorted(rows) == sorted(variables + keys)
 
 
