@@ -27,7 +27,16 @@ export { type Outbox, type OutboxEntry, outbox } from './outbox.js';
 export { inOrder, type MessagePart, type StoredPart } from './parts.js';
 export { type Announcement, CHANNEL } from './presence.js';
 export type { Reply, StreamOptions, Timing, UnknownFrame } from './reply.js';
+export {
+  Room,
+  type RoomConnection,
+  type RoomError,
+  type RoomOptions,
+  type RoomSnapshot,
+} from './room.js';
+export type { RoomEntry, RoomEvent, RoomMember, RoomRole } from './roomEvents.js';
 export { ChatSession } from './session.js';
 export type { ChatSettings, StoredSettings } from './settings.js';
 export type { SpeechAbilities, SpeechEvent, SpeechOptions, SpokenSentence } from './speech.js';
 export { question } from './transcript.js';
+export type { RoomContent, RoomMessage } from './transcriptOfRoom.js';
