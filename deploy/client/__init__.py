@@ -26,6 +26,8 @@ from .events import (
     ToolCall,
 )
 from .reply import Reply
+from .room import Room
+from .room_events import RoomEvent
 
 __all__ = [
     "Chunk",
@@ -40,6 +42,8 @@ __all__ = [
     "Reasoning",
     "Reply",
     "Reset",
+    "Room",
+    "RoomEvent",
     "Started",
     "ToolCall",
 ]

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from .errors import HeadraceError
 from .reply import Reply
+from .room import Room
 from .server import Server
 from .speech import speech_of
 
@@ -102,6 +103,18 @@ class HeadraceClient:
         reply silences it. Iterating raises `HeadraceError`: `speech_unavailable` where nobody speaks.
         """
         return speech_of(self._server, generation_id, kind, voice)
+
+    def room(
+        self,
+        room_id: str,
+        *,
+        user_id: str | None = None,
+        name: str | None = None,
+        invitation: str | None = None,
+        after: str = "",
+    ) -> Room:
+        """A place in a room: nobody is there until it is iterated over."""
+        return Room(self._server, room_id, after, userId=user_id, name=name, invitation=invitation)
 
     async def cancel(self, generation_id: str) -> dict[str, Any]:
         """Stop a generation; the receipt says what came of it. Raises `HeadraceError`."""

@@ -69,6 +69,14 @@ class Server:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return  # something is there; a message will find out what
 
+    def socket(
+        self, path: str, query: Mapping[str, str], heartbeat_s: float
+    ) -> "aiohttp.client._WSRequestContextManager":
+        """A WebSocket, opened as `aiohttp` does and with its errors."""
+        if self._session is None:
+            raise RuntimeError("a HeadraceClient is used inside `async with`")
+        return self._session.ws_connect(self.url + path, params=query, heartbeat=heartbeat_s)
+
     async def json(self, method: str, path: str) -> dict[str, Any]:
         """One request that is answered with an object. Raises `HeadraceError`."""
         try:
