@@ -78,7 +78,7 @@ async def test_an_example(
     """A reload and a gateway's death cost nothing of a reply; Stop stops it for everybody."""
     visitor = await arrive()
     visitor.expect(GONE)
-    visitor.expect("5\\d\\d|Failed to fetch")
+    visitor.expect("status of (404|5\\d\\d)|Failed to fetch")
     page = await visitor.context.new_page()
     app_server[name] = built[name]
     await page.goto(f"http://127.0.0.1:{app_port}/{name}/?headrace={system.url}#c-{name}")
