@@ -19,6 +19,7 @@ function Chat() {
   const isStreaming = status === 'submitted' || status === 'streaming';
   const send = (event: FormEvent) => {
     event.preventDefault();
+    if (!text.trim()) return;
     void sendMessage({ text });
     setText('');
   };
@@ -36,11 +37,13 @@ function Chat() {
       <form onSubmit={send}>
         <input aria-label="Message" value={text} onChange={(event) => setText(event.target.value)} />
         {isStreaming ? (
-          <button type="button" onClick={halt}>
+          <button key="stop" type="button" onClick={halt}>
             Stop
           </button>
         ) : (
-          <button type="submit">Send</button>
+          <button key="send" type="submit">
+            Send
+          </button>
         )}
       </form>
       <output>{status}</output>
