@@ -19,7 +19,8 @@ from tests.kit.eventually import eventually
 from worker.backends.script import expected_text
 
 EXAMPLES = ("use-chat", "assistant-ui")
-pytestmark = pytest.mark.timeout(200)
+#: Two builds, and a gateway that dies under each.
+pytestmark = [pytest.mark.timeout(200), pytest.mark.long]
 
 _THEIRS = node_clients.FOLDER / "node_modules"
 _CONFIG = """
