@@ -94,6 +94,7 @@ class Pages:
             web.get("/s/{share_id:[^/]+}", self.page),
             web.get("/diagram.html", self.diagram),
             web.get("/diagram.js", self.diagram_script),
+            web.get("/r/{room_id:[^/]+}", self.page),
             web.get(f"/assets/{{name:{name}}}", self.asset),
             web.get(f"/{{name:{name}[.](?:svg|png|ico|webmanifest|txt|js)}}", self.file),
         ]

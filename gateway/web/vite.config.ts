@@ -44,6 +44,6 @@ export default defineConfig({
       },
     },
   },
-  server: { proxy: { '/api': gateway, '/v1': gateway } },
+  server: { proxy: { '/api': gateway, '/v1': gateway, '/ws': { target: gateway, ws: true } } },
   preview: { proxy: { '/api': gateway, '/v1': gateway } },
 });

@@ -11,6 +11,9 @@ const SharedApp = lazy(() => import('./share/SharedApp.tsx'));
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no #root');
 
+const RoomPage = lazy(() => import('./room/RoomPage.tsx'));
+const room = /^\/r\/([A-Za-z0-9][A-Za-z0-9_.:-]{0,127})\/?$/.exec(location.pathname)?.[1];
+
 followViewport();
 // Nothing is shown in another language first.
 await wordsReady;
@@ -21,6 +24,10 @@ createRoot(root).render(
         {location.pathname.startsWith('/s/') ? (
           <Suspense>
             <SharedApp />
+          </Suspense>
+        ) : room ? (
+          <Suspense>
+            <RoomPage roomId={room} />
           </Suspense>
         ) : (
           <App />

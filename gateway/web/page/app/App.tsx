@@ -131,6 +131,9 @@ export function App() {
               onSidebar={sidebar.toggle}
               onNewChat={newChat}
               onShortcuts={() => setDialog('shortcuts')}
+              onRoom={() =>
+                void import('../room/identity.ts').then(({ startRoom }) => startRoom()).then((is) => is || askKey())
+              }
             />
             <main>
               <LimitProvider value={limit}>

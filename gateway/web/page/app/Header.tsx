@@ -1,7 +1,7 @@
 import { useWords } from '../words/words.ts';
 import { IconButton } from './IconButton.tsx';
-import { AutoIcon, KeyboardIcon, MoonIcon, PlusIcon, SidebarIcon, SunIcon } from './icons.tsx';
-import { useTheme } from './theme.ts';
+import { KeyboardIcon, MembersIcon, PlusIcon, SidebarIcon } from './icons.tsx';
+import { ThemeButton } from './ThemeButton.tsx';
 
 interface HeaderProps {
   title: string | null;
@@ -9,13 +9,12 @@ interface HeaderProps {
   onSidebar(): void;
   onNewChat(): void;
   onShortcuts(): void;
+  onRoom(): void;
 }
 
 /** The conversation's title, and the buttons that belong to the page. */
-export function Header({ title, isSidebarShown, onSidebar, onNewChat, onShortcuts }: HeaderProps) {
+export function Header({ title, isSidebarShown, onSidebar, onNewChat, onShortcuts, onRoom }: HeaderProps) {
   const words = useWords();
-  const [theme, nextTheme] = useTheme();
-  const themeLabel = { auto: words.themeAuto, light: words.themeLight, dark: words.themeDark }[theme];
   return (
     <header className="header">
       {!isSidebarShown && (
@@ -29,12 +28,13 @@ export function Header({ title, isSidebarShown, onSidebar, onNewChat, onShortcut
         </>
       )}
       <h1 dir="auto">{title ?? words.untitled}</h1>
+      <IconButton label={words.startRoom} onClick={onRoom}>
+        <MembersIcon />
+      </IconButton>
       <IconButton className="keyboard-only" label={words.shortcuts} onClick={onShortcuts}>
         <KeyboardIcon />
       </IconButton>
-      <IconButton label={themeLabel} onClick={nextTheme}>
-        {theme === 'light' ? <SunIcon /> : theme === 'dark' ? <MoonIcon /> : <AutoIcon />}
-      </IconButton>
+      <ThemeButton />
     </header>
   );
 }

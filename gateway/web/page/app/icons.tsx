@@ -24,6 +24,12 @@ export const PlusIcon = icon(<path d="M10 4v12M4 10h12" />);
 export const SidebarIcon = icon(
   <path d="M3.5 5.5a2 2 0 0 1 2-2h9a2 2 0 0 1 2 2v9a2 2 0 0 1-2 2h-9a2 2 0 0 1-2-2zM8 3.5v13" />,
 );
+export const MembersIcon = icon(
+  <path d="M7.5 9.5a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM2 16.5c.3-3 2.4-4.7 5.5-4.7s5.2 1.7 5.5 4.7M13 3.9a3 3 0 0 1 0 5.3M15 12.2c1.8.7 2.8 2.2 3 4.3" />,
+);
+export const ShareIcon = icon(
+  <path d="M8.5 11.5a3.2 3.2 0 0 0 4.6 0l2.7-2.7a3.2 3.2 0 0 0-4.6-4.6L10 5.4M11.5 8.5a3.2 3.2 0 0 0-4.6 0l-2.7 2.7a3.2 3.2 0 0 0 4.6 4.6l1.2-1.2" />,
+);
 export const SearchIcon = icon(<path d="M9 14.5a5.5 5.5 0 1 0 0-11 5.5 5.5 0 0 0 0 11zM13 13l3.5 3.5" />);
 export const PencilIcon = icon(<path d="m4 16 .8-3.2L13 4.6a1.7 1.7 0 0 1 2.4 2.4l-8.2 8.2zM11.7 6l2.3 2.3" />);
 export const BinIcon = icon(

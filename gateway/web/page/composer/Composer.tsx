@@ -30,6 +30,8 @@ interface ComposerProps {
   onUpload?: Upload | undefined;
   onSend(text: string, parts: readonly MessagePart[]): void;
   onStop(): void;
+  /** Told whenever something is typed. */
+  onType?(): void;
   children: ReactNode;
 }
 
@@ -37,7 +39,7 @@ interface ComposerProps {
  * Where a message is written. What is written stays until it has been sent; while a reply is on its way, the
  * next message can be.
  */
-export function Composer({ field, draftKey, isStreaming, onUpload, onSend, onStop, children }: ComposerProps) {
+export function Composer({ field, draftKey, isStreaming, onUpload, onSend, onStop, onType, children }: ComposerProps) {
   const words = useWords();
   const [text, setText] = useDraft(draftKey);
   const excess = useExcess(text);
@@ -90,7 +92,10 @@ export function Composer({ field, draftKey, isStreaming, onUpload, onSend, onSto
         aria-describedby="message-excess"
         aria-invalid={excess !== null}
         enterKeyHint="enter"
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => {
+          setText(event.target.value);
+          onType?.();
+        }}
         onKeyDown={onKeyDown}
         onPaste={onPaste}
       />

@@ -6,6 +6,7 @@ import { useWords } from '../words/words.ts';
 import { Fence } from './Fence.tsx';
 import { Link } from './Link.tsx';
 import { Picture } from './Picture.tsx';
+import { Body, HeaderCell, SortingProvider } from './SortableTable.tsx';
 import { textOf } from './textOf.ts';
 
 interface ElementProps {
@@ -45,7 +46,7 @@ function Table({ children, dir }: ElementProps) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a keyboard must be able to scroll what is too wide */}
       <div className="scroll" tabIndex={0}>
         <table ref={table} dir={dir}>
-          {children}
+          <SortingProvider>{children}</SortingProvider>
         </table>
       </div>
       <CopyButton
@@ -59,7 +60,7 @@ function Table({ children, dir }: ElementProps) {
 type Tag = 'p' | 'ul' | 'ol' | 'li' | 'blockquote' | 'hr' | 'strong';
 
 /** As in HTML, without the classes that would need another style sheet. */
-function plain(tag: Tag | 'thead' | 'tbody' | 'tr' | 'th' | 'td' | 'sup' | 'sub' | 'section' | 'code') {
+function plain(tag: Tag | 'thead' | 'tr' | 'td' | 'sup' | 'sub' | 'section' | 'code') {
   const Tag = tag;
   return function Plain({ node: _node, className, ...props }: ElementProps & { className?: string }) {
     const kept = className && KEPT_CLASS.test(className) ? className : undefined;
@@ -112,9 +113,9 @@ export const elements: Components = {
   hr: plain('hr'),
   strong: plain('strong'),
   thead: plain('thead'),
-  tbody: plain('tbody'),
+  tbody: Body,
   tr: plain('tr'),
-  th: plain('th'),
+  th: HeaderCell,
   td: plain('td'),
   sup: plain('sup'),
   sub: plain('sub'),

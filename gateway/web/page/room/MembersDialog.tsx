@@ -1,0 +1,46 @@
+import { useState } from 'react';
+import type { UseRoom } from '../../react/useRoom.ts';
+import { Dialog } from '../dialogs/Dialog.tsx';
+import { useWords } from '../words/words.ts';
+import { hueOf } from './hue.ts';
+
+interface MembersDialogProps {
+  room: UseRoom;
+  isCreator: boolean;
+  onRename(): void;
+  onClose(): void;
+}
+
+/** Who is there; and what its creator can do with the room. */
+export function MembersDialog({ room, isCreator, onRename, onClose }: MembersDialogProps) {
+  const words = useWords();
+  const [asks, setAsks] = useState(false);
+  const clear = () => {
+    room.clear();
+    onClose();
+  };
+  return (
+    <Dialog title={words.peopleHere(room.members.length)} onClose={onClose}>
+      <ul className="members">
+        {room.members.map(({ userId, name, role }) => (
+          <li key={userId} data-hue={hueOf(userId)}>
+            <span className="dot" aria-hidden="true" />
+            <span dir="auto">{userId === room.userId ? words.itsYou(name) : name}</span>
+            {role === 'reader' && <span className="facts">{words.linkReads}</span>}
+          </li>
+        ))}
+      </ul>
+      {asks && <p role="alert">{words.clearMeaning}</p>}
+      <footer>
+        <button type="button" className="button" onClick={onRename}>
+          {words.changeName}
+        </button>
+        {isCreator && (
+          <button type="button" className="button danger" onClick={asks ? clear : () => setAsks(true)}>
+            {asks ? words.clearConfirm : words.clearRoom}
+          </button>
+        )}
+      </footer>
+    </Dialog>
+  );
+}

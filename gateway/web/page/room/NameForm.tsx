@@ -1,0 +1,38 @@
+import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { useWords } from '../words/words.ts';
+
+/** Asks by which name one wants to be called; it is kept for the next time. */
+export function NameForm({ onName }: { onName(name: string): void }) {
+  const words = useWords();
+  const [name, setName] = useState('');
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  const chosen = name.replace(/\s+/g, ' ').trim();
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (chosen) onName(chosen);
+  };
+  return (
+    <main className="room-door">
+      <form onSubmit={submit}>
+        <h1>{words.joinRoom}</h1>
+        <p>{words.nameMeaning}</p>
+        <label className="field">
+          <span>{words.yourName}</span>
+          <input
+            ref={field}
+            value={name}
+            maxLength={60}
+            autoComplete="nickname"
+            onChange={(event) => setName(event.target.value)}
+          />
+        </label>
+        <footer>
+          <button type="submit" className="button primary" disabled={!chosen}>
+            {words.join}
+          </button>
+        </footer>
+      </form>
+    </main>
+  );
+}
