@@ -58,6 +58,7 @@ def fresh() -> Iterator[EmbeddedBroker]:
     broker.remove()
 
 
+@pytest.mark.long
 async def test_another_machine(
     own_broker: EmbeddedBroker,
     fresh: EmbeddedBroker,
@@ -69,7 +70,7 @@ async def test_another_machine(
     All of the old system is gone. From the backup new gateways and workers have every conversation as it
     was; a reply that was under way is written to its end, and its reader goes on, once and in order.
     """
-    old = await own_stack(broker=own_broker)
+    old = await own_stack(broker=own_broker, lease_s=1)
     chat = ChatClient(session, old.gateways[0].url)
     asked = [await chat.ask(script(length=5 + n), conversation_id=f"c{n}") for n in range(3)]
     before = [await chat.conversation(f"c{n}") for n in range(3)]
@@ -87,7 +88,7 @@ async def test_another_machine(
     fresh.start()
     client: Any = fresh.client()
     client.execute_command("SWAPDB", 2, 3)  # where the second system of a test looks
-    new = await own_stack(broker=fresh)
+    new = await own_stack(broker=fresh, lease_s=1)
     chat = ChatClient(session, new.gateways[0].url)
     assert [await chat.conversation(f"c{n}") for n in range(3)] == before
     for whole in asked:
@@ -108,7 +109,7 @@ async def test_under_a_running_system(
     The broker and its disk are lost, all else runs on: what workers hold goes on in the restored one, also
     what began after the backup; no reader misses or sees anything twice.
     """
-    stack = await own_stack(broker=own_broker)
+    stack = await own_stack(broker=own_broker, lease_s=1)
     chat = ChatClient(session, stack.gateways[0].url)
     await chat.ask(script(length=5), conversation_id="kept")
     kept = await chat.conversation("kept")
