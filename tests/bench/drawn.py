@@ -1,0 +1,94 @@
+"""Each dashboard of deploy/grafana as a picture, from a busy system's data."""
+
+import math
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("agg")
+from aiohttp import ClientSession, ClientTimeout
+from matplotlib import pyplot
+from matplotlib.ticker import FuncFormatter
+
+from deploy.grafana.dashboards import FOLDER
+from deploy.grafana.panels import DASHBOARDS, Dashboard, Panel
+from tests.kit.busy import Watched, watched
+
+PICTURES = FOLDER / "pictures"
+_LABEL = re.compile(r"\{\{(\w+)\}\}")
+#: Of more lines, a legend shows the largest.
+_MOST_LEGENDS = 8
+
+
+async def draw(seconds: float, streams: int) -> None:
+    """Keep a system busy, then draw all that Prometheus has of it."""
+    PICTURES.mkdir(exist_ok=True)
+    timeout = ClientTimeout(total=60)
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            ClientSession(timeout=timeout) as http,
+            watched(Path(folder), http, seconds, streams) as system,
+        ):
+            for dashboard in DASHBOARDS:
+                await _draw(dashboard, system)
+
+
+async def _draw(dashboard: Dashboard, system: Watched) -> None:
+    rows = math.ceil(len(dashboard.panels) / 2)
+    figure, grid = pyplot.subplots(rows, 2, figsize=(15, 0.8 + 2.4 * rows), squeeze=False)
+    for axes, panel in zip(grid.flat, dashboard.panels, strict=False):
+        lines = [
+            (_legend(legend, series["metric"]), series["values"])
+            for legend, expr in panel.queries.items()
+            for series in await system.shown(expr)
+        ]
+        _draw_panel(axes, panel, lines, system.began)
+    for axes in list(grid.flat)[len(dashboard.panels) :]:
+        axes.set_visible(False)
+    figure.suptitle(dashboard.title, x=0.01, ha="left", fontsize=14)
+    figure.tight_layout(rect=(0, 0, 1, 0.985))
+    figure.savefig(PICTURES / f"{dashboard.uid}.png", dpi=80)
+    pyplot.close(figure)
+
+
+def _draw_panel(
+    axes: Any, panel: Panel, lines: Sequence[tuple[str, Sequence[tuple[float, str]]]], began: float
+) -> None:
+    largest = sorted(lines, key=lambda line: -max(_numbers(line[1]), default=0))
+    shown = {id(line) for line in largest[:_MOST_LEGENDS]}
+    for line in lines:
+        legend, values = line
+        times = [float(at) - began for at, _ in values]
+        axes.plot(
+            times, [float(value) for _, value in values], lw=1.4, label=legend if id(line) in shown else None
+        )
+    axes.set_title(panel.title, loc="left", fontsize=10)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.25)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _said(value, panel.unit)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} s"))
+    axes.tick_params(labelsize=8)
+    if lines:
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def _numbers(values: Sequence[tuple[float, str]]) -> list[float]:
+    return [float(value) for _, value in values if value != "NaN"]
+
+
+def _legend(legend: str, labels: Mapping[str, str]) -> str:
+    return _LABEL.sub(lambda found: labels.get(found[1], ""), legend)
+
+
+def _said(value: float, unit: str) -> str:
+    if unit == "s":
+        return f"{value * 1000:g} ms" if 0 < value < 1 else f"{value:g} s"
+    if unit == "bytes":
+        return f"{value / 1e6:g} MB"
+    if unit == "percentunit":
+        return f"{value * 100:g} %"
+    return f"{value:g}{'/s' if unit in {'ops', 'reqps'} else ''}"
