@@ -23,6 +23,12 @@ SUFFERED = {
     "HeadraceRepliesFailFast",
     "HeadraceUpstreamFailing",
     "HeadraceUpstreamOpen",
+    # How slow it is tells of the machine.
+    "HeadraceDelayHigh",
+    "HeadraceDelayHighFast",
+    "HeadraceFirstWordsSlow",
+    "HeadraceFirstWordsSlowFast",
+    "HeadraceLeasesLost",
 }
 HELM = FOLDER.parent / "helm"
 #: What a chart puts between braces: labels of its own.
