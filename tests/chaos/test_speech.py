@@ -47,6 +47,7 @@ async def heard(session: ClientSession, gateways: list[str], path: str, found: l
                 await asyncio.sleep(0.1)
 
 
+@pytest.mark.long
 async def test_all_of_it_dies(
     own_broker: EmbeddedBroker, own_stack: StartStack, session: ClientSession
 ) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 import sys
+from contextlib import suppress
 from typing import BinaryIO
 
 import msgspec
@@ -55,8 +56,10 @@ def main() -> None:
     for engine in here:
         engines.warm(engine)
     _write(sounds, Here(here, formats.available()))
-    while raw := _read(sys.stdin.buffer):
-        _write(sounds, make(msgspec.msgpack.decode(raw, type=Order)))
+    # Nobody hears what a worker that was killed had asked for.
+    with suppress(BrokenPipeError):
+        while raw := _read(sys.stdin.buffer):
+            _write(sounds, make(msgspec.msgpack.decode(raw, type=Order)))
 
 
 if __name__ == "__main__":
