@@ -47,15 +47,18 @@ async def heard(session: ClientSession, gateways: list[str], path: str, found: l
                 await asyncio.sleep(0.1)
 
 
-@pytest.mark.long
 async def test_all_of_it_dies(
     own_broker: EmbeddedBroker, own_stack: StartStack, session: ClientSession
 ) -> None:
     """Broker, gateway and workers killed while a reply is spoken: the sound is that of the whole text."""
-    stack = await own_stack(broker=own_broker, gateways=2, workers=2, speech="auto", lease_s=1)
+    stack = await own_stack(
+        broker=own_broker, gateways=2, workers=2, speech="auto", lease_s=1, max_attempts=10
+    )
     await speaks(stack)
     text, gateways = SENTENCES * 4, [gateway.url for gateway in stack.gateways]
-    async with await ChatClient(session, gateways[1]).send(script(rate=14, text=text)) as reply:
+    async with await ChatClient(session, gateways[1]).send(
+        script(rate=14, text=text, length=len(text.split()))
+    ) as reply:
         path = f"/api/chat/{reply.generation_id}/speech?format=pcm&stream_format=sse"
         found: list[dict[str, Any]] = []
         hearing = asyncio.create_task(heard(session, gateways, path, found))

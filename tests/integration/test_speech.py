@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientPayloadError, ClientSession, web
 from openai import APIStatusError, AsyncOpenAI
 
 from shared import keys
@@ -134,6 +134,25 @@ async def test_a_reply_while_it_is_written(url: str, session: ClientSession) -> 
         data = await whole.read()
         assert data == await again.read()
     assert sound.seconds(data, "pcm") > 6
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["under way", "written"])
+async def test_a_reply_that_breaks_off(url: str, session: ClientSession, written: bool) -> None:
+    """What it says is spoken; then its error is the speech's, and no file of it ends as if it were whole."""
+    client = ChatClient(session, url)
+    said = script(rate=30, text=f"{TEXT} {TEXT}", fail_after=14, fail_code="upstream_rejected")
+    async with await client.send(said) as reply:
+        if written:
+            await reply.all()
+        async with await events_of(client, reply.generation_id) as speech:
+            *_, last, error = await speech.all()
+        assert (last.type, error.type, error.data["code"]) == ("audio", "error", "upstream_rejected")
+        where = f"{url}/api/chat/{reply.generation_id}/speech?format=pcm"
+        with pytest.raises(ClientPayloadError):
+            async with session.get(where) as whole:
+                await whole.read()
+        if not written:
+            await reply.all()
 
 
 async def test_stop(url: str, session: ClientSession) -> None:

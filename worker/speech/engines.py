@@ -3,7 +3,7 @@
 import ctypes
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Self
 
 from shared.speech import SAMPLE_RATE
 from worker.speech.orders import Engine
@@ -53,7 +53,12 @@ def _hibari(words: str, speed: float) -> bytes:
 
 
 class _Espeak:
-    """eSpeak NG's library, which speaks into a callback."""
+    """
+    eSpeak NG's library, which speaks into a callback.
+
+    What it has said before changes, by a hair, what it says next, and nothing but loading it anew takes that
+    back: so each sentence has one of its own, which costs a millisecond.
+    """
 
     def __init__(self) -> None:
         import espeakng_loader
@@ -84,20 +89,25 @@ class _Espeak:
         self._library.espeak_Synchronize()
         return b"".join(self._heard)
 
+    def __enter__(self) -> Self:
+        return self
 
-@cache
-def _espeak_library() -> _Espeak:
-    return _Espeak()
+    def __exit__(self, *_: object) -> None:
+        self._library.espeak_Terminate()
+        unload = ctypes.CDLL(None).dlclose
+        unload.argtypes = [ctypes.c_void_p]
+        unload(self._library._handle)
 
 
 def _espeak(words: str, language: str, speed: float) -> bytes:
     import numpy
 
-    espeak = _espeak_library()
     words_a_minute = min(450, max(80, round(_WORDS_A_MINUTE * speed)))
-    heard = espeak.speak(words.replace("\0", " "), _ESPEAK_NAMES.get(language, language), words_a_minute)
+    with _Espeak() as espeak:
+        rate = espeak.rate
+        heard = espeak.speak(words.replace("\0", " "), _ESPEAK_NAMES.get(language, language), words_a_minute)
     samples = numpy.frombuffer(heard, "<i2")
     if not len(samples):
         return b""
-    places = numpy.arange(len(samples) * SAMPLE_RATE // espeak.rate) * (espeak.rate / SAMPLE_RATE)
+    places = numpy.arange(len(samples) * SAMPLE_RATE // rate) * (rate / SAMPLE_RATE)
     return bytes(numpy.interp(places, numpy.arange(len(samples)), samples).astype("<i2").tobytes())

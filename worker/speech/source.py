@@ -73,12 +73,16 @@ class Sources:
                         raise SpeechFailed("This reply is lost.") from None
 
     async def _recorded(self, cell: Cell, generation_id: str) -> list[Event]:
-        """The text of a reply whose log has expired."""
+        """What a reply said whose log has expired, and how it broke off if it did."""
         key = cell.key(keys.RECORD, generation_id)
         while True:
             with suppress(BrokerUnavailable):
-                text = await self._broker.call("text", cell, "HGET", key, "text")
-                return [Text(now_ms(), text.decode())] if text else []
+                names = "text", "error_code", "error_message"
+                text, code, message = await self._broker.call("text", cell, "HMGET", key, *names)
+                said: list[Event] = [Text(now_ms(), text.decode())] if text else []
+                if code:
+                    said.append(Error(ts=now_ms(), code=code.decode(), message=(message or b"").decode()))
+                return said
             await asyncio.sleep(_BROKER_RETRY_S)
 
     async def _state(self, cell: Cell, generation_id: str) -> str:

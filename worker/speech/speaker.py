@@ -13,8 +13,8 @@ from typing import Any
 
 from shared.audio import AudioLog
 from shared.errors import BrokerUnavailable
-from shared.events import Audio, End, Event, Reset, Text, Usage, cancel_reason, now_ms
-from shared.failures import SpeechTooLong
+from shared.events import Audio, End, Error, Event, Reset, Text, Usage, cancel_reason, now_ms
+from shared.failures import SpeechTooLong, failure
 from shared.messages import count_tokens
 from shared.outcome import Outcome
 from shared.speech import QUEUE, Speech
@@ -46,8 +46,9 @@ class Speaker:
         #: Sentences that are not spoken yet, and the event that voids all before it.
         self._waiting: deque[Sentence | Reset] = deque()
         self._stirred = asyncio.Event()
-        self._complete = False
         self._tokens = 0
+        #: How the reply ended that is spoken, where it broke off.
+        self._broken: Error | None = None
 
     def go_on(self, outcome: Outcome) -> None:
         """*outcome*, a `Spoken`, is what earlier attempts have spoken."""
@@ -60,7 +61,10 @@ class Speaker:
         return QUEUE
 
     async def run(self, writer: LogWriter) -> Finished:
-        """Speak after what *writer*'s log has already. Raises `GenerationFailed`, or what interrupts it."""
+        """
+        Speak after what *writer*'s log has already. Raises `GenerationFailed`, that of a reply which broke
+        off too, and what interrupts it.
+        """
         keeper = Keeper(
             AudioLog(self._tools.broker),
             self._generation.id,
@@ -68,6 +72,9 @@ class Speaker:
             partial(self._tools.registry.look_at_once, self._generation.id),
         )
         await self._running.interruptible(asyncio.create_task(self._run(writer, keeper)))
+        if self._broken is not None:
+            # A speech that ended well would be taken for the whole reply.
+            raise failure(self._broken.code, self._broken.message)
         return Finished("stop")
 
     def spent(self) -> dict[str, Any]:
@@ -160,6 +167,8 @@ class Speaker:
                         if version > self.outcome.resets:
                             self._waiting.append(Reset(ts=now_ms(), reason=event.reason))
                             self._stirred.set()
+                    case Error():
+                        self._broken = event
                     case End(finish_reason="cancelled"):
                         raise Stopped(cancel_reason(event.reason or "user"), self._now())
         self._wait(sentences.finish(), version)

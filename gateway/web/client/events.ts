@@ -142,21 +142,30 @@ export interface UnknownEvent {
   position: string | null;
 }
 
+/** Why this reader alone may read no more: no event of the reply, which goes on. */
+export interface RefusedEvent {
+  type: 'refused';
+  code: string;
+  message: string;
+  retryable: boolean;
+}
+
 function typed(frame: Record<string, unknown>): Pick<ChunkEvent, 'contentType' | 'data'> {
   if (typeof frame.contentType !== 'string') return {};
   return { contentType: frame.contentType, ...(frame.data !== undefined && { data: record(frame.data) }) };
 }
 
 /** The event in a frame of the native dialect. Never throws. */
-export function parseEvent(data: string, position: string | null): StreamEvent | UnknownEvent {
+export function parseEvent(data: string, position: string | null): StreamEvent | RefusedEvent | UnknownEvent {
   const frame = decode(data);
   const facts = record(frame.metadata);
   const ts = Date.parse(text(frame.timestamp)) || Date.now();
   if (frame.type === 'queued') return { type: 'queued', place: number(facts.position), position: null, ts };
   const unknown = { type: 'unknown', position } as const;
-  if (position === null) return unknown;
-  const at = { position, ts };
   const content = text(frame.content);
+  const failure = { code: text(facts.code) || 'failed', message: content, retryable: facts.retryable === true };
+  if (position === null) return frame.type === 'error' ? { type: 'refused', ...failure } : unknown;
+  const at = { position, ts };
   switch (frame.type) {
     case 'chunk':
       if (typeof frame.content !== 'string') return unknown;
@@ -189,10 +198,8 @@ export function parseEvent(data: string, position: string | null): StreamEvent |
       const reason = text(facts.reason) || null;
       return { type: 'end', ...at, finishReason: text(facts.finish_reason), reason, usage: usage(facts.usage) };
     }
-    case 'error': {
-      const failure = { code: text(facts.code) || 'failed', message: content, retryable: facts.retryable === true };
+    case 'error':
       return { type: 'error', ...at, ...failure, usage: usage(facts.usage) };
-    }
     default:
       return unknown;
   }

@@ -244,9 +244,9 @@ export class Reply implements AsyncIterable<StreamEvent> {
       if (standing === 'gap') throw new HeadraceError('Events are missing.', { code: 'gap', retryable: true });
     }
     const event = parseEvent(data, id);
-    if (event.type === 'error' && event.code === ACCESS_ENDED) {
-      // The reply has not failed, and goes on: this reader may read no more of it.
-      throw new HeadraceError(event.message, { code: event.code, retryable: false, status: 401 });
+    if (event.type === 'refused') {
+      const { code, message, retryable } = event;
+      throw new HeadraceError(message, { code, retryable, status: code === ACCESS_ENDED ? 401 : undefined });
     }
     if (event.type === 'start') {
       this.conversationId = event.conversationId ?? this.conversationId;
