@@ -21,7 +21,7 @@ from shared.startup import SettingsWrong
 #: Every process looks at the clock several times a lease.
 _WATCHED_S = 3.0
 _PAGE = 200
-_BY_GENERATION = (keys.RECORD, keys.LOG)
+_BY_GENERATION = (keys.RECORD, keys.LOG, keys.AUDIO)
 _BY_CONVERSATION = (keys.CONVERSATION, keys.MESSAGES, keys.ASIDE, keys.SHARES)
 _BY_ROOM = (keys.ROOM, keys.ROOM_LOG, keys.ROOM_ONCE)
 _BY_FIRST = (keys.USE, keys.HELD, keys.BLOB, keys.BLOB_HOLDERS, keys.BLOBS, keys.SHARE)
@@ -34,7 +34,7 @@ _LISTS = (keys.CONVERSATIONS, keys.HOOKS)
 #: Of what has ended nothing is left here, or it is made anew.
 _LEFT = (
     *(keys.QUEUE, keys.TURNS, keys.USERS, keys.LINE, keys.LEASED, keys.PACE, keys.WAKE, keys.JOB),
-    *(keys.NEXT, keys.CLOCK, keys.GONE, keys.ROOM_MEMBERS, keys.UPSTREAM, keys.LISTED),
+    *(keys.NEXT, keys.CLOCK, keys.GONE, keys.ROOM_MEMBERS, keys.UPSTREAM, keys.LISTED, keys.SPEAKS),
 )
 
 #: A key by its cell, its kind, and what follows that.

@@ -65,8 +65,8 @@ async def opened(state: State, name: str, asker: Asker, rules: Rules) -> tuple[E
     pay. Raises `RateLimited`.
     """
     room = room_of(state, name, asker.owner)
-    if not await room.fields():
-        await count_apart(state, asker)
+    if not asker.reads_counted and not await room.fields():
+        await count_apart(state, asker)  # whose request was not counted when it came
     given = {"rules": msgspec.json.encode(rules).decode()}
     given |= {"tenant": asker.tenant, "user": asker.user, "key": asker.key or ""}
     fields, new = await room.open(given)

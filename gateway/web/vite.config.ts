@@ -18,7 +18,7 @@ export const alias = [
 export default defineConfig({
   root: at('page'),
   base: '/',
-  plugins: [react(), weighed({ limitKiB: 220 }), licensed(), compressed()],
+  plugins: [react(), weighed({ limitKiB: 117 }), licensed(), compressed()],
   resolve: { alias },
   build: {
     outDir: at('dist/page'),

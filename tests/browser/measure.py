@@ -16,7 +16,7 @@ from tests.browser.showcase import TURNS
 from tests.e2e.system import System
 
 LEAST_FRAMES_PER_S = 50
-MOST_SCRIPT_KB = 220
+MOST_SCRIPT_KB = 117
 #: JavaScript heap that a long reply may leave behind once another chat is open.
 MOST_LEFT_MB = 10
 _TOKENS = 20_000

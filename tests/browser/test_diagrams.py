@@ -33,7 +33,9 @@ async def test_a_diagram(
     arrive: Arrive, api: ChatClient, language: str, label: str, source: str, phone: bool
 ) -> None:
     """Drawn once it is whole; the source opens by keyboard; what is no diagram is code."""
-    await api.ask(script(text=FLOW + "\n```mermaid\nno such diagram\n```\n"), conversation_id="conv_x")
+    await api.ask(
+        script(text=FLOW + "\n```mermaid\nno such diagram\n```\n", length=5_000), conversation_id="conv_x"
+    )
     chat = await (await arrive(locale=language, **(PHONE if phone else {}))).open("/c/conv_x")
     image = chat.reply.get_by_role("img", name=label, exact=True)
     await expect(image).to_have_count(1, timeout=20_000)
@@ -48,16 +50,19 @@ async def test_a_diagram(
 async def test_nothing_runs(arrive: Arrive, api: ChatClient) -> None:
     """Neither where it is drawn nor where it is shown; nothing is fetched."""
     said = "".join(f"```mermaid\n{each}```\n\n" for each in HOSTILE)
-    await api.ask(script(text=FLOW + said), conversation_id="conv_x")
+    await api.ask(script(text=FLOW + said, length=5_000), conversation_id="conv_x")
     visitor = await arrive(script=_TRAPS)
     # A frame that may do nothing says so when it is asked to.
     visitor.expect("Refused to|violates the following Content Security Policy")
+    stopped: list[tuple[str, str | None]] = []
+    visitor.context.on("requestfailed", lambda asked: stopped.append((asked.url, asked.failure)))
     chat = await visitor.open("/c/conv_x")
     done = chat.reply.locator(".diagram-picture, p.note")
     await expect(done).to_have_count(len(HOSTILE) + 1, timeout=45_000)
     for frame in chat.page.frames:
         assert await frame.evaluate("window.ran ?? []") == []
-    assert visitor.foreign == []
+    # What a picture would have been painted with is asked for in the frame, and its policy stops that.
+    assert visitor.foreign == [url for url, why in stopped if why == "csp"], stopped
     where = chat.page.locator("iframe.diagram-frame")
     assert await where.get_attribute("sandbox") == "allow-scripts"
     addresses = await chat.reply.locator(".diagram-picture").evaluate_all("all => all.map(each => each.src)")

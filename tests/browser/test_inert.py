@@ -42,7 +42,7 @@ _FORBIDDEN = """() => {
   const tags = 'script, iframe, frame, object, embed, applet, style, link, meta, base, form, template, video,'
     + 'audio, source, track, area, map, dialog, portal, noscript, foreignObject, animate, set, use, image,'
     + 'marquee, select, textarea, input:not([type=checkbox][disabled]), img:not(.picture),'
-    + 'button:not(.picture-offer, .icon-button)';
+    + 'button:not(.picture-offer, .icon-button, .sort)';
   const found = [];
   for (const text of document.querySelectorAll('.message .text')) {
     for (const element of text.querySelectorAll('*')) {
@@ -92,6 +92,8 @@ async def test_stored(trapped: Any, system: System, has_policy: bool) -> None:
     history.write(system.redis, "conv_bad", _PIXEL, turns)
     # So high that every message is in the page.
     visitor = await trapped(bypass_csp=not has_policy, viewport={"width": 1000, "height": 24_000})
+    # The frame that draws diagrams says what it may not do.
+    visitor.expect(r"violates the following Content Security Policy.*/diagram\.js")
     chat = await visitor.open("/c/conv_bad")
     await expect(chat.replies).to_have_count(len(turns), timeout=15_000)
     await expect(chat.thread.get_by_text("Loading")).to_have_count(0)

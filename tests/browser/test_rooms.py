@@ -19,6 +19,7 @@ _TABLE = "| item | price |\n| - | - |\n| b | 20 |\n| a | 100 |\n"
 
 async def join(page: Page, name: str, button: str = "Join") -> None:
     """Choose a name, by the keyboard."""
+    await expect(page.get_by_role("textbox")).to_be_focused()
     await page.keyboard.type(name)
     await expect(page.get_by_role("button", name=button)).to_be_enabled()
     await page.keyboard.press("Enter")

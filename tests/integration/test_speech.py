@@ -42,7 +42,7 @@ async def url(system: Stack, session: ClientSession) -> AsyncIterator[str]:
     yield system.gateways[0].url
     await invariants.settled(system.redis, 10)
     # Nobody says so again for a while.
-    system.redis.set(keys.SPEAKS, able, px=30_000)
+    system.redis.set(keys.SPEAKS, able, px=120_000)
 
 
 async def spoken(session: ClientSession, url: str, **body: Any) -> bytes:

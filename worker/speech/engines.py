@@ -1,6 +1,7 @@
 """The voices that are installed here: words -> samples. Loaded when they are first asked."""
 
 import ctypes
+import os
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, Self
@@ -63,7 +64,9 @@ class _Espeak:
     def __init__(self) -> None:
         import espeakng_loader
 
-        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        path = espeakng_loader.get_library_path()
+        self._handle = _dl("dlopen", ctypes.c_char_p, ctypes.c_int)(path.encode(), os.RTLD_NOW)
+        self._library = ctypes.CDLL(path, handle=self._handle)
         data = espeakng_loader.get_data_path().encode()
         self.rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0)
         if self.rate <= 0:
@@ -94,9 +97,13 @@ class _Espeak:
 
     def __exit__(self, *_: object) -> None:
         self._library.espeak_Terminate()
-        unload = ctypes.CDLL(None).dlclose
-        unload.argtypes = [ctypes.c_void_p]
-        unload(self._library._handle)
+        _dl("dlclose", ctypes.c_void_p)(self._handle)
+
+
+def _dl(name: str, *takes: Any) -> Any:
+    call = ctypes.CDLL(None)[name]
+    call.argtypes, call.restype = takes, ctypes.c_void_p
+    return call
 
 
 def _espeak(words: str, language: str, speed: float) -> bytes:

@@ -138,8 +138,12 @@ async def _read(request: web.Request) -> ChatRequest:
     """The body, which may have pictures in it; one of text alone is no larger than any."""
     settings = request.app[STATE].settings
     raw = await read_bytes(request, settings.max_body_bytes + settings.max_upload_bytes * 4 // 3)
-    body = decode_body(raw, ChatRequest)
-    if len(raw) > settings.max_body_bytes and not isinstance(body.message, list):
+    is_large = len(raw) > settings.max_body_bytes
+    try:
+        body = decode_body(raw, ChatRequest)
+    except InvalidRequest as error:
+        raise (TooLarge() if is_large else error) from None
+    if is_large and not isinstance(body.message, list):
         raise TooLarge
     return body
 

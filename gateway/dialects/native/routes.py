@@ -110,6 +110,7 @@ ROUTES: Sequence[Route] = (
         gives=Conversation,
         statuses=(201,),
         errors=(400, 401, 404, 409, 503),
+        counts=True,
     ),
     Route(
         "POST",
@@ -136,6 +137,7 @@ ROUTES: Sequence[Route] = (
         gives=shares.NewShare,
         statuses=(201,),
         errors=(400, 401, 404, 413, 415, 429, 503),
+        counts=True,
     ),
     Route("GET", "/api/conversations/{conversation_id}/share", shares.listed, gives=shares.ShareList),
     Route(
