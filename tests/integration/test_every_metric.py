@@ -160,6 +160,10 @@ async def failed(chat: ChatClient, moves: Moves) -> None:
 
 async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
     """One that is silent, and one that waits for a worker while somebody looks at the metrics."""
+    # Other tests of this process may have looked too.
+    metrics.broker_answers.set(0)
+    for gauge in (metrics.broker_memory, metrics.broker_memory_limit, metrics.broker_cells):
+        gauge.clear()
     moves.begin()
     async with await chat.send(SILENT) as reader:
         await eventually(lambda: moves.have("heartbeats"), "its reader gets a heartbeat")

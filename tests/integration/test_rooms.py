@@ -286,8 +286,9 @@ async def test_nothing_that_waits_is_cut(local: Local, session: ClientSession) -
                 assert other.told[-1]["code"] == "too_busy"
                 await ann.send(type="stop")
                 await ann.until("stream_end")
-        said = upstream.requests[-1].body["messages"][-1]["content"]
-        assert said.count("x" * 900) == 100
+        asked = [request.body["messages"][-1]["content"] for request in upstream.requests]
+        # What was said once there was room again is asked next.
+        assert max(said.count("x" * 900) for said in asked) == 100
 
 
 async def test_a_broker_that_lost_the_rooms_tail(local: Local, url: str, session: ClientSession) -> None:
