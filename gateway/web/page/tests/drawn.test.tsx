@@ -1,12 +1,11 @@
 // @vitest-environment jsdom
 import { flushSync } from 'react-dom';
-import { createRoot } from 'react-dom/client';
 import { describe, expect, it } from 'vitest';
 import { Markdown } from '../markdown/Markdown.tsx';
 import { readable } from '../thread/json.ts';
+import { mount } from './mount.ts';
 
-const place = document.createElement('div');
-const root = createRoot(place);
+const { place, root } = mount();
 
 function drawn(text: string, isLive = false): Element {
   flushSync(() => root.render(<Markdown text={text} isLive={isLive} />));

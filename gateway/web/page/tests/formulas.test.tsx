@@ -1,11 +1,10 @@
 // @vitest-environment jsdom
 import { flushSync } from 'react-dom';
-import { createRoot } from 'react-dom/client';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { Markdown } from '../markdown/Markdown.tsx';
+import { mount } from './mount.ts';
 
-const place = document.createElement('div');
-const root = createRoot(place);
+const { place, root } = mount();
 
 function drawn(text: string): Element {
   flushSync(() => root.render(<Markdown key={text} text={text} isLive={false} />));

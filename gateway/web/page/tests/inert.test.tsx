@@ -1,8 +1,8 @@
 // @vitest-environment jsdom
 import { flushSync } from 'react-dom';
-import { createRoot } from 'react-dom/client';
 import { describe, expect, it } from 'vitest';
 import { Markdown } from '../markdown/Markdown.tsx';
+import { mount } from './mount.ts';
 
 const HOSTILE = [
   '<script>alert(1)</script>',
@@ -47,8 +47,7 @@ const HOSTILE = [
 const ACTIVE = 'script,style,iframe,object,embed,form,link,meta,base,math,video,audio,source,img,template,noscript';
 const OURS = 'svg.icon, svg.icon *';
 
-const place = document.createElement('div');
-const root = createRoot(place);
+const { place, root } = mount();
 
 function drawn(text: string, isLive = false): Element {
   flushSync(() => root.render(<Markdown text={text} isLive={isLive} />));

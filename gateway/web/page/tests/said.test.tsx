@@ -1,13 +1,12 @@
 // @vitest-environment jsdom
 import fc from 'fast-check';
 import { flushSync } from 'react-dom';
-import { createRoot } from 'react-dom/client';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { BlockSplitter } from '../markdown/blocks.ts';
 import { Markdown } from '../markdown/Markdown.tsx';
+import { mount } from './mount.ts';
 
-const place = document.createElement('div');
-const root = createRoot(place);
+const { place, root } = mount();
 
 function drawn(text: string, isLive = false): Element {
   flushSync(() => root.render(<Markdown key={`${text} ${isLive}`} text={text} isLive={isLive} />));
