@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientSession
 
+from gateway.dialects.native import shares
 from shared import keys
 from tests.integration.test_blobs import HASH, PNG, upload
 from tests.kit.api_keys import made_key
@@ -163,6 +164,26 @@ async def test_revoked_while_it_is_read(scene: Scene) -> None:
             await shared.all(timeout_s=5)
         last = shared.frames[-1].data
         assert (last["type"], last["metadata"]["code"]) == ("error", "access_ended")
+        await scene.ann.cancel(reader.generation_id)
+
+
+async def test_revoked_after_it_could_not_be_looked_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the broker refuses to say is asked again: whoever reads is still sent away in the end."""
+    monkeypatch.setattr(shares, "_LOOK_S", 0.02)
+    link = await scene.link()
+    kept = scene.local.state.broker.cells.of_tenant(link.id).key(keys.SHARE, link.id)
+    async with await scene.ann.send(script(length=1000, rate=20), conversation_id="c1") as reader:
+        path = f"/api/shared/{link.id}/chat/{reader.generation_id}/stream"
+        await reader.until("chunk")
+        async with await scene.nobody.open("GET", path, headers=link.headers) as shared:
+            await shared.until("chunk")
+            scene.local.redis.delete(kept)
+            scene.local.redis.lpush(kept, "of another kind")
+            scene.local.redis.expire(kept, 60)
+            await shared.until("chunk", 5)  # looked at meanwhile, again and again
+            scene.local.redis.delete(kept)
+            await shared.all(timeout_s=5)
+        assert shared.frames[-1].data["metadata"]["code"] == "access_ended"
         await scene.ann.cancel(reader.generation_id)
 
 

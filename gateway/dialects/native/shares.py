@@ -21,7 +21,7 @@ from gateway.relay.dialect import Resumption
 from gateway.relay.feed import Subscriber
 from gateway.relay.relay import ahead
 from shared.conversations import Whole
-from shared.errors import AccessEnded, BrokerUnavailable, NotFound
+from shared.errors import AccessEnded, BrokerRefused, BrokerUnavailable, NotFound
 from shared.headline import Conversation
 from shared.position import ORIGIN
 from shared.shares import Share, Shared
@@ -161,10 +161,10 @@ async def _as_long_as_shared(request: web.Request, subscriber: Subscriber) -> As
             try:
                 await _whole(request)
             except NotFound:
-                subscriber.fail(AccessEnded("This link leads nowhere any more."))
+                subscriber.dismiss(AccessEnded("This link leads nowhere any more."))
                 return
-            except BrokerUnavailable:
-                continue
+            except (BrokerUnavailable, BrokerRefused):
+                continue  # nothing is known of the link: looked again
 
     watching = asyncio.create_task(watch())
     try:
