@@ -1,10 +1,8 @@
 """A front end that knows nothing but the tutorial's wire, as a page of another origin."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest_asyncio
-from aiohttp import web
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Arrive
@@ -19,22 +17,17 @@ _REPLY = (
 )
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def application(app_port: int) -> AsyncIterator[str]:
+@pytest.fixture
+def application(app_server: dict[str, Path], app_port: int) -> str:
     """Somebody else's, at another port."""
-    app = web.Application()
-    app.router.add_get("/", lambda request: web.FileResponse(_PAGE))  # type: ignore[arg-type, return-value]
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", app_port).start()
-    yield f"http://127.0.0.1:{app_port}"
-    await runner.cleanup()
+    app_server["tutorial"] = _PAGE.parent
+    return f"http://127.0.0.1:{app_port}/tutorial/{_PAGE.name}"
 
 
 async def opened(arrive: Arrive, application: str, server: str) -> Page:
     """The application, that talks to *server*."""
     page = (await (await arrive(server)).open()).page
-    await page.goto(f"{application}/?server={server}")
+    await page.goto(f"{application}?server={server}")
     return page
 
 
