@@ -11,13 +11,14 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+#: Debian's without windows needs an eighth less of the processor.
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _OF_MACOS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
 #: The browser, and a small font for Chinese.
-_DEBIAN_PACKAGES = ("chromium", "fonts-wqy-microhei")
+_DEBIAN_PACKAGES = ("chromium-headless-shell", "fonts-wqy-microhei")
 _INSTALL_TIMEOUT_S = 600
 
 #: The page is all that may be loaded; a browser's own business with the network is none of ours.
