@@ -2,7 +2,6 @@
 # Options pass through ARGS, as in: make up ARGS="--port 9000"
 
 BIN = .venv/bin
-UV = uv==0.13.9
 NPM = $(BIN)/python -m deploy.page.node
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
@@ -11,7 +10,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 ALONE = (echo "headrace: what failed runs again, alone" && \
 	$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none -m "not timing and not long")
 
-.PHONY: help setup up web dist test bench figures chaos mutants mutants-survey settings format lock dashboards
+.PHONY: help setup up web dist test code page around bench figures chaos mutants mutants-survey settings format lock dashboards
 
 help:
 	@echo "make up      install what is missing and run Headrace on this machine"
@@ -42,12 +41,23 @@ dist: setup
 	@$(BIN)/python -m deploy.release
 
 test: setup
+	@$(MAKE) --no-print-directory -j 2 code page around
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not timing and not long" \
+		|| $(ALONE)
+	@$(BIN)/python -m pytest -m "timing and not long"
+
+# What `make test` looks at or has ready before any test runs.
+code:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+page:
 	@$(BIN)/headrace build
 	@$(NPM) gateway/web run --silent check
 	@$(NPM) gateway/web run --silent test
+
+around:
 	@$(BIN)/python -m tests.kit.node_clients
 	@$(BIN)/python -m tests.kit.python_clients
 	@$(BIN)/python -m tests.browser.chromium
@@ -55,9 +65,6 @@ test: setup
 	@$(BIN)/headrace model fetch gemma
 	@$(BIN)/python -m tests.kit.helm
 	@$(BIN)/python -m tests.kit.crds
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not timing and not long" \
-		|| $(ALONE)
-	@$(BIN)/python -m pytest -m "timing and not long"
 
 bench: setup
 	@sh deploy/setup.sh bench.lock
@@ -105,7 +112,6 @@ format: setup
 	@$(BIN)/ruff format .
 
 lock: setup
-	@$(BIN)/python -m pip install --quiet $(UV)
 	@$(LOCK) pyproject.toml --extra local --extra otel --extra speech --extra dev --group build -o requirements.lock
 	@$(LOCK) pyproject.toml --extra otel --constraint requirements.lock -o deploy/image/runtime.lock
 	@$(LOCK) --group build --constraint requirements.lock -o deploy/image/build.lock
