@@ -108,10 +108,10 @@ class Generations:
                 with suppress(BrokerUnavailable, BrokerRefused):
                     noted = blobs.listed(answer[2])
                     await self._blobs.hold(submission.owner, submission.conversation_id, noted)
-            if answer[1] and len(self._broker.cells) > 1:
+            if submission.conversation_id is not None and answer[1] and len(self._broker.cells) > 1:
                 # What it could not see to is seen to with the next; the message is accepted.
                 with suppress(BrokerUnavailable, BrokerRefused):
-                    await trim(self._broker, submission.owner)
+                    await trim(self._broker, submission.owner, submission.conversation_id)
         return submission.generation_id, True
 
     async def known(self, submission: Submission) -> str | None:

@@ -15,10 +15,11 @@ from shared.place import Place, scored
 _ACTIVE = 64
 
 
-async def trim(broker: Broker, owner: str) -> None:
+async def trim(broker: Broker, owner: str, new: str) -> None:
     """
-    Delete those used least recently beyond the most that *owner* may have; what is being answered
-    stays.
+    Make room for *new*, the one that was just made: delete those used less recently than it, beyond the most
+    that *owner* may have. What is being answered stays; so does what is new, though its reply may have ended
+    meanwhile.
     """
     counts = await asyncio.gather(
         *(broker.call("trim", cell, "ZCARD", cell.key(keys.CONVERSATIONS, owner)) for cell in broker.cells)
@@ -29,8 +30,9 @@ async def trim(broker: Broker, owner: str) -> None:
     most = excess + _ACTIVE
     oldest = await asyncio.gather(*(_oldest(broker, cell, owner, most) for cell in broker.cells))
     for place, cell in sorted(chain.from_iterable(oldest), key=lambda found: found[0]):
-        if excess > 0:
-            excess -= await broker.run("trim", cell, [owner, place.id])
+        if excess <= 0 or place.id == new:
+            break
+        excess -= await broker.run("trim", cell, [owner, place.id])
 
 
 async def _oldest(broker: Broker, cell: Cell, owner: str, count: int) -> list[tuple[Place, Cell]]:

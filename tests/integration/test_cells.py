@@ -72,6 +72,30 @@ async def test_an_owner_keeps_so_many_in_all(local: Local, session: ClientSessio
     assert (await chat.call("GET", "/api/conversations/c0")).status == 404
 
 
+async def test_what_is_new_is_not_what_makes_room(local: Local, session: ClientSession) -> None:
+    """Where all others are being answered, one that was just made stays: asked, imported or copied."""
+    chat = ChatClient(session, await local.start(cells=CELLS, max_conversations=1))
+    await chat.ask(script(length=2), conversation_id="old")
+    archive = (await chat.call("GET", "/api/conversations/old/export?format=json")).body
+    async with await chat.send(script(length=1000, rate=20), conversation_id="busy") as reader:
+        await reader.until("chunk")
+        imported = await chat.call("POST", "/api/conversations/import", json=archive)
+        assert (imported.status, imported.body["id"]) == (201, await _only_beside(chat, "busy"))
+        copied = await chat.call("POST", f"/api/conversations/{imported.body['id']}/fork")
+        assert (copied.status, copied.body["id"]) == (201, await _only_beside(chat, "busy"))
+        for name in ("a", "b", "c"):
+            await chat.ask(script(length=1), conversation_id=name)
+            assert await _only_beside(chat, "busy") == name
+        await chat.cancel(reader.generation_id)
+
+
+async def _only_beside(chat: ChatClient, name: str) -> str:
+    """The one conversation there is beside that one."""
+    listed = (await _listed(chat, ""))["conversations"]
+    [other] = {each["id"] for each in listed} - {name}
+    return str(other)
+
+
 async def test_a_queue_is_bounded_in_all(local: Local, session: ClientSession) -> None:
     """No worker takes anything: the queue is full once all cells together hold so many."""
     chat = ChatClient(session, await local.start(cells=CELLS, max_queued=4, worker=False))

@@ -120,7 +120,7 @@ async def read(request: web.Request) -> web.StreamResponse:
         archive.settings,
         list(_branches(archive.branches, renamed, state.settings.max_conversation_bytes)),
     )
-    await _trim(state, owner)
+    await _trim(state, owner, conversation_id)
     conversation = await state.conversations.load(owner, conversation_id)
     return answer_json(conversation, status=201)
 
@@ -165,7 +165,7 @@ async def fork(request: web.Request) -> web.StreamResponse:
         None if headline.settings is msgspec.UNSET else headline.settings,
         [(mark, [bytes(raw) for raw in each.messages]) for mark, each in aside],
     )
-    await _trim(state, owner)
+    await _trim(state, owner, new)
     return answer_json(await state.conversations.load(owner, new), status=201)
 
 
@@ -177,11 +177,11 @@ def _size(raw: msgspec.Raw) -> int:
     return len(bytes(raw))
 
 
-async def _trim(state: State, owner: str) -> None:
+async def _trim(state: State, owner: str, new: str) -> None:
     if len(state.broker.cells) > 1:
         # What it could not see to is seen to with the next message.
         with suppress(BrokerUnavailable, BrokerRefused):
-            await trim(state.broker, owner)
+            await trim(state.broker, owner, new)
 
 
 class _Renamed:
