@@ -91,12 +91,15 @@ async def _scripts_flushed(stage: Stage, dice: random.Random) -> bool:
 
 def _alone(fault: Fault) -> Fault:
     """
-    Not while a broker fails: what only a primary and one worker had, and both are gone, nobody can give back.
+    Not while a broker fails, nor before its replica has all: what only a primary and one worker had, and both
+    are gone, nobody can give back.
     """
 
     async def alone(stage: Stage, dice: random.Random) -> bool:
         async with stage.broker_is_free:
-            return await fault(stage, dice)
+            done = await fault(stage, dice)
+            await asyncio.to_thread(_nodes(stage).copied)
+            return done
 
     return alone
 

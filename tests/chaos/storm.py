@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -21,10 +22,13 @@ from tests.chaos.stage import Stage
 from tests.chaos.verdict import faults_of
 from tests.kit import invariants
 from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
 
 #: No reader may take longer than this for an answer of a few seconds.
 _HUNG_AFTER_S = 120.0
 _FAULTS_AT_A_TIME = 4
+#: What clients that hung up have asked for may still run when the last reader has its end.
+_ENDS_WITHIN_S = 30.0
 
 
 def _hung_up(redis: Any, generation_id: str) -> bool:
@@ -74,6 +78,9 @@ class Storm:
             await self._break(until)
             await asyncio.gather(*readers)
         self.account.seconds = time.monotonic() - began
+        redis = stage.stack.redis
+        with suppress(AssertionError):  # `_settle` names those that do not
+            await eventually(lambda: not invariants.not_ended(redis), "all end", _ENDS_WITHIN_S)
         self._settle()
         self.account.wrong += await stage.end()
         return self.account

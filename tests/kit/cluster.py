@@ -26,6 +26,11 @@ from tests.kit.program import free_port
 
 #: A primary that does not answer for so long is given up, and its replica takes over.
 NODE_TIMEOUT_MS = 1000
+#: For so long a look at many keys goes by where slots were: what has moved refuses, and is asked anew.
+_KNOWN_FOR_S = 2.0
+
+#: Of each range of slots its first, its last and the port of its primary.
+Owners = list[tuple[int, int, int]]
 
 
 class EmbeddedCluster(EmbeddedBroker):
@@ -39,6 +44,7 @@ class EmbeddedCluster(EmbeddedBroker):
         self._buses: dict[int, int] = {}
         self._known: dict[int, redis.Redis] = {}
         self._paused: set[int] = set()
+        self._seen: tuple[float, list[int], Owners] = 0.0, [], []
         self._sizes = primaries, primaries if replicas else 0
 
     def url(self, database: int = 0) -> str:
@@ -49,7 +55,7 @@ class EmbeddedCluster(EmbeddedBroker):
         """Looks at all of it from a test."""
         return CellsView(
             self.cells,
-            lambda slot: self.node(self.owner(slot)),
+            lambda slot: self.node(_at(slot, self._seen_owners())),
             lambda: [self.node(port) for port in self.primaries()],
         )
 
@@ -119,10 +125,7 @@ class EmbeddedCluster(EmbeddedBroker):
         """The port of each cell's primary, asked for once: that takes its time."""
         owners = self._owners()
         slots = {cell: key_slot(cell.key(keys.CLOCK).encode()) for cell in self.cells}
-        return {
-            cell: next(port for first, last, port in owners if first <= slot <= last)
-            for cell, slot in slots.items()
-        }
+        return {cell: _at(slot, owners) for cell, slot in slots.items()}
 
     def primaries(self) -> list[int]:
         """The ports of all that have slots."""
@@ -130,7 +133,7 @@ class EmbeddedCluster(EmbeddedBroker):
 
     def owner(self, slot: int) -> int:
         """The port of the primary that a slot is on."""
-        return next(port for first, last, port in self._owners() if first <= slot <= last)
+        return _at(slot, self._owners())
 
     def move(self, slot: int, to: int) -> None:
         """Move a slot, in one atomic step as Valkey 9 does. Returns once it is there."""
@@ -143,9 +146,29 @@ class EmbeddedCluster(EmbeddedBroker):
         cluster.until(lambda: self.owner(slot) == to, "a slot has moved")
 
     def whole(self) -> None:
-        """Returns once every slot has a primary, and every other node follows one."""
+        """
+        Returns once every slot has a primary, and every other node follows one; as all of them see it, for
+        one that has been away takes itself for what it was.
+        """
+
+        def holds() -> bool:
+            views = [self._view(port) for port in self.alive()]
+            return views.count(views[0]) == len(views) and not any(
+                "fail" in flag for _, _, flags in views[0] for flag in flags
+            )
+
         cluster.until(
-            lambda: all(cluster.is_well(self.node(port)) for port in self.alive()), "the cluster is whole"
+            lambda: holds() and all(cluster.is_well(self.node(port)) for port in self.alive()),
+            "the cluster is whole",
+        )
+
+    def copied(self) -> None:
+        """Returns once every replica has what its primary had when this began."""
+        found = {port: self._replication(port) for port in self.primaries()}
+        offsets = {port: int(info["master_repl_offset"]) for port, info in found.items()}
+        cluster.until(
+            lambda: all(self._replicas_at(port) >= offset for port, offset in offsets.items()),
+            "replicas have what was written",
         )
 
     async def promoted(self, old: int, cell: Cell) -> float:
@@ -178,9 +201,41 @@ class EmbeddedCluster(EmbeddedBroker):
         nodes: dict[str, Any] = self.say(port, "CLUSTER NODES")
         return any(address.endswith(f":{other}") for address in nodes)
 
-    def _owners(self) -> list[tuple[int, int, int]]:
-        """Of each range of slots its first, its last and the port of its primary, by the newest epoch."""
-        found: list[tuple[int, int, int]] = []
+    def _view(self, port: int) -> list[tuple[str, list[list[str]], list[str]]]:
+        """What a node holds of all: their addresses, slots, and whether they are primaries or have failed."""
+        nodes: dict[str, Any] = self.say(port, "CLUSTER NODES")
+        return sorted(
+            (address, node["slots"], [f for f in node["flags"].split(",") if f != "myself"])
+            for address, node in nodes.items()
+        )
+
+    def _replication(self, port: int) -> dict[str, Any]:
+        info: Any = self.node(port).info("replication")
+        return dict(info)
+
+    def _replicas_at(self, primary: int) -> int:
+        """The offset that all replicas of *primary* have reached; 0 where it has none."""
+        found = self._replication(primary)
+        return min(
+            (
+                int(each["offset"])
+                for name, each in found.items()
+                if name[:5] == "slave" and name[5:].isdigit()
+            ),
+            default=0,
+        )
+
+    def _seen_owners(self) -> Owners:
+        """The same as of a moment ago, where the same nodes answer: to ask them all takes its time."""
+        alive = self.alive()
+        if time.monotonic() - self._seen[0] > _KNOWN_FOR_S or alive != self._seen[1]:
+            owners = self._owners()
+            self._seen = time.monotonic(), alive, owners
+        return self._seen[2]
+
+    def _owners(self) -> Owners:
+        """By the newest epoch."""
+        found: Owners = []
         newest = -1
         for port in self.alive():
             try:
@@ -196,6 +251,10 @@ class EmbeddedCluster(EmbeddedBroker):
                     for r in node["slots"]
                 ]
         return found
+
+
+def _at(slot: int, owners: Owners) -> int:
+    return next(port for first, last, port in owners if first <= slot <= last)
 
 
 class Clusters(EmbeddedBroker):
