@@ -41,9 +41,9 @@ MEASURED = Measured(
     record_bytes=900,
 )
 #: Of a core, so that bursts, and what another process leaves behind when it fails, find room.
-_BUSY = 0.6
+BUSY = 0.6
 #: A process uses one core.
-_CORE_US = 1e6
+CORE_US = 1e6
 #: A primary that holds more takes long to save, to copy and to fail over.
 _LARGE_BROKER_BYTES = 25e9
 #: What `HEADRACE_MAX_OPEN_STREAMS` allows a gateway.
@@ -98,8 +98,8 @@ def stored_bytes(load: Load, measured: Measured = MEASURED) -> float:
 def _need(part: Part, load: Load, measured: Measured) -> Need:
     cores = (
         load.deltas_a_second * measured.delta_us[part] + load.answers_a_second * measured.answer_us[part]
-    ) / _CORE_US
-    bounds = {"CPU": math.ceil(cores / _BUSY)}
+    ) / CORE_US
+    bounds = {"CPU": math.ceil(cores / BUSY)}
     if part == "gateway":
         bounds["open streams"] = math.ceil(load.streams / _STREAMS_A_GATEWAY)
     elif part == "broker":

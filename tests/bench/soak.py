@@ -21,6 +21,8 @@ from tests.bench.targets import Target
 from tests.bench.workload import Workload
 
 _SAMPLE_S = 5.0
+#: Samples from one line on the way to the next: five minutes.
+_SAID_EACH = 60
 #: What has ended is kept for a tenth of the time that settling takes, or the broker would grow all the while.
 _RETENTION_S = 60
 #: Caches and allocators fill up first; the slope is taken of what follows.
@@ -36,10 +38,13 @@ class Tally:
     samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
 
-async def soak(streams: int, minutes: float) -> Tally:
+async def soak(streams: int, minutes: float, primaries: int) -> Tally:
     """Keep *streams* going for *minutes*, each followed by the next."""
     tally, load = Tally(), Workload(deltas=100, rate=20)
-    async with targets.upstream() as upstream, targets.headrace(upstream.port) as ours:
+    async with (
+        targets.upstream() as upstream,
+        targets.headrace(upstream.port, primaries=primaries) as ours,
+    ):
         until = time.monotonic() + minutes * 60
         await asyncio.gather(
             _sample(ours, tally, until), *(_play(ours, load, tally, until) for _ in range(streams))
@@ -60,6 +65,9 @@ async def _sample(ours: Target, tally: Tally, until: float) -> None:
     while time.monotonic() < until:
         for role, size in ours.child.rss_bytes().items():
             tally.samples.setdefault(role, []).append((time.monotonic() - began, size / 1e6))
+        if len(tally.samples["gateway"]) % _SAID_EACH == 0:
+            now = ", ".join(f"{role} {samples[-1][1]:.1f}" for role, samples in tally.samples.items())
+            print(f"after {(time.monotonic() - began) / 60:.0f} min: {now} MB", flush=True)
         await asyncio.sleep(_SAMPLE_S)
 
 
@@ -78,11 +86,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__)
     parser.add_argument("--streams", type=int, default=50, help="streams at once")
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--cluster", type=int, default=1, metavar="N", help="over so many primaries")
     chosen = parser.parse_args()
     raise_file_limit()
     for kept in ("LOG", "RECORD"):
         os.environ.setdefault(f"HEADRACE_{kept}_RETENTION_S", str(_RETENTION_S))
-    show(uvloop.run(soak(chosen.streams, chosen.minutes)))
+    show(uvloop.run(soak(chosen.streams, chosen.minutes, chosen.cluster)))
 
 
 if __name__ == "__main__":

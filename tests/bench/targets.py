@@ -52,9 +52,18 @@ async def upstream() -> AsyncIterator[Target]:
 
 @asynccontextmanager
 async def headrace(
-    upstream_port: int, *, gateways: int = 1, workers: int = 1, bin_folder: Path = Path(sys.executable).parent
+    upstream_port: int,
+    *,
+    gateways: int = 1,
+    workers: int = 1,
+    primaries: int = 1,
+    bin_folder: Path = Path(sys.executable).parent,
 ) -> AsyncIterator[Target]:
-    """Ours, whole: broker, workers, gateways and what keeps them running; as installed in *bin_folder*."""
+    """
+    Ours, whole: broker, workers, gateways and what keeps them running; as installed in *bin_folder*.
+
+    With several *primaries*, each with its replica, the broker is a cluster of them.
+    """
     first = free_port(following=gateways - 1)
     ports = range(first, first + gateways)
     with TemporaryDirectory(prefix="headrace-bench-", ignore_cleanup_errors=True) as data:
@@ -62,6 +71,7 @@ async def headrace(
             *(str(bin_folder / "headrace"), "up", "--port", str(first)),
             *("--gateways", str(gateways), "--workers", str(workers)),
             *("--upstream", _base_url(upstream_port), "--model", "fake", "--data", data),
+            *(("--cluster", str(primaries)) if primaries > 1 else ()),
         ]
         async with running(command, ports, _role) as child:
             yield Target(
