@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from shared import events, metrics
+from shared import events, messages, metrics
 from shared.errors import BrokerUnavailable
 from shared.events import HandOver, Reasoning, Reset, Text, now_ms
 from shared.failures import (
@@ -274,9 +274,11 @@ class Producer:
             prefix = self.outcome.text
         elif given is not None and upstream.model.can_continue:
             prefix = given.text
+        said = self._running.claim.record.get("turn")
+        turn = messages.decode(said.encode()) if said else None
         while True:
             try:
-                prompt = await prompt_of(self._generation, self._request, upstream, self._tools, prefix)
+                prompt = await prompt_of(self._generation, self._request, turn, upstream, self._tools, prefix)
             except BrokerUnavailable:
                 await asyncio.sleep(_BACKOFF_S)
             else:

@@ -3,21 +3,32 @@
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
+
 from shared.conversations import Conversations
+from shared.failures import InternalFailure
 from shared.generation import Generation, Request
-from shared.messages import count_tokens, joined, message_tokens
+from shared.messages import Message, count_tokens, joined, message_tokens
 from shared.models import Model
 from worker.attachments import as_prompted, with_blobs
 from worker.backends import Prompt
 from worker.state import Tools
 from worker.upstreams import Upstream
 
+logger = structlog.get_logger("worker.prompt")
+
 
 async def prompt_of(
-    generation: Generation, request: Request, upstream: Upstream, tools: Tools, prefix: str
+    generation: Generation,
+    request: Request,
+    turn: Message | None,
+    upstream: Upstream,
+    tools: Tools,
+    prefix: str,
 ) -> Prompt:
     """
-    A request's own messages, else those of its conversation; a system prompt before them.
+    A request's own messages, else those of its conversation, the last of them *turn*, unless a reply is
+    continued; a system prompt before them.
 
     A conversation grows without end, so of its messages the newest that fit are sent, whoever keeps
     them, those of the user in a row as one; a request that stands alone is sent as it is. Pictures are
@@ -30,7 +41,7 @@ async def prompt_of(
         if not messages:
             continued = request.continued.generation_id if request.continued else None
             messages = await _history(
-                generation.owner, generation.conversation, model, tools.conversations, continued
+                generation.owner, generation.conversation, model, tools.conversations, continued, turn
             )
         room = model.max_context_tokens - (count_tokens(prefix) if prefix else 0)
         sees = "pictures" in upstream.place.takes
@@ -47,15 +58,23 @@ async def prompt_of(
 
 
 async def _history(
-    owner: str, conversation_id: str, model: Model, conversations: Conversations, continued: str | None
+    owner: str,
+    conversation_id: str,
+    model: Model,
+    conversations: Conversations,
+    continued: str | None,
+    turn: Message | None,
 ) -> Sequence[dict[str, Any]]:
     """
     The newest messages, no more pages of them than the model can read; but for the reply of *continued*,
-    which goes on.
+    which goes on. *turn* is among them: a broker that fails over may have lost it since the job was
+    claimed, and an answer to what was said before, or to nothing, would look like one.
     """
     history: list[dict[str, Any]] = []
-    tokens = 0
+    tokens, found = 0, turn is None
+    own = None if turn is None else turn.generation_id
     async for page in conversations.pages(owner, conversation_id):
+        found = found or any(message.role == "user" and message.generation_id == own for message in page)
         said = [
             prompted
             for message in page
@@ -66,6 +85,11 @@ async def _history(
         tokens += sum(message_tokens(message) for message in said)
         if tokens > model.max_context_tokens:
             break
+    if turn is not None and not found:
+        logger.warning("its message is not in its conversation", conversation=conversation_id)
+        history += as_prompted(turn)
+    if not history:
+        raise InternalFailure("What was to be answered has been lost.")
     return history
 
 

@@ -3,10 +3,12 @@
 from aiohttp import ClientSession
 
 from shared import keys
-from tests.kit.chat_client import script
+from tests.kit.chat_client import ChatClient, script
+from tests.kit.eventually import eventually
 from tests.kit.hand import TEXT, die, done, said
 from tests.kit.local import Local
 from tests.kit.table import Table
+from tests.kit.upstream import FakeUpstream
 from worker.backends.script import expected_text
 
 
@@ -28,6 +30,23 @@ async def test_the_same_attempt_twice(table: Table) -> None:
     assert (await table.second.renew(generation_id)).state == "kept"
     assert await table.second.write(generation_id, done()) == "ok"
     assert (await table.chat.status(generation_id))["text"] == TEXT
+
+
+async def test_a_message_is_asked_though_the_broker_has_lost_it(local: Local, session: ClientSession) -> None:
+    """A failover between claim and prompt: the model gets it, not what is left of its conversation."""
+    behaviour = {"first_token_delay_s": 0.5, "break_after": 0}
+    async with FakeUpstream(**behaviour) as first, FakeUpstream(length=3) as second:
+        servers = "".join(
+            f'[[models.two.upstreams]]\nbase_url = "{server.url}"\n' for server in (first, second)
+        )
+        # The record is not written again before the second is asked.
+        await local.start(f"[models.two]\n{servers}", lease_s=30)
+        async with await ChatClient(session, local.url).send("Hello", conversation_id="c1") as reader:
+            await eventually(lambda: len(first.requests) == 1, "the first is asked")
+            local.redis.flushdb()
+            await reader.all()
+    assert second.requests[0].body["messages"] == [{"role": "user", "content": "Hello"}]
+    assert reader.text == expected_text({"length": 3})
 
 
 async def test_a_key_of_a_restored_record(table: Table) -> None:
