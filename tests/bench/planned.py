@@ -2,14 +2,21 @@
 `python -m tests.bench.planned`: the figures that `headrace plan` plans with, as `MEASURED` in deploy/plan.py
 and the table in deploy/CAPACITY.md have them. It wants the machine to itself, for about four minutes.
 
-Answers of two lengths tell what a delta costs from what an answer's beginning and end do.
+Answers of two lengths tell what a delta costs from what an answer's beginning and end do. Once deploy/plan.py
+has the figures, `--page` measures nothing, but puts what `headrace plan` prints with them into the page.
 """
 # Only `make bench` installs what is imported here, but the code is checked everywhere.
 # mypy: disable-error-code="import-not-found,import-untyped"
 
 import argparse
+import os
+import re
+import shlex
 import statistics
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import get_args
 
 import uvloop
@@ -22,6 +29,9 @@ from tests.bench.workload import Workload, measure
 _PARTS: Sequence[Part] = get_args(Part)
 _SHORT, _LONG = 100, 400
 _RATE = 20.0
+_PAGE = Path(__file__).parents[2] / "deploy" / "CAPACITY.md"
+#: A command of the page, and what it prints.
+_SHOWN = re.compile(r"(?<=```console\n)\$ (.*headrace plan .*)\n[^`]*(?=```)")
 
 Costs = Mapping[Part, float]
 
@@ -76,12 +86,29 @@ def _literal(costs_us: Mapping[Part, float]) -> str:
     return "{" + ", ".join(f'"{part}": {us:.0f}' for part, us in costs_us.items()) + "}"
 
 
+def redraw() -> None:
+    """Run each `headrace plan` of the page again."""
+    _PAGE.write_text(_SHOWN.sub(lambda shown: f"$ {shown[1]}\n{_printed(shown[1])}", _PAGE.read_text()))
+
+
+def _printed(command: str) -> str:
+    words = shlex.split(command)
+    at = words.index("headrace")
+    env = os.environ | dict(word.split("=", 1) for word in words[:at])
+    run = [sys.executable, "-m", "deploy", *words[at + 1 :]]
+    return subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout
+
+
 def main() -> None:
     """Prints what to put where."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.planned", description=__doc__)
     parser.add_argument("--streams", type=int, default=1000, help="streams at once")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--page", action="store_true", help="only draw deploy/CAPACITY.md's plans anew")
     chosen = parser.parse_args()
+    if chosen.page:
+        redraw()
+        return
     raise_file_limit()
     show(chosen.streams, *uvloop.run(costs(chosen.streams, chosen.rounds)))
 
