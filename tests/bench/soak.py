@@ -8,15 +8,17 @@ the memory of each process grows meanwhile. It is run by hand.
 import argparse
 import asyncio
 import os
+import re
 import statistics
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 import uvloop
 
 from tests.bench import targets
 from tests.bench.children import raise_file_limit
-from tests.bench.load import open_stream
+from tests.bench.load import Stream, open_stream
 from tests.bench.targets import Target
 from tests.bench.workload import Workload
 
@@ -34,7 +36,8 @@ class Tally:
     """What was played, and what each role's processes held resident at which second."""
 
     streams: int = 0
-    broken: int = 0
+    #: How many were not whole, by what came instead.
+    broken: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
 
@@ -54,10 +57,18 @@ async def soak(streams: int, minutes: float, primaries: int) -> Tally:
 
 async def _play(ours: Target, load: Workload, tally: Tally, until: float) -> None:
     while time.monotonic() < until:
-        stream = await open_stream(ours.port, ours.ask(load.message()))
+        stream = await open_stream(ours.port, ours.ask(load.message()), keep=True)
         await stream.over
         tally.streams += 1
-        tally.broken += not stream.ok or len(stream.delays_ns) != load.deltas
+        if not stream.ok or len(stream.delays_ns) != load.deltas:
+            tally.broken[_what_came(stream)] += 1
+
+
+def _what_came(stream: Stream) -> str:
+    status = stream.head.partition(b"\r\n")[0].decode(errors="replace")
+    frames = stream.body.rpartition(b"data: ")[2]
+    ended = re.search(rb'"(?:code|finish_reason)":"(\w+)"', frames)
+    return f"{status}, {len(stream.delays_ns)} deltas, {ended[1].decode() if ended else 'no end'}"
 
 
 async def _sample(ours: Target, tally: Tally, until: float) -> None:
@@ -73,7 +84,9 @@ async def _sample(ours: Target, tally: Tally, until: float) -> None:
 
 def show(tally: Tally) -> None:
     """A Markdown table: memory settled, memory at the end, and the slope between."""
-    print(f"{tally.streams} streams, {tally.broken} broken\n")
+    print(f"{tally.streams} streams, {tally.broken.total()} broken\n")
+    for what, count in tally.broken.most_common():
+        print(f"{count} x {what}")
     print("| process | MB settled | MB at the end | MB an hour |\n| --- | ---: | ---: | ---: |")
     for role, samples in tally.samples.items():
         settled = samples[int(len(samples) * _SETTLED_AFTER) :]
