@@ -40,6 +40,22 @@ Gemma where that cannot be had. Both are toys: good for seeing streams, code, ta
 and go, and not for anything that must be right.
 
 """
+#: Whoever runs this anew reads the answers, and says here what they are worth.
+_READ = f"""
+## What they are worth
+
+Answers are drawn by chance: in an earlier run Qwen took Sydney for Australia's capital. Of those below:
+
+- **Qwen** did what was asked in 14 of 20, in the question's language each time. Not so: all three distances
+  from the sun are far off, the times of the sorting algorithms are missing, an opposite is said to be
+  Chinese, two sentences became one or a list, and the river flows through a sky. The code is right.
+- **Gemma** knew Beijing, and has what it says of a database word for word from the prompt that makes an
+  assistant of it. The other 18 are wrong or beside the question, which it never answers in Chinese.
+
+## Twenty questions
+
+An answer that ends with … was cut after {_MOST_TOKENS} tokens.
+"""
 
 
 class Answer(NamedTuple):
@@ -139,7 +155,7 @@ def page(runs: list[Run]) -> str:
     ]
     text = _HEAD + f"| | {heads} |\n| --- |{' --- |' * len(runs)}\n"
     text += "".join(f"| {name} | {' | '.join(cell(run) for run in runs)} |\n" for name, cell in rows)
-    text += "\nMeasured on two cores that had other work beside it.\n\n## Twenty questions\n"
+    text += "\nMeasured on two cores that had other work beside it.\n" + _READ
     text += f"\n| question | {heads} |\n| --- |{' --- |' * len(runs)}\n"
     for number, question in enumerate(QUESTIONS):
         cells = " | ".join(_cell(run.answers[number]) for run in runs)
