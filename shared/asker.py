@@ -53,6 +53,8 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     secret: str = ""
     #: The id of the page's session, where there is one.
     session: str | None = None
+    #: Seconds since the epoch after which it opens nothing any more: an issuer's token expires.
+    until: float | None = None
     #: The one generation that it may read, where it has a stream's token.
     only: str | None = None
     #: Whether its requests that begin no reply are counted: a program's are, the page's own are not.

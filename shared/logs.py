@@ -38,6 +38,8 @@ def configure(settings: Settings) -> None:
     # arq speaks of every job; ours are counted instead.
     logging.getLogger("arq").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    # It repeats what a WebSocket's client offers, where browsers have nowhere else to put a key.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     logging.getLogger("aiohttp.server").addFilter(_shorten_bad_requests)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

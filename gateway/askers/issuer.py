@@ -16,6 +16,7 @@ from yarl import URL
 from gateway.edge.sessions import Session, is_secure, set_cookie
 from gateway.edge.state import STATE, State
 from shared import keys
+from shared.authority import host_of
 from shared.errors import InvalidRequest, NotFound, Unauthorized
 
 _LIVES_S = 600
@@ -45,13 +46,15 @@ async def start(request: web.Request) -> web.StreamResponse:
     back = request.query.get("back", "/")
     if not _OURS.fullmatch(back):
         raise InvalidRequest("`back` is no page of ours.", field="back")
+    if host_of(request.host) is None:
+        raise InvalidRequest("`Host` is no name that anybody could be sent back to.", field="Host")
     scheme = "https" if is_secure(request) else "http"
     pending = _Pending(
         nonce=secrets.token_urlsafe(24),
         verifier=secrets.token_urlsafe(48),
         back=back,
         remember=request.query.get("remember") == "true",
-        redirect=str(URL.build(scheme=scheme, authority=request.host, path=_CALLBACK)),
+        redirect=f"{scheme}://{request.host}{_CALLBACK}",
     )
     name = secrets.token_urlsafe(32)
     await state.broker.call(
@@ -95,7 +98,8 @@ async def callback(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     _check(state)
     name, code = request.query.get("state", ""), request.query.get("code", "")
-    if not name or not secrets.compare_digest(name.encode(), request.cookies.get(_COOKIE, "").encode()):
+    begun_as = request.cookies.get(_COOKIE, "")
+    if not name or not secrets.compare_digest(*(_bytes(one) for one in (name, begun_as))):
         raise Unauthorized("This sign-in was not begun in this browser, or too long ago: begin anew.")
     home = state.broker.cells.home
     raw = await state.broker.call("end_sign_in", home, "GETDEL", _kept_as(state, name))
@@ -138,7 +142,12 @@ async def _token(state: State, code: str, pending: _Pending) -> str:
 
 
 def _kept_as(state: State, name: str) -> str:
-    return state.broker.cells.home.key(keys.SIGNING_IN, hashlib.sha256(name.encode()).hexdigest())
+    return state.broker.cells.home.key(keys.SIGNING_IN, hashlib.sha256(_bytes(name)).hexdigest())
+
+
+def _bytes(text: str) -> bytes:
+    """Whatever somebody sent."""
+    return text.encode(errors="surrogatepass")
 
 
 def _check(state: State) -> None:

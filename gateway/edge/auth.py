@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import time
 
 import msgspec
 from aiohttp import web
@@ -71,7 +72,7 @@ class Askers:
         if self.asks in {"oidc", "both"} and self._tokens.looks_like(given):
             subject = await self._tokens.subject(given)
             asker = await self._known_keys.of_subject(subject.tenant, subject.user, subject.scopes)
-            return msgspec.structs.replace(asker, reads_counted=True)
+            return msgspec.structs.replace(asker, reads_counted=True, until=subject.until)
         return self._configured_key(given)
 
     async def of_key(self, given: str) -> Asker:
@@ -82,7 +83,9 @@ class Askers:
         return managed
 
     async def check(self, asker: Asker) -> None:
-        """Raises `Unauthorized` where the key or the session that let *asker* in opens nothing any more."""
+        """Raises `Unauthorized` where what let *asker* in, key, token or session, opens nothing any more."""
+        if asker.until is not None and time.time() >= asker.until:
+            raise Unauthorized("This token has expired.")
         if asker.session is not None:
             await self._sessions.check(asker.session)
         if asker.key is not None:

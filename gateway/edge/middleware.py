@@ -32,6 +32,8 @@ _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    # Refusals too: caches keep a 404 or a 410 that does not say so.
+    "Cache-Control": "no-store",
 }
 
 _OF_STATUS: dict[int, type[HeadraceError]] = {

@@ -1,6 +1,6 @@
 """
-What is open ends with the key or the session that opened it: a gateway looks at those again as long as
-anything of theirs is open.
+What is open ends with the key, the token or the session that opened it: a gateway looks at those again as
+long as anything of theirs is open.
 """
 
 import asyncio
@@ -24,11 +24,14 @@ _LOOK_S = 1.0
 
 
 class _Access(NamedTuple):
-    """What was let in together: by the same secret of the same key, or in the same session."""
+    """What was let in together: by the same secret of a key, in the same session, until the same moment."""
 
     key: str | None
     secret: str
     session: str | None
+    until: float | None
+    #: Of tokens, which two may have that expire together.
+    owner: str
 
 
 class Revocations:
@@ -42,9 +45,10 @@ class Revocations:
     @contextmanager
     def ending(self, asker: Asker, end: End) -> Iterator[None]:
         """*end* is called, once, if what let *asker* in opens nothing any more while this is entered."""
-        access = _Access(asker.key, asker.secret, asker.session)
-        if access.key is None and access.session is None:
-            # Nobody was asked for anything, or for what is good until it expires.
+        owner = "" if asker.until is None else asker.owner
+        access = _Access(asker.key, asker.secret, asker.session, asker.until, owner)
+        if access.key is None and access.session is None and access.until is None:
+            # Nobody was asked for anything, or for what is good for ever.
             yield
             return
         _, ends = self._open.setdefault(access, (asker, set()))

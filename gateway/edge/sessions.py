@@ -67,8 +67,11 @@ class Sessions:
         return f"{session_id}.{secret}"
 
     async def session(self, request: web.Request) -> tuple[str, Session] | None:
-        """The session of *request*'s cookie, with its id; None where there is none (any more)."""
-        session_id, _, secret = request.cookies.get(COOKIE, "").partition(".")
+        """
+        The session of *request*'s cookie, with its id; None where there is none (any more). Raises
+        `Unauthorized` where there are two.
+        """
+        session_id, _, secret = _sent(request).partition(".")
         if len(session_id) != _ID_CHARS or len(secret) != _SECRET_CHARS or not session_id.isalnum():
             return None
         session = await self._known.get(session_id)
@@ -77,7 +80,10 @@ class Sessions:
         return session_id, session
 
     async def asker(self, request: web.Request) -> Asker | None:
-        """Who signed in. Raises `Unauthorized` where the key that it was done with opens nothing any more."""
+        """
+        Who signed in. Raises `Unauthorized` where the key that it was done with opens nothing any more, and
+        where that cannot be told.
+        """
         found = await self.session(request)
         if found is None:
             return None
@@ -121,6 +127,19 @@ class Sessions:
 
     def _of_owner(self, session: Session) -> str:
         return self._home.key(keys.SESSIONS, owner_of(session.tenant, session.user))
+
+
+def _sent(request: web.Request) -> str:
+    """The cookie's value. Raises `Unauthorized` where there are two: one may be of a neighbour's making."""
+    lines = request.headers.getall("Cookie", [])
+    pairs = (pair.partition("=") for line in lines for pair in line.split(";"))
+    values = {value.strip() for name, _, value in pairs if name.strip() == COOKIE}
+    if len(values) > 1:
+        raise Unauthorized(
+            "Two sign-ins came with this request, one perhaps from a neighbouring site: delete the cookies "
+            f"`{COOKIE}` of this site and of those above it, and sign in again."
+        )
+    return values.pop() if values else ""
 
 
 def set_cookie(request: web.Request, response: web.StreamResponse, value: str, lives_s: int | None) -> None:

@@ -1,7 +1,7 @@
 """
 Tokens for one stream, for what cannot send headers (EventSource, WebSocket): read only, for one generation of
-one owner, good for connecting within a minute. A stream that is open stays open, as long as the key or
-session does with which its token was asked for.
+one owner, good for connecting within a minute. A stream that is open stays open, as long as the key, token or
+session does with which its own token was asked for.
 """
 
 import time
@@ -44,6 +44,7 @@ class StreamTokens:
             "key": asker.key,
             "secret": asker.secret,
             "session": asker.session,
+            "until": asker.until,
         }
         return jwt.encode({"alg": _ALGORITHM}, claims, OctKey.import_key(key))
 
@@ -66,5 +67,6 @@ class StreamTokens:
                     key=claims.get("key"),
                     secret=claims.get("secret") or "",
                     session=claims.get("session"),
+                    until=claims.get("until"),
                 )
         raise Unauthorized("This stream's token is not valid (any more): ask for another.")

@@ -38,6 +38,8 @@ class Subject(msgspec.Struct, frozen=True):
     tenant: str
     user: str
     scopes: tuple[Scope, ...]
+    #: Seconds since the epoch after which the token opens nothing any more.
+    until: float
 
 
 class Tokens:
@@ -63,8 +65,7 @@ class Tokens:
         subject = self._subject(claims)
         while len(self._checked) >= _MOST:
             del self._checked[next(iter(self._checked))]
-        until = min(time.time() + _FRESH_S, claims["exp"] + self._settings.oidc_leeway_s)
-        self._checked[digest] = (until, subject)
+        self._checked[digest] = (min(time.time() + _FRESH_S, subject.until), subject)
         return subject
 
     async def claims(self, token: str, audience: str, nonce: str | None = None) -> dict[str, Any]:
@@ -120,7 +121,7 @@ class Tokens:
             checked_name(user, "user")
         except InvalidRequest as error:
             raise Unauthorized("This token does not say whose it is.") from error
-        return Subject(tenant, user, self._scopes(claims))
+        return Subject(tenant, user, self._scopes(claims), claims["exp"] + settings.oidc_leeway_s)
 
     def _scopes(self, claims: dict[str, Any]) -> tuple[Scope, ...]:
         if not self._settings.oidc_scopes_claim:

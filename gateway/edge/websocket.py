@@ -17,6 +17,14 @@ def websocket(max_bytes: int) -> web.WebSocketResponse:
     )
 
 
+def is_asked_for(socket: web.WebSocketResponse, request: web.Request) -> bool:
+    """Whether *request* asks for a WebSocket as it should."""
+    try:
+        return socket.can_prepare(request).ok
+    except UnicodeEncodeError:  # aiohttp would repeat a header that is no text
+        return False
+
+
 async def answer_close(socket: web.WebSocketResponse) -> bool:
     """
     Answer the other side's closing, where it was that: with its own code. Tells whether nobody means to come

@@ -9,7 +9,7 @@ from gateway.edge.access import known_model
 from gateway.edge.body import checked_id, clean_text
 from gateway.edge.leavers import told_to_leave
 from gateway.edge.state import ASKER, STATE
-from gateway.edge.websocket import websocket
+from gateway.edge.websocket import is_asked_for, websocket
 from gateway.rooms import access
 from gateway.rooms.frames import entry
 from gateway.rooms.hub import Rooms
@@ -36,7 +36,7 @@ async def attend(request: web.Request) -> web.StreamResponse:
     )
     user_id = checked_id(request.query.get("userId") or f"guest-{secrets.token_hex(4)}", "userId")
     called = " ".join(clean_text(request.query.get("name") or user_id, "name", _MOST_NAME_CHARS).split())
-    if not socket.can_prepare(request).ok:
+    if not is_asked_for(socket, request):
         raise InvalidRequest("This address is a WebSocket: ask for an upgrade.")
     entered = await access.entrance(request, name)
     called = await access.take_name(entered, user_id, called)

@@ -14,6 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from gateway.edge.origins import comes_from_our_page
+from gateway.edge.sessions import COOKIE
 from tests.kit.api_keys import CACHE_S, made_key, make_key
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -122,6 +123,32 @@ async def test_other_pages_and_programs(local: Local, url: str, browsers: list[C
         await reader.all()
     async with await page.send(headers={"Authorization": f"Bearer {key}"}) as reader:
         await reader.all()
+
+
+async def test_two_cookies(
+    local: Local, url: str, browsers: list[ClientSession], session: ClientSession
+) -> None:
+    """Who brings two sessions, in either order, is nobody: a neighbouring site may have planted one."""
+    cookies = []
+    for browser in browsers:
+        page = Browser(browser, url)
+        await page.sign_in(await make_key(local))
+        cookies.append(f"{COOKIE}={page.cookie.value}")
+    stranger = ChatClient(session, url)
+    for sent, status in (
+        (cookies[0], 200),
+        (f"{cookies[0]}; {cookies[0]}", 200),
+        ("; ".join(cookies), 401),
+        (";".join(reversed(cookies)), 401),
+        (f"{cookies[0]}; other=1; {COOKIE}=", 401),
+    ):
+        headers = {"Cookie": sent, "Sec-Fetch-Site": "same-origin"}
+        assert (await stranger.call("GET", LISTING, headers)).status == status, sent
+        there = await stranger.call("GET", "/api/session", headers)
+        assert there.body["signed_in"] == (status == 200)
+        if status == 401:
+            assert (await stranger.call("DELETE", "/api/session", headers)).status == 204
+            assert await Browser(browsers[0], url).is_in()
 
 
 async def test_a_configured_key(local: Local, browsers: list[ClientSession]) -> None:

@@ -1,20 +1,23 @@
 """Tokens of an issuer: what is forged, stale, or meant for another is 401, never more and never a 5xx."""
 
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 from shared.startup import refuse_half_an_issuer
-from tests.kit.chat_client import ChatClient
+from tests.kit.chat_client import ChatClient, script
 from tests.kit.issuer import FakeIssuer, b64, by_hmac, shared_secret, unsigned
 from tests.kit.local import Local
 
 LISTING = "/api/conversations"
 DAY_S = 24 * 3600
+LONG = script(length=2000, rate=50)
 
 
 @pytest.fixture
@@ -98,6 +101,15 @@ def forged(issuer: FakeIssuer) -> Mapping[str, str]:
         "subject as a number": signed(sub=1),
         "subject with a line break": signed(sub="ann\nbob"),
         "subject without end": signed(sub="a" * 129),
+        "subject that cannot be text": signed_bytes(issuer, '"sub":"a\\ud800"'),
+        "expiry beyond numbers": signed_bytes(issuer, '"exp":1e400'),
+        "expiry below zero": signed(exp=-1e308),
+        "expiry that is no number": signed_bytes(issuer, '"exp":NaN'),
+        "another's key by its address": signed(other_rsa, header={"x5u": "http://127.0.0.1:1/x"}),
+        "kid without end": signed(header={"kid": "k" * 4000}),
+        "a token in a token": unsigned(
+            {"alg": "RS256", "kid": "rsa", "cty": "JWT"}, good.encode(), b"x" * 256
+        ),
         "oversized": signed(filler="x" * 9000),
         "deep": unsigned({"alg": "RS256", "kid": "rsa"}, b"[" * 4000, b"x" * 256),
         "header is no object": unsigned([], issuer.claims(), b"x" * 256),
@@ -107,6 +119,14 @@ def forged(issuer: FakeIssuer) -> Mapping[str, str]:
         "words": "eyJ",
         "an API key": "hr_" + "0" * 12 + "_" + "0" * 50,
     }
+
+
+def signed_bytes(issuer: FakeIssuer, claim: str) -> str:
+    """A token whose claims have *claim* as it stands, and no other of its name."""
+    name = json.loads("{" + claim.partition(":")[0] + ":0}").popitem()[0]
+    good = json.dumps(issuer.claims(**{name: None}))
+    head = {"alg": "RS256", "kid": "rsa"}
+    return jws.serialize_compact(head, good[:-1] + "," + claim + "}", issuer.rsa)
 
 
 async def test_forged_and_stale_tokens(local: Local, session: ClientSession, issuer: FakeIssuer) -> None:
@@ -125,6 +145,34 @@ async def test_forged_and_stale_tokens(local: Local, session: ClientSession, iss
             assert "Traceback" not in str(answer.body)
     assert not taken
     assert issuer.asked <= 2
+
+
+async def test_what_is_open_ends_with_its_token(
+    local: Local, session: ClientSession, issuer: FakeIssuer
+) -> None:
+    """Once it has expired, with the leeway; so does what a stream's token of it has opened. No other's."""
+    await local.start(**issuer.settings)
+    soon = int(time.time()) + 2
+    ending, staying = (
+        ChatClient(session, local.url, issuer.token(exp=moment - 60)) for moment in (soon, soon + 120)
+    )
+    reader = await ending.send(LONG)
+    token = (await ending.call("POST", f"/api/chat/{reader.generation_id}/token")).body["url"]
+    bare = ChatClient(session, local.url)
+    async with (
+        reader,
+        await bare.open("GET", token) as page,
+        await staying.resume(reader.generation_id) as other,
+    ):
+        for one in (reader, page):
+            ended = await one.until("error", timeout_s=10)
+            assert (ended.id, ended.data["metadata"]["code"]) == (None, "access_ended")
+            assert await one.next() is None
+        assert time.time() >= soon
+        seen = len(other.frames)
+        await other.until("chunk")
+        assert len(other.frames) > seen
+    assert (await bare.call("GET", token)).status == 401
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ec"])

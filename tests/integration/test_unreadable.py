@@ -234,6 +234,17 @@ async def test_an_expectation(stack: Stack) -> None:
             check_nothing_is_told(refused, stack.gateways[0].log)
 
 
+async def test_what_a_socket_offers(stack: Stack) -> None:
+    """Protocols that nobody speaks, in which some clients hide a key, are passed over in silence."""
+    offer = (f"Sec-WebSocket-Protocol: realtime, key.{MARK.decode()}", "Sec-WebSocket-Version: 13")
+    upgrade = ("Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+    for path in ("/ws/room1", "/v1/responses"):
+        async with Wire(stack.gateways[0].port) as wire:
+            answer = await wire.ask("GET", path, *offer, *upgrade)
+            assert answer.status == 101
+            check_nothing_is_told(answer, stack.gateways[0].log)
+
+
 async def test_a_large_upload_reads_its_refusal(stack: Stack) -> None:
     """What a client still sends is read for a moment, or its system would drop the answer unread."""
     async with Wire(stack.gateways[0].port) as wire:

@@ -22,7 +22,7 @@ from gateway.edge.extras import decode_with_extras
 from gateway.edge.leavers import told_to_leave
 from gateway.edge.limits import accept, bounded
 from gateway.edge.state import ASKER, STATE
-from gateway.edge.websocket import answer_close, websocket
+from gateway.edge.websocket import answer_close, is_asked_for, websocket
 from shared.errors import AccessEnded, Busy, Draining, Gone, HeadraceError, Internal, InvalidRequest
 from shared.generation import Submission
 
@@ -39,7 +39,7 @@ async def converse(request: web.Request) -> web.StreamResponse:
     """Take one `response.create` after another over a WebSocket, and answer each with its events."""
     limit = request.app[STATE].settings.max_body_bytes
     socket = websocket(limit)
-    if not socket.can_prepare(request):
+    if not is_asked_for(socket, request):
         raise InvalidRequest("Responses are made with POST; with GET this address is a WebSocket's.")
     request[KEPT] = set()
     await socket.prepare(request)
