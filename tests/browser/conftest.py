@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, ClientTimeout, web
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from deploy.page import node, page
 from tests.browser import chromium
@@ -24,6 +24,9 @@ RESULTS = Path(__file__).parents[2] / "test-results"
 _FOLDER = Path(__file__).parent
 _HEARTBEAT_S = 1
 _OUTCOME = pytest.StashKey[bool]()
+
+#: How long what is expected may take where nothing sooner is promised: other tests run beside these.
+expect.set_options(timeout=10_000)
 
 Arrive = Callable[..., Awaitable[Visitor]]
 

@@ -1,6 +1,7 @@
 """One conversation in several tabs, and on several devices."""
 
 import re
+import signal
 
 from playwright.async_api import expect
 
@@ -30,12 +31,18 @@ async def is_the_same(*pages: ChatPage) -> None:
         assert await chat.said() == TEXT
 
 
-async def test_second_tab(visitor: Visitor, chat: ChatPage) -> None:
+async def test_second_tab(visitor: Visitor, chat: ChatPage, system: System) -> None:
     """A tab opened in mid-reply shows it from its beginning, and goes on with it."""
+    await chat.choose_model("upstream")
     await chat.send(LONG)
     await chat.begun(5)
-    other = await visitor.open(f"/c/{chat.conversation_id}")
-    await follows(other)
+    # However long it takes to open, the reply is not over before.
+    system.upstream.signal(signal.SIGSTOP)
+    try:
+        other = await visitor.open(f"/c/{chat.conversation_id}")
+        await follows(other)
+    finally:
+        system.upstream.signal(signal.SIGCONT)
     await is_the_same(chat, other)
 
 
