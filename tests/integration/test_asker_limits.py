@@ -1,13 +1,16 @@
 """P15: what an asker may use is its own and exact, over all gateways."""
 
 import asyncio
+import datetime
+import time
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
+from gateway.edge import places
 from gateway.routes import ROUTES
-from shared import metrics
+from shared import keys, metrics
 from shared.ledger import Used
 from tests.kit.api_keys import CACHE_S, make_key
 from tests.kit.chat_client import ChatClient, script
@@ -107,6 +110,10 @@ async def test_headers_of_what_is_left(local: Local, session: ClientSession) -> 
     assert headers["x-ratelimit-remaining-requests"] == "8"
     assert headers["x-ratelimit-limit-tokens"] == "10000"
     assert 1 <= int(headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
+    headers = (await chat.call("POST", "/v1/messages", json={**body, "model": "scripted"})).headers
+    assert headers["anthropic-ratelimit-requests-remaining"] == "7"
+    more_at = datetime.datetime.fromisoformat(headers["anthropic-ratelimit-requests-reset"])
+    assert 0 <= more_at.timestamp() - time.time() <= 61
 
 
 async def test_replies_at_once(local: Local, session: ClientSession) -> None:
@@ -118,8 +125,10 @@ async def test_replies_at_once(local: Local, session: ClientSession) -> None:
     key = await make_key(local, limits={"max_concurrent": 2})
     here, there = (ChatClient(session, url, key) for url in urls)
     first, second = await here.send(LONG), await there.send(LONG)
+    before = counted("concurrent")
     refused = await here.submit()
     assert (refused.status, refused.error["detail"]) == (429, {"limit": "concurrent"})
+    assert counted("concurrent") == (before[0] + 1, before[1] + 1)
     async with await there.resume(first.generation_id) as again:
         assert again.status == 200
     assert (await here.cancel(first.generation_id)).status == 200
@@ -130,6 +139,12 @@ async def test_replies_at_once(local: Local, session: ClientSession) -> None:
     for reader in (first, second):
         await reader.all()
     assert (await used(local)).concurrent == 0
+
+
+def counted(limit: str) -> tuple[float, float]:
+    """How many that limit has refused, and how many of the tenant's were refused at all."""
+    tenants = metrics.tenant_requests.labels(metrics.tenant("acme"), "limited")
+    return metrics.limited.labels(limit).value, tenants.value
 
 
 async def test_open_streams(local: Local, session: ClientSession) -> None:
@@ -146,6 +161,21 @@ async def test_open_streams(local: Local, session: ClientSession) -> None:
     for reader in (first, second):
         await here.cancel(reader.generation_id)
     await first.all()
+
+
+async def test_a_stream_keeps_its_place(
+    local: Local, session: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is open: its place is held on and on."""
+    monkeypatch.setattr(places, "_RENEW_EVERY_S", 0.05)
+    await start(local)
+    chat = ChatClient(session, local.url, await make_key(local, limits={"max_streams": 1}))
+    async with await chat.send(LONG) as reader:
+        [streams] = local.redis.scan_iter(f"{keys.USE}*:streams")
+        [(stream, until)] = local.redis.zrange(streams, 0, -1, withscores=True)
+        await eventually(lambda: local.redis.zscore(streams, stream) > until, "it is held on")
+        await chat.cancel(reader.generation_id)
+        await reader.all()
 
 
 async def opens(chat: ChatClient, path: str) -> bool:

@@ -8,7 +8,7 @@ from aiohttp import ClientSession
 from shared import keys, steps
 from tests.kit.chat_client import Answer, ChatClient, script
 from tests.kit.local import Local
-from tests.kit.stack import upstream_model
+from tests.kit.stack import Stack, upstream_model
 from tests.kit.upstream import FakeUpstream
 
 
@@ -167,7 +167,7 @@ async def test_owners(local: Local, session: ClientSession) -> None:
     assert await replies(alice) == ["uno"]
 
 
-async def test_undo(chat: ChatClient, elsewhere: ChatClient) -> None:
+async def test_undo(chat: ChatClient, elsewhere: ChatClient, stack: Stack) -> None:
     """What was deleted comes back as it was, in its place of the list, with its branches."""
     first = await chat.ask(say("one"), conversation_id="c1")
     await chat.ask(say("uno"), conversation_id="c1", replaces=first.generation_id)
@@ -178,6 +178,12 @@ async def test_undo(chat: ChatClient, elsewhere: ChatClient) -> None:
     assert (await elsewhere.call("POST", "/api/conversations/c1/restore")).status == 200
     assert await told(chat, "?branches=true") == before
     assert (await chat.call("GET", "/api/conversations")).body == listed.body
+    lives = [
+        stack.redis.pttl(key)
+        for kind in (keys.CONVERSATION, keys.MESSAGES, keys.ASIDE)
+        for key in stack.redis.scan_iter(f"{kind}*:c1")
+    ]
+    assert len(lives) >= 3 and min(lives) > steps._UNDO_MS, "as long as any, not as what can be undone"
     assert (await chat.call("POST", "/api/conversations/c1/restore")).error["code"] == "taken"
     await chat.call("DELETE", "/api/conversations/c1")
     await chat.ask(say("new"), conversation_id="c1")
@@ -189,9 +195,12 @@ async def test_undo_while_it_is_answered(chat: ChatClient) -> None:
     """The reply was stopped with the deletion; what it had said comes back with its conversation."""
     async with await chat.send(script(length=500, rate=100), conversation_id="c1") as reader:
         await reader.until("chunk", 3)
+        seen = (await chat.call("GET", "/api/conversations/c1")).headers["ETag"]
         await chat.call("DELETE", "/api/conversations/c1")
         await reader.all()
     assert (await chat.call("POST", "/api/conversations/c1/restore")).status == 200
+    again = await chat.call("GET", "/api/conversations/c1", headers={"If-None-Match": seen})
+    assert again.status == 200, "whoever saw it being answered sees that it is not any more"
     whole = await told(chat)
     assert whole["conversation"]["active"] is None
     assert [m["content"] for m in whole["messages"] if m["role"] == "assistant"] == [reader.text]

@@ -142,6 +142,10 @@ async def test_how_it_ends(scene: Scene) -> None:
     assert (await link.get()).status == 404
     assert (await scene.ann.call("DELETE", path)).status == 404
     await eventually(lambda: is_gone(brief), "it expires")
+    listed = (await scene.ann.call("GET", "/api/conversations/c1/share")).body["shares"]
+    assert [share["id"] for share in listed] == [kept.id]
+    life_s = scene.local.redis.ttl(scene.local.state.broker.cells.of_tenant(kept.id).key(keys.SHARE, kept.id))
+    assert 0 <= 7 * 24 * 3600 - life_s < 60, "a week, if nothing else is said"
     await scene.ann.call("DELETE", "/api/conversations/c1")
     assert await is_gone(kept)
     await scene.ann.call("POST", "/api/conversations/c1/restore")
@@ -150,6 +154,18 @@ async def test_how_it_ends(scene: Scene) -> None:
     await asyncio.sleep(0.002)
     await scene.ann.ask(script(length=1), conversation_id="c1")
     assert await is_gone(kept)
+
+
+async def test_a_conversation_has_so_many(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more there is none until one is revoked; another conversation has its own."""
+    monkeypatch.setattr("shared.shares._MOST", 2)
+    link, _ = await scene.link(), await scene.link()
+    path = "/api/conversations/c1/share"
+    assert (await scene.ann.call("POST", path, json={})).status == 429
+    await scene.ann.ask(script(length=1), conversation_id="c2")
+    await scene.link("c2")
+    await scene.ann.call("DELETE", f"{path}/{link.id}")
+    await scene.link()
 
 
 async def test_revoked_while_it_is_read(scene: Scene) -> None:

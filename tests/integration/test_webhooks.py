@@ -3,13 +3,15 @@
 import base64
 import json
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from openai import AsyncOpenAI, InvalidWebhookSignatureError
 
-from gateway.dialects.openai.webhooks import signed
+from gateway.dialects.openai.webhooks import event_of, signed
+from shared.hooks import Hooks
 from tests.conftest import OpenClient
 from tests.kit.chat_client import script
 from tests.kit.eventually import eventually
@@ -90,9 +92,27 @@ async def test_told_again_until_it_is_heard(local: Local, openai: AsyncOpenAI, r
     """A receiver that refuses is told again, by the same id, by any gateway; redirects are no answer."""
     receiver.statuses = [500, 302, 404]
     await openai.responses.create(model="scripted", input="Hello", background=True)
-    await eventually(lambda: len(receiver.heard) == 4, "it is told until it is heard")
+    await eventually(lambda: bool(receiver.heard) and not waiting(local), "it is told until it is heard")
+    assert len(receiver.heard) == 4
     assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
-    await eventually(lambda: not waiting(local), "nothing is left to tell")
+
+
+async def test_left_alone_longer_each_time(local: Local) -> None:
+    """The wait after a try is twice that of the one before, up to an hour."""
+    await local.start(worker=False)
+    local.redis.hset("hr:gen:gen_x", "state", "done")
+    local.redis.expire("hr:gen:gen_x", 60)
+    local.redis.zadd("hr:hooks", {"gen_x": 0})
+    waits = []
+    for _ in range(5):
+        before = local.redis.zscore("hr:hooks", "gen_x")
+        due = await Hooks(local.state.broker).take(1000)
+        assert due is not None and due.tries == len(waits) + 1
+        seconds, micros = local.redis.time()
+        waits.append((local.redis.zscore("hr:hooks", "gen_x") - seconds * 1000 - micros / 1000) / 1e6)
+        local.redis.zadd("hr:hooks", {"gen_x": before})
+    assert waits == pytest.approx([1, 2, 3.6, 3.6, 3.6], abs=0.05)
+    await Hooks(local.state.broker).told("gen_x")
 
 
 async def test_nobody_is_there(local: Local, open_client: OpenClient, receiver: Receiver) -> None:
@@ -115,6 +135,26 @@ async def test_what_is_forgotten_is_not_told(local: Local, open_client: OpenClie
     await eventually(lambda: waiting(local) == 1, "it is written down")
     await client.responses.delete(made.id)
     await eventually(lambda: waiting(local) == 0, "it is let go")
+
+
+@pytest.mark.parametrize(
+    ("state", "finish_reason", "kind"),
+    [
+        ("done", "stop", "completed"),
+        ("done", "tool_calls", "completed"),
+        ("done", "length", "incomplete"),
+        ("done", "content_filter", "incomplete"),
+        ("failed", None, "failed"),
+        ("cancelled", "cancelled", "cancelled"),
+    ],
+)
+def test_what_an_end_is_called(state: str, finish_reason: str | None, kind: str) -> None:
+    """By how the response ended."""
+    ended: Any = SimpleNamespace(
+        id="gen_1", state=state, finish_reason=finish_reason, ended_ms=2000, created_ms=1
+    )
+    event = json.loads(event_of(ended))
+    assert (event["type"], event["created_at"], event["data"]) == (f"response.{kind}", 2, {"id": "resp_1"})
 
 
 def test_a_known_signature() -> None:
