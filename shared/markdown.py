@@ -1,12 +1,16 @@
 """The little of markdown that the segmenter must read: a table's rows, an image."""
 
+import html
 import re
 from typing import NamedTuple
 
-_DELIMITERS = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*\r?\n?")
+# Nothing of a line is looked at twice: a model that is asked for a line of 60,000 spaces must hold nobody up.
+_DELIMITERS = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+\r?\n?")
 _MAY_BE_DELIMITERS = re.compile(r"[ \t|:\-]*\r?\n?")
 _CELL_END = re.compile(r"\\.|\|", re.DOTALL)
 _SAFE_ADDRESS = re.compile(r"(?:https?://|data:image/|/|\./|\.\./|[^:/?#]*(?:[/?#]|$))", re.IGNORECASE)
+
+_ESCAPE = re.compile(r"\\([^\w\s])|(&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z]\w{1,31});)")
 
 _BRACKETS = {"[": re.compile(r"\\.|[\[\]\n]"), "(": re.compile(r"\\.|[()\n]")}
 
@@ -73,9 +77,9 @@ def image(text: str, at: int) -> Image | None:
     title = title.strip()
     if title and not (len(title) > 1 and (title[0] + title[-1]) in {'""', "''", "()"}):
         return NO_IMAGE
-    if not url or not _SAFE_ADDRESS.match(url):
-        return NO_IMAGE
-    return Image(end, re.sub(r"\\([^\w\s])", r"\1", url))
+    # As a browser will have it, or it could be another than what is looked at here.
+    url = _ESCAPE.sub(lambda found: found[1] or html.unescape(found[2]), url)
+    return Image(end, url) if url and _SAFE_ADDRESS.match(url) else NO_IMAGE
 
 
 def _closed(text: str, at: int, opens: str, closes: str, most: int) -> int | None:

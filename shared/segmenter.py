@@ -18,6 +18,8 @@ Kind = Literal["text", "code", "table", "image"]
 _MOST_FENCE_CHARS = 1_000
 _MOST_ROW_CHARS = 64_000
 _MOST_TABLE_CELLS = 1_000
+#: So many beginnings of an image in a line that are none, and no more is looked for: each is read far ahead.
+_MOST_NO_IMAGES = 20
 
 _LEAD = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*")
 _BEGUN_MARKER = re.compile(r"(?:[-*+]|\d{1,9}[.)]?)$")
@@ -60,6 +62,8 @@ class Segmenter:
         self._in_table = False
         #: The backticks that opened the code span being read, in this line.
         self._span = 0
+        #: What looked like an image in this line and was none.
+        self._no_images = 0
         self._pieces: list[Piece] = []
 
     def feed(self, text: str) -> list[Piece]:
@@ -163,7 +167,7 @@ class Segmenter:
             if opens and whole and len(line) <= _MOST_FENCE_CHARS:
                 self._fence = _fence(begun, indent)
                 return self._put("text", line, Data(markup=True))
-        self._line_begins, self._span = False, 0
+        self._line_begins, self._span, self._no_images = False, 0, 0
         return self._put("text", line[:indent]) or self._prose(rest, final)
 
     def _prose(self, rest: str, final: bool) -> int:
@@ -185,7 +189,7 @@ class Segmenter:
                 return self._put("text", rest if final else rest[:begins])
             elif mark.group() == "\\":
                 at += rest[at] != "\n"
-            elif rest[at] == "[":
+            elif rest[at] == "[" and self._no_images < _MOST_NO_IMAGES:
                 image = markdown.image(rest, begins)
                 if image is None and not final:
                     return self._put("text", rest[:begins])
@@ -193,6 +197,7 @@ class Segmenter:
                     self._put("text", rest[:begins])
                     self._put("image", rest[begins : image.end], Data(image_url=image.url))
                     return image.end
+                self._no_images += 1
         return self._put("text", rest)
 
     def _put(self, kind: Kind, content: str, data: Data | None = None) -> int:

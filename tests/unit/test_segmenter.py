@@ -1,12 +1,12 @@
 """Markdown, cut into typed pieces: nothing is lost, and no cut on the way changes what a piece is."""
 
+import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from shared.segmenter import Data, Piece, Segmenter
+from tests.kit.texts import texts
 
 FENCE = Data(markup=True)
 
@@ -26,10 +26,8 @@ _LINES = [
     ),
     *("![alt](https://x.org/a.png)", "![a](b 'c') and ![d](<e f>)", "![open", "![a](b", "\\![a](b)"),
 ]
-_CHARACTERS = st.text(alphabet="|`~-!:[]() \\ab\t\r\n", max_size=12)
-texts = st.lists(st.sampled_from(_LINES) | _CHARACTERS, max_size=12).flatmap(
-    lambda lines: st.sampled_from(["\n", "\r\n", ""]).map(lambda end: end.join(lines))
-) | st.text(max_size=80)
+_ALPHABET = "|`~-!:[]() \\ab\t\r\n🙂你"
+_EXAMPLES = [("| a |\n|---|\n| 1 |", [[3, 9, 12, 14]]), ("```\n```", [[2, 6]])]
 
 
 def cut(text: str, at: list[int]) -> list[Piece]:
@@ -64,15 +62,13 @@ def rows(piece: Piece) -> list[list[str]]:
     return piece.data.table_data
 
 
-@settings(max_examples=1000, deadline=None)
-@given(texts, st.lists(st.integers(0, 10_000), max_size=20))
-@example("| a |\n|---|\n| 1 |", [3, 9, 12, 14])
-@example("```\n```", [2, 6])
-def test_nothing_is_lost_and_no_cut_tells(text: str, at: list[int]) -> None:
-    """Any text, cut anywhere, or at every character, or not at all."""
-    pieces = cut(text, at)
-    assert "".join(piece.content for piece in pieces) == text
-    assert pieces == cut(text, []) == cut(text, list(range(len(text))))
+def test_nothing_is_lost_and_no_cut_tells() -> None:
+    """A thousand texts, with CRLF, nested fences, tables in lists, unclosed ends, cut anywhere, or not."""
+    for text, cuts in [*_EXAMPLES, *texts(_LINES, _ALPHABET, ["\n", "\r\n", ""])]:
+        pieces = cut(text, [])
+        assert "".join(piece.content for piece in pieces) == text, text
+        for at in cuts:
+            assert pieces == cut(text, at), (text, at)
 
 
 def kinds(text: str) -> list[tuple[str, str]]:
@@ -130,6 +126,7 @@ def test_a_table_that_is_none(text: str) -> None:
         ('![a [b]](c(d)e "t(t)")', "c(d)e"),
         ("![a](<b c> 'd')", "b c"),
         ("![a](data:image/png;base64,AAAA)", "data:image/png;base64,AAAA"),
+        ("![a](/b?c=1&amp;d=2&copy=3)", "/b?c=1&d=2&copy=3"),
     ],
 )
 def test_an_image(text: str, url: str) -> None:
@@ -149,6 +146,12 @@ def test_an_image(text: str, url: str) -> None:
         "![a](b c)",
         "![a](javascript:x)",
         "![a](data:text/html,x)",
+        "![a](<javascript:x>)",
+        "![a](&#106;avascript:x)",
+        "![a](javascript&colon;x)",
+        "![a](java&Tab;script\\:x)",
+        "![a](&#x64;ata:text/html,x)",
+        "![a](vbscript:x)",
         "![a\n](b)",
         "![a]()",
     ],
@@ -156,6 +159,23 @@ def test_an_image(text: str, url: str) -> None:
 def test_an_image_that_is_none(text: str) -> None:
     """In a code span, escaped, cut off, or with an address that no image has."""
     assert kinds(text) == [("text", text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["| a |\n" + " " * 60_000 + "x", "![" * 30_000, "![a](" * 12_000, "[![a" * 15_000 + "\n"]
+)
+def test_nothing_is_read_again_and_again(text: str) -> None:
+    """A text that is all beginnings takes no time that grows with its square."""
+    begun = time.process_time()
+    assert "".join(piece.content for piece in cut(text, [])) == text
+    assert time.process_time() - begun < 2, "it takes 0.1 s, and took minutes"
+
+
+def test_a_thousand_columns() -> None:
+    """They are a table; so is a row that has more."""
+    header, row = "| a " * 1000 + "|\n", "| 1 " * 1200 + "|\n"
+    [table] = cut(header + "|-" * 1000 + "|\n" + row, [])
+    assert [len(each) for each in rows(table)] == [1000, 1200]
 
 
 def test_what_is_held_is_bounded() -> None:

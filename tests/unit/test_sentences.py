@@ -1,11 +1,11 @@
 """Text, cut into sentences to be spoken: nothing is left out, and no cut on the way changes a sentence."""
 
+import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
+from tests.kit.texts import texts
 from worker.speech.sentences import MOST_CHARS, Sentence, Sentences
 
 _BITS = [
@@ -26,8 +26,8 @@ _BITS = [
     *("- two\n", "# Head\n", "> q\n", "**bold.** ", "[see. this](http://x.y/z.) ", "![a](b) ", "`a. b` "),
     *("https://x.org/a.b?c. ", "\\* ", "---\n", "  ", "🙂 ", "<b>x</b>"),
 ]
-_CHARACTERS = st.text(alphabet=".!?…。！？ \n\t\"'”)*_`#-1aA你", max_size=12)
-texts = st.lists(st.sampled_from(_BITS) | _CHARACTERS, max_size=14).map("".join) | st.text(max_size=60)
+_ALPHABET = ".!?…。！？ \n\t\"'”)*_`#-1aA你"
+_EXAMPLES = [("a.m. ", [[4]]), ("1. one. Two", [[1, 2]]), ("你好。” 是", [[3, 4]])]
 
 
 def cut(text: str, at: list[int]) -> list[Sentence]:
@@ -43,19 +43,15 @@ def said(text: str) -> list[str]:
     return [sentence.spoken for sentence in cut(text, []) if sentence.spoken]
 
 
-@given(texts, st.lists(st.integers(0, 400), max_size=12))
-@example("a.m. ", [4])
-@example("1. one. Two", [1, 2])
-@example("你好。” 是", [3, 4])
-@settings(max_examples=300)
-def test_cut_anywhere(text: str, at: list[int]) -> None:
-    """The same sentences however the text comes; their places tile it."""
-    whole = cut(text, [])
-    assert cut(text, at) == whole
-    assert cut(text, list(range(len(text)))) == whole
-    places = [0, *(sentence.end for sentence in whole)]
-    assert [sentence.start for sentence in whole] == places[:-1]
-    assert places[-1] == len(text)
+def test_cut_anywhere() -> None:
+    """Of a thousand texts the same sentences however they come; their places tile the text."""
+    for text, cuts in [*_EXAMPLES, *texts(_BITS, _ALPHABET, ["", "\r\n"])]:
+        whole = cut(text, [])
+        for at in cuts:
+            assert cut(text, at) == whole, (text, at)
+        places = [0, *(sentence.end for sentence in whole)]
+        assert [sentence.start for sentence in whole] == places[:-1], text
+        assert places[-1] == len(text), text
 
 
 @pytest.mark.parametrize(
@@ -110,6 +106,20 @@ def test_a_sentence_is_told_as_soon_as_it_ends() -> None:
     assert sentences.feed(".") == []
     assert [it.spoken for it in sentences.feed(" ")] == ["Hello there."]
     assert [it.spoken for it in sentences.feed("你好。再")] == ["你好。"]
+
+
+@pytest.mark.parametrize("bit", [". ", "1. ", "![a](", "\\[", "[^", "a ", "| \\[", "a\n", "mr. "])
+def test_a_long_text_of_anything(bit: str) -> None:
+    """Takes no time that grows with its square."""
+    begun, text = time.process_time(), (bit * 16_000)[:16_000]
+    assert cut(text, list(range(0, len(text), 1000)))[-1].end == len(text)
+    assert time.process_time() - begun < 4, "it takes 0.1 to 0.5 s"
+
+
+def test_a_table_of_a_thousand_columns() -> None:
+    """Nobody listens to all their names."""
+    [told] = said("| " + "name | " * 1000 + "\n" + "|-" * 1000 + "|\n| 1 |\n")
+    assert told == f"Here is a table: {', '.join(['name'] * 12)}."
 
 
 def test_without_an_end() -> None:

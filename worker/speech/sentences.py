@@ -116,7 +116,7 @@ class Sentences:
             self._end_passage()
             self._cut(final=True)
             head = content.find("\n", content.find("\n") + 1) + 1 or len(content)
-            self._language = language_of(" ".join(rows[0]) if rows else "", self._language)
+            self._language = language_of(" ".join(rows[0])[:MOST_CHARS] if rows else "", self._language)
             self._say(head, wording.table(rows[0] if rows else [], self._language))
             content = content[head:]
             self._in_table = True

@@ -29,6 +29,8 @@ _SPACE = re.compile(r"\s+")
 #: Signs that are said, of those that are mostly pictures.
 _SAID = frozenset("°℃℉№©®")
 _CHINESE = {"zh", "ja"}
+#: Of a table's header, what is said: nobody listens to a thousand names.
+_MOST_COLUMNS, _MOST_CELL_CHARS = 12, 200
 
 
 def spoken(raw: str, language: str = "en") -> str:
@@ -54,7 +56,7 @@ def spoken(raw: str, language: str = "en") -> str:
 
 def code(name: str, language: str) -> str:
     """What is said in the place of code in the programming language *name*, '' if nobody says."""
-    name = spoken(name)
+    name = spoken(name[:_MOST_CELL_CHARS])
     if language in _CHINESE:
         return f"这里有一段 {name} 代码。" if name else "这里有一段代码。"
     return f"Here is some {name} code." if name else "Here is some code."
@@ -62,7 +64,7 @@ def code(name: str, language: str) -> str:
 
 def table(header: list[str], language: str) -> str:
     """What is said in the place of a table."""
-    columns = [words for cell in header if (words := spoken(cell))]
+    columns = [words for cell in header[:_MOST_COLUMNS] if (words := spoken(cell[:_MOST_CELL_CHARS]))]
     if language in _CHINESE:
         return f"这里有一个表格:{'、'.join(columns)}。" if columns else "这里有一个表格。"
     return f"Here is a table: {', '.join(columns)}." if columns else "Here is a table."
