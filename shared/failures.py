@@ -167,6 +167,13 @@ class SpeechFailed(GenerationFailed):
     retryable = True
 
 
+class NothingToSay(GenerationFailed):
+    """There is nothing in this text that can be said."""
+
+    code = "nothing_to_say"
+    status = 422
+
+
 class SpeechTooLong(GenerationFailed):
     """The speech grew beyond the allowed size; what was spoken stands."""
 

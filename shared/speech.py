@@ -32,6 +32,8 @@ class Speech(msgspec.Struct, frozen=True, omit_defaults=True):
     voice: str = "auto"
     format: Format = "wav"
     speed: float = 1.0
+    #: That reply had been stopped already: what there is of it is spoken. Else its Stop is one of this too.
+    was_stopped: bool = False
 
 
 class Able(msgspec.Struct, frozen=True):

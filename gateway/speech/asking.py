@@ -18,6 +18,10 @@ from shared.speech import FORMATS, QUEUE, Able, Format, Speech
 
 #: Speeches of the same reply in the same voice that were stopped, or failed, before another is refused.
 _MOST_AGAIN = 50
+#: OpenAI's voices, which clients name: each is whichever speaks the language here.
+_OPENAI_VOICES = frozenset(
+    ("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer")
+) | {"verse"}
 
 
 async def able(state: State) -> Able:
@@ -42,7 +46,11 @@ def checked_format(can: Able, kind: str, field: str) -> Format:
 
 
 def checked_voice(can: Able, voice: str) -> str:
-    """*voice*, if there is one of that name. Raises `InvalidRequest`."""
+    """
+    *voice*, if there is one of that name; `auto` for one of OpenAI's that is not. Raises `InvalidRequest`.
+    """
+    if voice in _OPENAI_VOICES - {*can.voices}:
+        return "auto"
     if voice not in can.voices:
         raise InvalidRequest(
             f"There is no voice of that name; there is: {', '.join(can.voices)}.", field="voice"
@@ -67,6 +75,8 @@ async def join(request: web.Request, source: Generation, speech: Speech, dialect
     failed. Then it is spoken anew.
     """
     state = request.app[STATE]
+    if source.state == "cancelled":
+        speech = msgspec.structs.replace(speech, was_stopped=True)
     cell = state.broker.cells.of_generation(source.id)
     same = hashlib.sha256(msgspec.json.encode(speech)).hexdigest()[:32]
     for again in range(_MOST_AGAIN):

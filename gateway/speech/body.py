@@ -28,7 +28,7 @@ _STATUS_WAITS_S = 2.0
 _AHEAD_S = 2.0
 #: The last byte of what has no end yet: https://www.rfc-editor.org/rfc/rfc8673
 _NO_END = 2**53 - 1
-_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
+_RANGE = re.compile(r"bytes=(\d{1,40})-(\d{1,40})?")
 
 
 class Range(NamedTuple):

@@ -21,10 +21,6 @@ from shared.speech import MEDIA_TYPES, Speech
 StreamFormat = Literal["audio", "sse"]
 Speed = Annotated[float, Meta(ge=0.25, le=4)]
 
-#: OpenAI's voices, which its clients name: each is whichever speaks the language here.
-_OPENAI_VOICES = frozenset(
-    ("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer")
-) | {"verse"}
 _OPENAI_MOST_CHARS = 4096
 
 
@@ -123,7 +119,7 @@ async def speak_openai(request: web.Request) -> web.StreamResponse:
     wanted = asked.response_format or ("mp3" if "mp3" in can.formats else "wav")
     speech = Speech(
         text=_said(asked.input, "input", _OPENAI_MOST_CHARS),
-        voice="auto" if voice in _OPENAI_VOICES - {*can.voices} else asking.checked_voice(can, voice),
+        voice=asking.checked_voice(can, voice),
         format=asking.checked_format(can, wanted, "response_format"),
         speed=asked.speed,
     )

@@ -1,5 +1,6 @@
 """Speech: what is written is heard, and can be dropped, resumed and stopped like text."""
 
+import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -176,6 +177,104 @@ async def test_stop(url: str, session: ClientSession) -> None:
         async with await events_of(client, reply.generation_id) as again:
             await again.until("audio")
             await client.cancel(again.generation_id)
+
+
+async def test_a_reply_that_was_stopped(url: str, session: ClientSession) -> None:
+    """Whoever has it read aloud afterwards hears what there is of it."""
+    client = ChatClient(session, url)
+    async with await client.send(script(rate=30, text=f"{TEXT} {TEXT}", stall_after=14)) as reply:
+        await reply.until("chunk", 12)
+        await client.cancel(reply.generation_id)
+        await reply.all()
+    async with await events_of(client, reply.generation_id) as speech:
+        *sounds, end = await speech.all()
+    assert (end.type, end.data["finish_reason"]) == ("end", "stop")
+    assert next(each.data["start"] for each in sounds if each.type == "audio") == 0
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3"])
+@pytest.mark.parametrize("text", ["...", "🙂🙂", "* * *", "\u200b\u2060!?"])
+async def test_nothing_to_say(url: str, session: ClientSession, text: str, kind: str) -> None:
+    """No file without a sound is taken for one: of a text, of a reply, and as events."""
+    async with session.post(f"{url}/api/tts/stream", json={"text": text, "format": kind}) as response:
+        assert response.status == 422
+        assert (await response.json())["error"]["code"] == "nothing_to_say"
+    client = ChatClient(session, url)
+    reply = await client.ask(script(rate=0, text=text, length=10))
+    async with await events_of(client, reply.generation_id) as speech:
+        *_, error = await speech.all()
+    assert (error.type, error.data["code"]) == ("error", "nothing_to_say")
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"text": ""}, "text"),
+        ({"text": "\0\0"}, "text"),
+        ({"text": "x" * 40_000}, "text"),
+        ({"text": "x", "voice": "../../heart"}, "voice"),
+        ({"text": "x", "voice": ""}, "voice"),
+        ({"text": "x", "voice": "en+f3"}, "voice"),
+        ({"text": "x", "format": "flac"}, "format"),
+        ({"text": "x", "speed": 9}, "speed"),
+        ({"text": "x", "generation_id": "gen_x"}, "text"),
+        ({"generation_id": "../x"}, "generation_id"),
+        ({}, "text"),
+    ],
+)
+async def test_what_is_no_speech(url: str, session: ClientSession, asked: Any, field: str) -> None:
+    """Refused with the field, and nothing begins."""
+    async with session.post(f"{url}/api/tts/stream", json=asked) as response:
+        assert response.status == 400, await response.text()
+        assert (await response.json())["error"]["field"] == field
+
+
+async def test_marks_of_voices_are_words(url: str, session: ClientSession) -> None:
+    """What eSpeak NG, or SSML, would take for an order is said, or passed over like any other markup."""
+    for text in (
+        "[[h@'loU w'3:ld]] one",
+        "\x01800S one",
+        '<prosody rate="x-slow">one</prosody>',
+        "[[s.]] one",
+    ):
+        data = await spoken(session, url, text=text, format="pcm", voice="espeak")
+        assert 0.2 < sound.seconds(data, "pcm") < 6, text
+    plain = await spoken(session, url, text="one", format="pcm", voice="espeak")
+    marked = await spoken(session, url, text="<speak>\x01one</speak>", format="pcm", voice="espeak")
+    assert marked == plain
+
+
+async def test_ranges(url: str, session: ClientSession) -> None:
+    """One that cannot be is refused with the size; several, and those from the end, are answered with all."""
+    ask = {"text": TEXT, "format": "pcm"}
+    async with session.post(f"{url}/api/tts/stream", json=ask) as response:
+        where, whole = url + response.headers["Location"], await response.read()
+    for asked in ("bytes=0-1,5-6", "bytes=-5", "bytes=9-2", "bytes=x", "lines=1-", "bytes=--1"):
+        async with session.get(where, headers={"Range": asked}) as response:
+            assert (response.status, await response.read()) == (200, whole), asked
+    for asked in (f"bytes={len(whole)}-", f"bytes={'9' * 30}-", f"bytes={len(whole) + 5}-{len(whole) + 9}"):
+        async with session.get(where, headers={"Range": asked}) as response:
+            assert response.status == 416, asked
+    async with session.get(where, headers={"Range": f"bytes=4-{'9' * 30}"}) as response:
+        assert (response.status, await response.read()) == (206, whole[4:])
+    for last in ("1-999", "9-9", "x"):
+        async with session.get(where, headers={"Last-Event-ID": last}) as response:
+            assert response.status == 400, last
+
+
+async def test_many_at_once(url: str, session: ClientSession) -> None:
+    """Fifty speeches of one asker: each is whole; one that is stopped is cut, and nobody else's."""
+    texts = [f"Number {number}." for number in range(50)]
+    sounds = await asyncio.gather(
+        *(spoken(session, url, text=text, format="pcm", voice="espeak") for text in texts)
+    )
+    assert all(sound.seconds(data, "pcm") > 0.4 for data in sounds)
+    async with session.post(f"{url}/api/tts/stream", json={"text": f"{TEXT} " * 100}) as response:
+        await response.content.readany()
+        stopped = await ChatClient(session, url).cancel(response.headers["X-Generation-Id"])
+        assert stopped.status == 200
+        with pytest.raises(ClientPayloadError):
+            await response.read()
 
 
 async def test_a_worker_dies(system: Stack, url: str, session: ClientSession) -> None:

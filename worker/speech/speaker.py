@@ -14,7 +14,7 @@ from typing import Any
 from shared.audio import AudioLog
 from shared.errors import BrokerUnavailable
 from shared.events import Audio, End, Error, Event, Reset, Text, Usage, cancel_reason, now_ms
-from shared.failures import SpeechTooLong, failure
+from shared.failures import NothingToSay, SpeechTooLong, failure
 from shared.messages import count_tokens
 from shared.outcome import Outcome
 from shared.speech import QUEUE, Speech
@@ -32,6 +32,8 @@ from worker.state import Tools
 #: Bytes of one piece of sound, and events that may wait for the broker.
 _PIECE = 32 * 1024
 _MOST_UNACKNOWLEDGED = 64
+#: Characters that are cut into sentences before others have their turn: texts are streamed here too.
+_SLICE = 1_000
 _BROKER_RETRY_S = 0.3
 
 
@@ -75,6 +77,8 @@ class Speaker:
         if self._broken is not None:
             # A speech that ended well would be taken for the whole reply.
             raise failure(self._broken.code, self._broken.message)
+        if not self.outcome.size:
+            raise NothingToSay()  # a file without a sound would be taken for one
         return Finished("stop")
 
     def spent(self) -> dict[str, Any]:
@@ -91,9 +95,6 @@ class Speaker:
                 elif item.spoken:
                     sound = await self._voices.say(item, self._speech, self.outcome.carry)
                     await self._put(writer, keeper, item, sound)
-            if self._speech.format == "wav" and not self.outcome.size:
-                nothing = Sentence(0, 0, "", "en")
-                await self._put(writer, keeper, nothing, await self._voices.header(self._speech))
             await self._verify(keeper)
         finally:
             reading.cancel()
@@ -159,7 +160,9 @@ class Speaker:
             for event in found:
                 match event:
                     case Text():
-                        self._wait(sentences.feed(event.text), version)
+                        for at in range(0, len(event.text), _SLICE):
+                            self._wait(sentences.feed(event.text[at : at + _SLICE]), version)
+                            await asyncio.sleep(0)
                     case Reset():
                         sentences, version = Sentences(), version + 1
                         # Nobody wants to hear what is void.
@@ -169,7 +172,7 @@ class Speaker:
                             self._stirred.set()
                     case Error():
                         self._broken = event
-                    case End(finish_reason="cancelled"):
+                    case End(finish_reason="cancelled") if not self._speech.was_stopped:
                         raise Stopped(cancel_reason(event.reason or "user"), self._now())
         self._wait(sentences.finish(), version)
 

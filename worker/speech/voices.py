@@ -56,10 +56,6 @@ class Voices:
                 failed = error
         raise failed
 
-    async def header(self, speech: Speech) -> Sound:
-        """What a file has in which nothing is said."""
-        return await self._pool.make(Order("none", "en", "", 1, speech.format))
-
     async def close(self) -> None:
         """End all of it."""
         if self._server is not None:

@@ -54,6 +54,7 @@ export const KINDS: Readonly<Record<string, FailureKind>> = {
   worker_lost: 'lost',
   attempts_exhausted: 'lost',
   log_too_large: 'replyTooLong',
+  nothing_to_say: 'other',
   speech_too_long: 'other',
   speech_failed: 'other',
   speech_unavailable: 'other',
