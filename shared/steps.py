@@ -27,6 +27,7 @@ Step = Literal[
     "remove",
     "trim",
     "room_open",
+    "room_enter",
     "room_say",
     "room_begin",
     "room_meet",

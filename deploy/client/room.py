@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from .errors import HeadraceError
-from .room_events import Message, Reconnecting, Refused, Rewound, RoomEvent
+from .room_events import Members, Message, Reconnecting, Refused, Rewound, RoomEvent
 from .server import Server
 
 _HEARTBEAT_S = 20.0
@@ -40,7 +40,10 @@ class Room:
         self._server = server
         self._path = f"/ws/{quote(room_id, safe='')}"
         self._who = {name: value for name, value in who.items() if value is not None}
-        self._who.setdefault("userId", f"guest-{uuid.uuid4().hex[:8]}")
+        self._asked_id = self._who.setdefault("userId", f"guest-{uuid.uuid4().hex[:8]}")
+        #: What tells that it is the same one again: others may see its id, and ask for that.
+        self._who["member"] = uuid.uuid4().hex
+        self._user_id = self._asked_id
         #: Where it would go on.
         self.position = after
         self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
@@ -52,8 +55,8 @@ class Room:
 
     @property
     def user_id(self) -> str:
-        """Who it is there."""
-        return self._who["userId"]
+        """Who it is there: the id that was asked for, or one like it where somebody else goes by that."""
+        return self._user_id
 
     async def __aiter__(self) -> AsyncIterator[RoomEvent]:
         """
@@ -91,7 +94,7 @@ class Room:
     async def say(self, message: str) -> str:
         """Say it once, whatever breaks meanwhile; gives the id that it is read with. See `Refused`."""
         message_id = uuid.uuid4().hex
-        sent = {"type": "send_message", "message": message, "userId": self.user_id, "id": message_id}
+        sent = {"type": "send_message", "message": message, "userId": self._asked_id, "id": message_id}
         self._unread[message_id] = msgspec.json.encode(sent).decode()
         await self._send(self._unread[message_id])
         return message_id
@@ -117,7 +120,7 @@ class Room:
 
     async def send(self, **fields: Any) -> None:
         """Anything, if there is a connection."""
-        await self._send(msgspec.json.encode({**fields, "userId": self.user_id}).decode())
+        await self._send(msgspec.json.encode({**fields, "userId": self._asked_id}).decode())
 
     async def leave(self) -> None:
         """Go: the iteration ends."""
@@ -143,6 +146,8 @@ class Room:
             if not _follows(event.position, self.position):
                 return None
             self.position = event.position
+        if isinstance(event, Members):
+            self._user_id = event.you or self._user_id
         if isinstance(event, Message | Refused) and event.id is not None:
             self._unread.pop(event.id, None)
         return event

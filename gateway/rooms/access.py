@@ -21,8 +21,8 @@ Right = Literal["creator", "members"]
 #: What the model answers: every message, or those that name it.
 Answers = Literal["every", "mention"]
 
-#: Names that are the creator's: whoever was invited goes by another.
-_CREATORS = "creator:"
+#: Ids that are the creator's: whoever was invited goes by another.
+CREATORS = "creator:"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,11 +34,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     may_clear: Right = "creator"
     may_invite: Right = "creator"
     model: str | None = None
-
-
-class _There(msgspec.Struct):
-    userId: str
-    name: str
 
 
 class Entered(NamedTuple):
@@ -104,27 +99,6 @@ async def entrance(request: web.Request, name: str) -> Entered:
     return Entered(room, _rules(fields), invitation.role, invitation)
 
 
-async def take_name(entered: Entered, user_id: str, name: str) -> str:
-    """
-    What *user_id* is called here: *name*, and more where somebody else who is there is called so. Raises
-    `Taken` for a guest where the id is the creator's.
-    """
-    fields, kept = await entered.room.fields(), f"{_CREATORS}{user_id}"
-    if entered.invitation is not None:
-        if kept in fields:
-            raise Taken("Somebody else goes by this `userId` here.", field="userId")
-    elif kept not in fields:
-        await entered.room.change({kept: "1"})
-    others = [
-        msgspec.json.decode(there, type=_There)
-        for field, there in fields.items()
-        if field.startswith("joined:")
-    ]
-    if any(other.userId != user_id and other.name.casefold() == name.casefold() for other in others):
-        return f"{name} ({user_id})"
-    return name
-
-
 async def why_not_any_more(
     state: State, request: web.Request, entered: Entered, fields: Mapping[str, str], user_id: str
 ) -> HeadraceError | None:
@@ -135,7 +109,7 @@ async def why_not_any_more(
     if entered.invitation is not None:
         if not holds(fields, entered.invitation):
             return Forbidden("This invitation has expired, or was revoked.")
-        if f"{_CREATORS}{user_id}" in fields:
+        if f"{CREATORS}{user_id}" in fields:
             return Taken("Somebody else goes by this `userId` here.")
         return None
     asker = request[ASKER]

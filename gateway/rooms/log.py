@@ -61,11 +61,13 @@ class Meeting(NamedTuple):
 
 
 class Member(NamedTuple):
-    """Somebody there, with the entries that say so."""
+    """Somebody there, with the entries that say so, and by what the id is held: see `identity`."""
 
     id: str
     joined: bytes
     left: bytes
+    #: '' where nobody could tell that they are the same one again.
+    held_by: str
 
 
 class Room:
@@ -87,6 +89,17 @@ class Room:
         raw, new = await self._broker.run("room_open", self.cell, [self.id, self._ttl, *given])
         pairs = [text.decode() for text in raw]
         return dict(zip(pairs[::2], pairs[1::2], strict=True)), bool(new)
+
+    async def enter(
+        self, ids: Sequence[str], proofs: Sequence[str], lease_ms: int, *, surely: bool
+    ) -> tuple[str, str] | None:
+        """
+        The first of *ids* that nobody else there goes by, held for whoever has one of *proofs*, and by which;
+        None where there is none. With *surely* it is the first, whoever has it.
+        """
+        args: list[str | bytes | int] = [self.id, lease_ms, int(surely), len(proofs), *proofs, *ids]
+        found = await self._broker.run("room_enter", self.cell, args)
+        return None if found is None else (found[0].decode(), found[1].decode())
 
     async def fields(self) -> dict[str, str]:
         """All its fields; none where there is no room."""

@@ -11,6 +11,7 @@ import structlog
 from gateway.edge.remembered import Remembered
 from gateway.edge.state import State
 from gateway.rooms.frames import entry
+from gateway.rooms.identity import PLAIN
 from gateway.rooms.log import Member, Room, RoomPosition, lines
 from gateway.rooms.pace import Pace
 from gateway.rooms.reply import Carrier
@@ -143,9 +144,20 @@ class Place:
     def leave(self, listener: Listener) -> None:
         """It is not here any more; its member may be, by another connection."""
         self.listeners.discard(listener)
-        if listener.member.id not in {other.member.id for other in self.listeners}:
-            at = time.monotonic() + (0 if listener.says_goodbye else _GRACE_S)
-            self._left[listener.member.id] = listener.member, at
+        self._gone(listener.member, 0 if listener.says_goodbye else _GRACE_S)
+
+    def rename(self, listener: Listener, member: Member) -> None:
+        """It is *member* from here on."""
+        before, listener.member = listener.member, member
+        self._left.pop(member.id, None)
+        self._gone(before, 0)
+
+    def _gone(self, member: Member, within_s: float) -> None:
+        if member.held_by.startswith(PLAIN):
+            # Who comes back without a word is taken for the one whose connection broke.
+            member = member._replace(held_by="")
+        if member.id not in {other.member.id for other in self.listeners}:
+            self._left[member.id] = member, time.monotonic() + within_s
         self._poke.set()
 
     async def meet(self) -> None:

@@ -4,7 +4,7 @@
 --
 -- KEYS  1 the clock of the cell
 -- ARGV  1 room, 2 gateway, 3 for how long in ms, 4 ttl_ms, 5 most entries, 6 how many of the following are there; then for
---       each who is there, and each who left: id, its `user_joined` and its `user_left` as JSON
+--       each who is there, and each who left: id, its `user_joined` and its `user_left` as JSON, by what its id is held ('' where anybody may have it)
 -- gives {1 if this gateway carries, the number of the room's last entry or -1 without a room, which life of the room it is,
 --        each member's `user_joined`, …}
 local room, gateway, lease, ttl, most, here = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
@@ -30,17 +30,22 @@ end
 local function leave(place, id)
   if redis.call('ZREM', members, place) == 0 or places(id) > 0 then return end
   local left = redis.call('HGET', key, 'left:' .. id)
-  redis.call('HDEL', key, 'joined:' .. id, 'left:' .. id)
+  redis.call('HDEL', key, 'joined:' .. id, 'left:' .. id, 'held:' .. id)
   if left then say(left) end
 end
 
-for i = 7, #ARGV, 3 do
+for i = 7, #ARGV, 4 do
   local id, joined, left = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local place = gateway .. ' ' .. id
-  if (i - 7) / 3 < here then
+  if (i - 7) / 4 < here then
     local new = places(id) == 0
     redis.call('ZADD', members, now + lease, place)
     redis.call('HSET', key, 'joined:' .. id, joined, 'left:' .. id, left)
+    if ARGV[i + 3] == '' then
+      redis.call('HDEL', key, 'held:' .. id)
+    else
+      redis.call('HSET', key, 'held:' .. id, ARGV[i + 3] .. ' 0')
+    end
     if new then say(joined) end
   else
     leave(place, id)

@@ -187,7 +187,8 @@ async def test_a_storm_of_connections(local: Local, url: str, session: ClientSes
     async with member(session, url, "r", "ann") as ann:
         await ann.until("user_joined")
         for _ in range(3):
-            sockets = [await session.ws_connect(f"{url}/ws/r?userId=u{i}") for i in range(10)]
+            known = [f"userId=u{i}&member={'x' * 16}{i}" for i in range(10)]
+            sockets = [await session.ws_connect(f"{url}/ws/r?{each}") for each in known]
             for socket in sockets:
                 assert (await socket.receive()).type is WSMsgType.TEXT
                 assert socket._response.connection is not None

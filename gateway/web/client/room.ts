@@ -61,7 +61,10 @@ interface Unsaid {
  * said is said once. A store of snapshots, and the actions of its user; actions never throw.
  */
 export class Room {
-  readonly userId: string;
+  readonly #asked: string;
+  /** What tells that it is the same one again: others may see its id, and ask for that. */
+  readonly #member = uuid();
+  #userId: string;
   readonly #options: RoomOptions;
   readonly #transcript = new RoomTranscript();
   readonly #listeners = new Set<() => void>();
@@ -82,8 +85,14 @@ export class Room {
 
   constructor(options: RoomOptions) {
     this.#options = options;
-    this.userId = options.userId ?? `guest-${uuid().slice(0, 8)}`;
+    this.#asked = options.userId ?? `guest-${uuid().slice(0, 8)}`;
+    this.#userId = this.#asked;
     this.#snapshot = this.#build();
+  }
+
+  /** Who this is there: the id that was asked for, or one like it where somebody else goes by that. */
+  get userId(): string {
+    return this.#userId;
   }
 
   get snapshot(): RoomSnapshot {
@@ -117,7 +126,7 @@ export class Room {
     if (content === '') return;
     const id = uuid();
     const { userId } = this;
-    const sent = JSON.stringify({ type: 'send_message', message: content, userId, id });
+    const sent = JSON.stringify({ type: 'send_message', message: content, userId: this.#asked, id });
     const name = this.#options.name ?? userId;
     const timestamp = new Date().toISOString();
     const message: RoomMessage = { id, from: 'user', userId, name, content, state: 'sending', timestamp };
@@ -193,7 +202,7 @@ export class Room {
     const url = new URL(`${path}/ws/${encodeURIComponent(roomId)}`, base);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const { position } = this.#transcript.content;
-    const query = { userId: this.userId, name, invitation, after: position || undefined };
+    const query = { userId: this.#asked, member: this.#member, name, invitation, after: position || undefined };
     for (const [key, value] of Object.entries(query)) if (value) url.searchParams.set(key, value);
     return url.href;
   }
@@ -202,7 +211,9 @@ export class Room {
     const event = roomEvent(text);
     if (event === null || !this.#transcript.take(event)) return;
     this.#failures = 0;
-    if (event.type === 'message') {
+    if (event.type === 'members') {
+      this.#userId = event.you;
+    } else if (event.type === 'message') {
       this.#unsaid = this.#unsaid.filter(({ message }) => message.id !== event.id);
       this.#stopsTyping(event.userId);
     } else if (event.type === 'user_typing') {
@@ -274,7 +285,7 @@ export class Room {
   }
 
   #send(said: Record<string, unknown>): void {
-    this.#transmit(JSON.stringify({ ...said, userId: this.userId }));
+    this.#transmit(JSON.stringify({ ...said, userId: this.#asked }));
   }
 
   #transmit(sent: string): void {

@@ -71,7 +71,7 @@ function There({ roomId, name, userId, onRename }: ThereProps) {
   const limit = useLimit(client);
   const field = useRef<HTMLTextAreaElement>(null);
   const [dialog, setDialog] = useState<'share' | 'members' | null>(null);
-  const me = room.members.find((member) => member.userId === userId);
+  const me = room.members.find((member) => member.userId === room.userId);
   useEffect(() => {
     if (!isTouch()) field.current?.focus({ preventScroll: true });
   }, []);

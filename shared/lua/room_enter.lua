@@ -1,0 +1,35 @@
+-- Let somebody go by an id in a room: one that nobody else goes by who is there, or has just come in.
+--
+-- KEYS  1 the clock of the cell
+-- ARGV  1 room, 2 for how many ms they may come in, 3 1 where the id is theirs whoever has it, 4 how many of the following tell
+--       who it is, each; then the ids that would do, the best first
+-- gives the id, and by what it is held; nil where all are somebody else's
+local room, lease, proofs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
+local key = ROOM .. room
+if redis.call('EXISTS', key) == 0 then return {ARGV[5 + proofs], ARGV[5]} end
+local now, there = now_ms(), {}
+for _, place in ipairs(redis.call('ZRANGEBYSCORE', ROOM_MEMBERS .. room, '(' .. now, '+inf')) do
+  there[string.match(place, ' (.*)$')] = true
+end
+
+-- Who was let in and never came holds nothing any more.
+local fields = redis.call('HGETALL', key)
+for i = 1, #fields, 2 do
+  local id = string.match(fields[i], '^held:(.*)$')
+  if id and not there[id] and tonumber(string.match(fields[i + 1], ' (%d+)$')) <= now then
+    redis.call('HDEL', key, fields[i])
+  end
+end
+
+for i = 5 + proofs, #ARGV do
+  local held = redis.call('HGET', key, 'held:' .. ARGV[i])
+  local by = held and string.match(held, '^(%S+)')
+  if not by or ARGV[3] == '1' then by = ARGV[5] end
+  for p = 5, 4 + proofs do
+    if ARGV[p] == by then
+      redis.call('HSET', key, 'held:' .. ARGV[i], by .. ' ' .. now + lease)
+      return {ARGV[i], by}
+    end
+  end
+end
+return nil
