@@ -85,6 +85,13 @@ async def app_server(app_port: int) -> AsyncIterator[dict[str, Path]]:
     await runner.cleanup()
 
 
+@pytest.fixture
+def tutorial(app_server: dict[str, Path], app_port: int) -> str:
+    """A front end that knows nothing but the tutorial's wire, at an origin of its own; `?server=` is ours."""
+    app_server["tutorial"] = Path(__file__).parent
+    return f"http://127.0.0.1:{app_port}/tutorial/tutorial.html"
+
+
 @pytest.fixture(scope="session")
 def shared_system(built_page: None, app_port: int) -> Iterator[System]:
     """Started once for all tests of this process: two gateways, two workers."""

@@ -23,10 +23,11 @@ PLAYS = """() => navigator.mediaSession.playbackState"""
 
 @pytest.fixture(scope="module")
 def speaking(
-    built_page: None, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
+    built_page: None, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory, app_port: int
 ) -> Iterator[Stack]:
     """A gateway and a worker that speak."""
-    stack = Stack(broker, tmp_path_factory.mktemp("speech"), database=10, speech="auto")
+    folder, allowed = tmp_path_factory.mktemp("speech"), f"http://127.0.0.1:{app_port}"
+    stack = Stack(broker, folder, database=10, speech="auto", cors_origins=allowed)
     try:
         stack.start()
         yield stack
@@ -97,6 +98,17 @@ async def test_stop(arrive: Arrive, url: str) -> None:
     await chat.stop_button.click()
     await expect(chat.reply.locator("[data-reading]")).to_have_count(0)
     assert await chat.page.evaluate(MARKED) == ""
+
+
+async def test_the_tutorials_call(arrive: Arrive, url: str, tutorial: str) -> None:
+    """A page of another origin that knows only that call reads sound as it comes, and can play it."""
+    page = (await (await arrive(url)).open()).page
+    await page.goto(f"{tutorial}?server={url}")
+    for kind in ("wav", "mp3", "opus"):
+        heard = await page.evaluate("asked => speak(...asked)", [TEXT.replace("*", ""), kind])
+        assert heard["type"].startswith("audio/")
+        assert heard["reads"] > 1, kind
+        assert 2 < heard["seconds"] < 9, (kind, heard)
 
 
 async def test_nobody_speaks(chat: ChatPage) -> None:
