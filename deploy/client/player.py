@@ -24,8 +24,11 @@ def command() -> tuple[str, ...] | None:
     return None
 
 
-async def play(samples: AsyncIterator[bytes], started: tuple[str, ...]) -> None:
-    """Play 16-bit *samples* of one channel, 24,000 a second. Cancelled, it is silent at once."""
+async def play(samples: AsyncIterator[bytes], started: tuple[str, ...]) -> int:
+    """
+    Play 16-bit *samples* of one channel, 24,000 a second; gives the player's exit status, not 0 where it
+    could not. Cancelled, it is silent at once. Raises `OSError` where it does not start.
+    """
     player = await asyncio.create_subprocess_exec(
         *started,
         stdin=asyncio.subprocess.PIPE,
@@ -39,7 +42,7 @@ async def play(samples: AsyncIterator[bytes], started: tuple[str, ...]) -> None:
                     player.stdin.write(data)
                     await player.stdin.drain()
             player.stdin.close()
-        await player.wait()
+        return await player.wait()
     except asyncio.CancelledError:
         with suppress(ProcessLookupError):
             player.kill()

@@ -150,8 +150,9 @@ class Chat:
             return
         await reply.accepted()
         try:
-            await play(self._client.speech(reply.generation_id or "", "pcm"), player)
-        except HeadraceError as error:
+            if status := await play(self._client.speech(reply.generation_id or "", "pcm"), player):
+                self._note(f"[not heard to its end: {player[0]} has ended with {status}]")
+        except (HeadraceError, OSError) as error:
             self._note(f"[not spoken: {error}]")
 
     async def _cancel(self, reply: Reply, reading: asyncio.Task[int]) -> None:

@@ -78,7 +78,7 @@ async def test_one_command(running: Up, session: ClientSession) -> None:
 
 
 async def test_it_speaks(running: Up, session: ClientSession, tmp_path: Path) -> None:
-    """Nothing more is to be installed for it; `headrace chat --speak` hands it to what plays sound."""
+    """Nothing more is to be installed for it; `headrace chat --speak` has it played, or says why not."""
     url, _ = await running.ready()
     asked = {"text": "Hello. 你好。", "format": "pcm"}
 
@@ -94,13 +94,26 @@ async def test_it_speaks(running: Up, session: ClientSession, tmp_path: Path) ->
     player = tmp_path / "aplay"
     player.write_text(f"#!/bin/sh\ncat >{tmp_path}/played\n")
     player.chmod(0o755)
+    nowhere, broken = tmp_path / "nowhere", tmp_path / "broken"
+    nowhere.mkdir()
+    broken.mkdir()
+    (broken / "aplay").write_text("#!/bin/sh\nexit 3\n")
+    (broken / "aplay").chmod(0o755)
     said = '/script {"rate": 0, "text": "Hello. 你好。"}'
-    chat = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy", "chat", "--speak", "--url", url, "--model", "fast", said),
-        env={**environment(), "PATH": f"{tmp_path}:/usr/bin:/bin"},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert (await chat.communicate())[0].decode() == "Hello. 你好。\n"
+    for path, noted in (
+        (f"{tmp_path}:/usr/bin:/bin", ""),
+        (str(nowhere), "nothing here plays sound"),
+        (f"{broken}:/usr/bin:/bin", "aplay has ended with 3"),
+    ):
+        chat = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deploy", "chat", "--speak", "--url", url, "--model", "fast", said),
+            env={**environment(), "PATH": path},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        answer, notes = await chat.communicate()
+        assert (answer.decode(), chat.returncode) == ("Hello. 你好。\n", 0)
+        assert noted in notes.decode()
     assert (tmp_path / "played").read_bytes() == data
 
 
