@@ -155,7 +155,7 @@ class Place:
     def _gone(self, member: Member, within_s: float) -> None:
         if member.held_by.startswith(PLAIN):
             # Who comes back without a word is taken for the one whose connection broke.
-            member = member._replace(held_by="")
+            member = Member(member.id, member.joined, member.left, "")
         if member.id not in {other.member.id for other in self.listeners}:
             self._left[member.id] = member, time.monotonic() + within_s
         self._poke.set()
