@@ -167,6 +167,12 @@ def test_none_fires_where_nothing_is_wrong(tmp_path: Path) -> None:
         promtool.run_tests(tmp_path, [calm], every)
 
 
+def test_each_is_caused_by_a_fault_somewhere() -> None:
+    """`chaos/test_alerts.py` has a real fault for every one of them."""
+    caused = (Path(__file__).parents[1] / "chaos" / "test_alerts.py").read_text()
+    assert [alert["alert"] for alert in promtool.alerts() if f'"{alert["alert"]}"' not in caused] == []
+
+
 def test_the_run_book_explains_each_alert() -> None:
     """An alert's `runbook_url` leads to a section of its own, and says something of what is to be done."""
     sections = dict(re.findall(r"^### (\w+)\n\n(.+?)(?=^##|\Z)", RUNBOOK.read_text(), re.M | re.S))
