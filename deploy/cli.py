@@ -87,10 +87,10 @@ def up(
     from deploy.model.fetch import NotFetched
     from deploy.page.page import refresh
     from deploy.up.child import StartFailed
-    from deploy.up.data_directory import DataDirectoryInUse
+    from deploy.up.data_directory import DataDirectoryUnusable
     from deploy.up.options import CannotStart, Options
     from deploy.up.ports import PortTaken
-    from deploy.up.up import run, say
+    from deploy.up.up import check_place, run, say
     from shared.startup import SettingsWrong, read_settings
 
     listening = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
@@ -113,12 +113,14 @@ def up(
         options.check()
         # Here, where Ctrl-C still is an exception: it ends what is fetched or built, and us.
         embedded = None
+        check_place(options, say)
         if options.embeds_model:
             embedded = choice.of_file(model_file) if model_file is not None else choice.chosen(say)
         if page:
             refresh(say)
         asyncio.run(run(options, settings, embedded))
     except KeyboardInterrupt:
+        say("headrace: stopped before it was ready; a model on its way is gone on with next time")
         sys.exit(130)
     except SettingsWrong as error:
         sys.exit(str(error))
@@ -126,7 +128,7 @@ def up(
         CannotStart,
         NotFetched,
         StartFailed,
-        DataDirectoryInUse,
+        DataDirectoryUnusable,
         PortTaken,
         ValueError,
         OSError,

@@ -10,8 +10,8 @@ from typing import Self
 from deploy.up.leftovers import Register, identity
 
 
-class DataDirectoryInUse(Exception):
-    """Another `headrace up` works in this folder."""
+class DataDirectoryUnusable(Exception):
+    """Another `headrace up` works in this folder, or nobody may write there."""
 
 
 class DataDirectory:
@@ -36,8 +36,13 @@ class DataDirectory:
         return self.path / "logs"
 
     def __enter__(self) -> Self:
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise DataDirectoryUnusable(
+                f"{self.path} cannot be written to ({error.strerror}): choose another folder with --data"
+            ) from error
         if not self._is_locked() and self._owner_is_gone():
             # It was killed together with what would have ended its children.
             self.register.end_left(self._say)
@@ -45,7 +50,7 @@ class DataDirectory:
         if not self._locked:
             refusal = self._refusal()
             os.close(self.lock)
-            raise DataDirectoryInUse(refusal)
+            raise DataDirectoryUnusable(refusal)
         self.register.end_left(self._say)
         os.ftruncate(self.lock, 0)
         os.pwrite(self.lock, f"{os.getpid()} {identity(os.getpid())}\n".encode(), 0)

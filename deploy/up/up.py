@@ -8,6 +8,8 @@ from pathlib import Path
 
 import aiohttp
 
+from deploy.up import ports
+from deploy.up.child import Say
 from deploy.up.data_directory import DataDirectory
 from deploy.up.embedded import Embedded
 from deploy.up.guard import Leash
@@ -24,6 +26,16 @@ def say(line: str) -> None:
     """Tell the user; a reader of our output that went away is no reason to stop."""
     with suppress(BrokenPipeError):
         print(line, flush=True)
+
+
+def check_place(options: Options, say: Say) -> None:
+    """
+    Whether there is room for it here, before anything takes its time. Raises `DataDirectoryUnusable` and
+    `PortTaken`.
+    """
+    with DataDirectory(options.data, say):
+        for port in range(options.port, options.port + options.gateways) if options.port else ():
+            ports.check(options.host, port)
 
 
 async def run(options: Options, settings: Settings, embedded: Embedded | None) -> None:

@@ -247,11 +247,12 @@ async def test_after_a_power_cut(up: Up) -> None:
         assert text(await read(client.resume(reply.generation_id or ""))) == TEXT
 
 
-async def test_port_taken(up: Up) -> None:
-    """A taken port is said to be, before anything is started."""
+async def test_port_taken(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A taken port is said to be, before anything is started, or a model is fetched."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(up.folder / "cache"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        up.start("--port", str(port))
+        up.start("--port", str(port), "--models", "")
         assert await up.ended() == 1
     assert f"port {port} of 127.0.0.1 is already in use" in up.said
     assert up.said.count("\n") == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.up import valkey
-from deploy.up.data_directory import DataDirectory, DataDirectoryInUse
+from deploy.up.data_directory import DataDirectory, DataDirectoryUnusable
 
 
 def test_private(tmp_path: Path) -> None:
@@ -22,11 +22,21 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     """A second one is refused and told who is there; then it may."""
     with (
         DataDirectory(tmp_path),
-        pytest.raises(DataDirectoryInUse, match=f"process {os.getpid()}.*--data"),
+        pytest.raises(DataDirectoryUnusable, match=f"process {os.getpid()}.*--data"),
         DataDirectory(tmp_path),
     ):
         pass
     with DataDirectory(tmp_path):
+        pass
+
+
+def test_where_nobody_may_write(tmp_path: Path) -> None:
+    """It is said, with what to do."""
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(DataDirectoryUnusable, match=r"cannot be written to .*--data"),
+        DataDirectory(tmp_path / "file" / "data"),
+    ):
         pass
 
 
@@ -36,7 +46,7 @@ def test_locked_while_a_child_holds_it(tmp_path: Path) -> None:
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[data.lock]
         )
-    with pytest.raises(DataDirectoryInUse), DataDirectory(tmp_path):
+    with pytest.raises(DataDirectoryUnusable), DataDirectory(tmp_path):
         pass
     child.communicate(b"\n")
     with DataDirectory(tmp_path):
