@@ -99,6 +99,7 @@ def make_app(settings: Settings, models: Models, pages: Pages | None = None) -> 
             + [route.resource.canonical for route in shown if route.resource is not None]
         ),
         private=frozenset(route.path for route in ROUTES if route.private),
+        followed=frozenset(route.path for route in ROUTES if route.follows),
         needs={(route.method, route.path): route.needs for route in ROUTES if not route.public},
         error_shapes=ErrorShapes((route.path, route.error_shape) for route in ROUTES),
     )

@@ -54,9 +54,14 @@ class Route:
     counts: bool | None = None
 
     @property
+    def follows(self) -> bool:
+        """Whether it takes up a stream that has begun."""
+        return self.method == "GET" and self.gives == "text/event-stream"
+
+    @property
     def needs(self) -> Needs:
         """What it needs of its asker. Whoever may begin replies may also follow their streams."""
-        follows = self.method == "GET" and self.gives == "text/event-stream"
+        follows = self.follows
         if self.scopes:
             scopes = frozenset(self.scopes)
         elif self.method == "GET":

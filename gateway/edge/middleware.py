@@ -53,6 +53,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     request[REQUEST_ID] = new_request_id()
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
+    if request.method == "GET" and route in request.app[STATE].followed:
+        # Before anything is done for it: of a crowd that comes back, all of it would be in one round.
+        await request.app[STATE].relay.arrive()
     if (sent := tracing.checked(request.headers.get("traceparent"))) is not None:
         request[TRACE] = sent
     spans = tracing.spans

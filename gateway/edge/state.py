@@ -85,6 +85,8 @@ class State(msgspec.Struct):
     public: frozenset[str]
     #: The paths that only the port for them serves, where there is one or has to be.
     private: frozenset[str]
+    #: Where streams are taken up again.
+    followed: frozenset[str]
     #: What a call needs of its asker, by method and path.
     needs: Mapping[tuple[str, str], Needs]
     error_shapes: ErrorShapes

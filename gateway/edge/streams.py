@@ -115,7 +115,6 @@ async def resume(
     """Resume a stream after `Last-Event-ID` or `?after=`, 204 where nothing follows."""
     state = request.app[STATE]
     room_for_stream(state)
-    await state.relay.arrive()
     try:
         generation = await owned(state, request, generation_id)
     except NotFound:

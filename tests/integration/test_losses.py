@@ -34,8 +34,8 @@ async def test_the_same_attempt_twice(table: Table) -> None:
 
 async def test_a_message_is_asked_though_the_broker_has_lost_it(local: Local, session: ClientSession) -> None:
     """A failover between claim and prompt: the model gets it, not what is left of its conversation."""
-    behaviour = {"first_token_delay_s": 0.5, "break_after": 0}
-    async with FakeUpstream(**behaviour) as first, FakeUpstream(length=3) as second:
+    failing = FakeUpstream(first_token_delay_s=0.5, break_after=0)
+    async with failing as first, FakeUpstream(length=3) as second:
         servers = "".join(
             f'[[models.two.upstreams]]\nbase_url = "{server.url}"\n' for server in (first, second)
         )

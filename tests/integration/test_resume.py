@@ -1,12 +1,17 @@
 """P1, P2: a reader that comes back, anywhere and at any moment, gets every frame once and in order."""
 
 import asyncio
+from collections import Counter
 
 import pytest
+from aiohttp import ClientSession, web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.edge.auth import Askers
+from shared.asker import Asker
 from tests.kit.chat_client import ChatClient, script
+from tests.kit.local import Local
 from tests.kit.reader import Frame, text_of
 from tests.kit.stack import Stack
 from worker.backends.script import expected_text
@@ -146,3 +151,39 @@ async def test_nobody_need_read(chat: ChatClient) -> None:
     async with await chat.resume(first.generation_id) as second:
         await second.all()
     assert second.text == expected_text({"length": 30})
+
+
+async def test_a_crowd_comes_back_one_by_one(
+    local: Local, session: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask in one moment: nothing is done for two of them in one round of the event loop."""
+    chat = ChatClient(session, await local.start())
+    loop, rounds = asyncio.get_running_loop(), Counter[int]()
+    known = Askers.of
+
+    async def counted(self: Askers, request: web.Request) -> Asker:
+        rounds[round_] += request.method == "GET"
+        return await known(self, request)
+
+    monkeypatch.setattr(Askers, "of", counted)
+    round_ = 0
+
+    def turn() -> None:
+        nonlocal round_, next_turn
+        round_, next_turn = round_ + 1, loop.call_soon(turn)
+
+    next_turn = loop.call_soon(turn)
+    async with await chat.send(script(length=3, stall_after=2)) as first:
+        await first.until("chunk", 2)
+        path = f"/api/chat/{first.generation_id}/stream"
+        address = "127.0.0.1", int(local.url.rpartition(":")[2])
+        readers = [await asyncio.open_connection(*address) for _ in range(50)]
+        for _, writer in readers:
+            writer.write(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        for reader, writer in readers:
+            assert b" 200 " in await reader.readline()
+            writer.close()
+        await chat.cancel(first.generation_id)
+    next_turn.cancel()
+    assert sum(rounds.values()) == len(readers)
+    assert max(rounds.values()) == 1
