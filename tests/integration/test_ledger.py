@@ -53,7 +53,7 @@ async def test_reads_and_messages(ledger: Ledger) -> None:
     """Each has the whole limit."""
     level = Level("key:k", Limits(requests_per_minute=2))
     for kind in ("message", "read"):
-        answers = [await ledger.admit("acme", [level], f"{kind}{i}", kind, 0) for i in range(3)]  # type: ignore[arg-type]
+        answers = [await ledger.admit("acme", [level], f"{kind}{i}", kind, 0) for i in range(3)]
         assert [answer.refused is None for answer in answers] == [True, True, False], kind
 
 

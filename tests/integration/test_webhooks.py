@@ -103,7 +103,7 @@ async def test_left_alone_longer_each_time(local: Local) -> None:
     local.redis.hset("hr:gen:gen_x", "state", "done")
     local.redis.expire("hr:gen:gen_x", 60)
     local.redis.zadd("hr:hooks", {"gen_x": 0})
-    waits = []
+    waits: list[float] = []
     for _ in range(5):
         before = local.redis.zscore("hr:hooks", "gen_x")
         due = await Hooks(local.state.broker).take(1000)
