@@ -266,13 +266,14 @@ async def test_a_deploy(proxies: Mapping[str, Proxy], system: Stack) -> None:
 
 async def whole(chat: ChatClient, reader: Reader) -> str:
     """A reply's text, its stream resumed as often as needed."""
-    text = ""
+    text, generation_id, last = "", reader.generation_id, None
     while True:
         await reader.all()
         text += reader.text
         if reader.frames and reader.frames[-1].type == "end":
             return text
-        generation_id, last = reader.generation_id, reader.last_id
+        # A stream that ended before it said anything has no place of its own.
+        last = reader.last_id or last
         reader = await chat.resume(generation_id, last)
         while reader.status in {502, 503}:
             await asyncio.sleep(0.1)
