@@ -64,13 +64,25 @@ class Child:
 
 @asynccontextmanager
 async def running(
-    command: Sequence[str], ports: Sequence[int], role_of: Callable[[Sequence[str]], str]
+    command: Sequence[str],
+    ports: Sequence[int],
+    role_of: Callable[[Sequence[str]], str],
+    **environment: str,
 ) -> AsyncIterator[Child]:
-    """Start *command* and wait until it listens on *ports*. Raises `Failed` with its last words."""
+    """
+    Start *command*, with *environment* beside ours, and wait until it listens on *ports*. Raises `Failed`
+    with its last words.
+    """
     with tempfile.TemporaryFile() as log:
         # A session of its own: Ctrl-C reaches the bench alone, which then ends things in order.
         popen = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs while it starts
-            command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=_ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             try:

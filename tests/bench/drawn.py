@@ -3,6 +3,7 @@
 import math
 import re
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,20 +34,22 @@ async def draw(seconds: float, streams: int) -> None:
             ClientSession(timeout=timeout) as http,
             watched(Path(folder), http, seconds, streams) as system,
         ):
+            # Drawing takes its time, in which nothing happens any more.
+            until = time.time()
             for dashboard in DASHBOARDS:
-                await _draw(dashboard, system)
+                await _draw(dashboard, system, until)
 
 
-async def _draw(dashboard: Dashboard, system: Watched) -> None:
+async def _draw(dashboard: Dashboard, system: Watched, until: float) -> None:
     rows = math.ceil(len(dashboard.panels) / 2)
     figure, grid = pyplot.subplots(rows, 2, figsize=(15, 0.8 + 2.4 * rows), squeeze=False)
     for axes, panel in zip(grid.flat, dashboard.panels, strict=False):
         lines = [
             (_legend(legend, series["metric"]), series["values"])
             for legend, expr in panel.queries.items()
-            for series in await system.shown(expr)
+            for series in await system.shown(expr, until=until)
         ]
-        _draw_panel(axes, panel, lines, system.began)
+        _draw_panel(axes, panel, lines, system.began, until)
     for axes in list(grid.flat)[len(dashboard.panels) :]:
         axes.set_visible(False)
     figure.suptitle(dashboard.title, x=0.01, ha="left", fontsize=14)
@@ -56,7 +59,11 @@ async def _draw(dashboard: Dashboard, system: Watched) -> None:
 
 
 def _draw_panel(
-    axes: Any, panel: Panel, lines: Sequence[tuple[str, Sequence[tuple[float, str]]]], began: float
+    axes: Any,
+    panel: Panel,
+    lines: Sequence[tuple[str, Sequence[tuple[float, str]]]],
+    began: float,
+    until: float,
 ) -> None:
     largest = sorted(lines, key=lambda line: -max(_numbers(line[1]), default=0))
     shown = {id(line) for line in largest[:_MOST_LEGENDS]}
@@ -67,7 +74,9 @@ def _draw_panel(
             times, [float(value) for _, value in values], lw=1.4, label=legend if id(line) in shown else None
         )
     axes.set_title(panel.title, loc="left", fontsize=10)
-    axes.set_ylim(bottom=0)
+    most = max((max(_numbers(values), default=0) for _, values in lines), default=0)
+    axes.set_ylim(0, most * 1.08 or 1)
+    axes.set_xlim(0, until - began)
     axes.grid(alpha=0.25)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _said(value, panel.unit)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} s"))

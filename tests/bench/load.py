@@ -159,11 +159,12 @@ async def run_streams(
     return streams
 
 
-def post(path: str, body: object) -> bytes:
-    """A request with a JSON body, on a connection of its own."""
+def post(path: str, body: object, key: str | None = None) -> bytes:
+    """A request with a JSON body, on a connection of its own, and a *key* if there is one."""
     content = msgspec.json.encode(body)
+    authorization = f"Authorization: Bearer {key}\r\n" if key else ""
     return (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{authorization}"
         f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     ).encode() + content
 

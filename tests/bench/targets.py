@@ -1,5 +1,6 @@
 """What is measured: how each system is started, and asked for a stream."""
 
+import asyncio
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -9,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.page import node
-from tests.bench.children import Child, free_port, python, running
+from deploy.up import valkey
+from tests.bench.children import Child, Failed, free_port, python, running
 from tests.bench.load import post
 from tests.bench.peers import litellm_proxy, resumable_stream
 from tests.kit import locked
@@ -17,6 +19,8 @@ from tests.kit import locked
 OURS = "headrace"
 #: Ours from another checkout, say of the last release.
 OTHER = "headrace, other checkout"
+#: Ours with keys asked for, and every limit there is, none of which is met.
+LIMITED = "headrace, every limit on"
 DIRECT = "upstream alone"
 FASTAPI = "FastAPI + httpx"
 LITELLM = "LiteLLM proxy"
@@ -50,6 +54,15 @@ async def upstream() -> AsyncIterator[Target]:
         yield Target(child, [port], _completion)
 
 
+#: None of them is ever met.
+_LIMITS = {
+    **dict.fromkeys(("requests-per-minute", "max-concurrent", "max-queued", "max-streams"), 100_000),
+    **dict.fromkeys(("tokens-per-minute", "tokens-per-day", "tokens-per-month"), 1_000_000_000),
+    **dict.fromkeys(("cost-per-day", "cost-per-month"), 1_000_000),
+    "max-tokens": 4096,
+}
+
+
 @asynccontextmanager
 async def headrace(
     upstream_port: int,
@@ -58,11 +71,13 @@ async def headrace(
     workers: int = 1,
     primaries: int = 1,
     bin_folder: Path = Path(sys.executable).parent,
+    limited: bool = False,
 ) -> AsyncIterator[Target]:
     """
     Ours, whole: broker, workers, gateways and what keeps them running; as installed in *bin_folder*.
 
-    With several *primaries*, each with its replica, the broker is a cluster of them.
+    With several *primaries*, each with its replica, the broker is a cluster of them. With *limited* keys are
+    asked for, and key and tenant have every limit.
     """
     first = free_port(following=gateways - 1)
     ports = range(first, first + gateways)
@@ -73,13 +88,29 @@ async def headrace(
             *("--upstream", _base_url(upstream_port), "--model", "fake", "--data", data),
             *(("--cluster", str(primaries)) if primaries > 1 else ()),
         ]
-        async with running(command, ports, _role) as child:
+        environment = {"HEADRACE_AUTH": "keys"} if limited else {}
+        async with running(command, ports, _role, **environment) as child:
+            key = await _limited_key(bin_folder, Path(data)) if limited else None
             yield Target(
                 child,
                 ports,
-                lambda message: post("/api/chat/stream", {"message": message}),
+                lambda message: post("/api/chat/stream", {"message": message}, key),
                 _whole_completion,
             )
+
+
+async def _limited_key(bin_folder: Path, data: Path) -> str:
+    """A key with every limit, whose tenant has them too."""
+    broker = ("--redis", valkey.url(valkey.socket_path(data)))
+    limits = [word for name, most in _LIMITS.items() for word in (f"--{name}", str(most))]
+    for command in (("tenants", "set", "bench", *limits), ("keys", "create", "--tenant", "bench", *limits)):
+        process = await asyncio.create_subprocess_exec(
+            str(bin_folder / "headrace"), *command, *broker, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+        if process.returncode:
+            raise Failed(f"headrace {command[0]} ended with status {process.returncode}")
+    return said.decode().strip()
 
 
 @asynccontextmanager

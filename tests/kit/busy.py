@@ -200,10 +200,10 @@ class Watched(NamedTuple):
     prometheus: Prometheus
     began: float
 
-    async def shown(self, expr: str, step_s: float = 1) -> list[dict[str, Any]]:
-        """What a panel with *expr* shows of it; no series that has only gaps."""
+    async def shown(self, expr: str, step_s: float = 1, until: float | None = None) -> list[dict[str, Any]]:
+        """What a panel with *expr* shows of it, up to now or *until*; no series that has only gaps."""
         expr = expr.replace(RATE, "5s")
-        found = await self.prometheus.over(expr, self.began, time.time(), step_s)
+        found = await self.prometheus.over(expr, self.began, until or time.time(), step_s)
         return [series for series in found if any(value != "NaN" for _, value in series["values"])]
 
 
