@@ -10,6 +10,7 @@ Its name is `headrace`, in a wheel as in a checkout. A wheel puts no other name 
 gateways and workers lies in a folder of its own, which `headrace.__main__` alone looks into.
 """
 
+from .attachments import Attachment
 from .client import HeadraceClient
 from .errors import HeadraceError
 from .events import (
@@ -30,6 +31,7 @@ from .room import Room
 from .room_events import RoomEvent
 
 __all__ = [
+    "Attachment",
     "Chunk",
     "Ended",
     "Event",

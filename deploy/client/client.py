@@ -1,8 +1,10 @@
 """The client itself: replies to start, to resume and to cancel on one server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
+from .attachments import Attachment, uploaded, wire_message
 from .errors import HeadraceError
 from .reply import Reply
 from .room import Room
@@ -27,7 +29,7 @@ class HeadraceClient:
 
     def start(
         self,
-        message: str,
+        message: str | Sequence[str | Attachment],
         *,
         conversation_id: str | None = None,
         model: str | None = None,
@@ -38,14 +40,15 @@ class HeadraceClient:
         idempotency_key: str | None = None,
     ) -> Reply:
         """
-        The reply to *message*. It is sent on iteration; however often that is retried, it counts once.
+        The reply to *message*, a text, or texts and what `upload` gave, in their order. It is sent on
+        iteration; however often that is retried, it counts once.
 
         With an *idempotency_key* of your own that holds beyond this process: the same key and message
         give the same reply again.
         """
         return self._asked(
             idempotency_key,
-            message=message,
+            message=wire_message(message),
             conversation_id=conversation_id,
             model=model,
             max_tokens=max_tokens,
@@ -90,6 +93,19 @@ class HeadraceClient:
     async def reach(self) -> None:
         """Return where the server answers at all, whatever it says. Raises `HeadraceError` with why not."""
         await self._server.reach()
+
+    async def upload(self, data: bytes, *, name: str = "") -> Attachment:
+        """
+        Keep a picture (PNG, JPEG, GIF, WebP) or a text (UTF-8) for messages, for an hour if none has it.
+
+        Its bytes say what it is; *name* is what people and models call it. Raises `HeadraceError`:
+        `unsupported_media_type`, `too_large`.
+        """
+        return await uploaded(self._server, data, name)
+
+    async def blob(self, name: str) -> bytes:
+        """The bytes that a part of a message, or of a reply, names by its `blob`. Raises `HeadraceError`."""
+        return await self._server.read("GET", f"/api/blobs/{quote(name, safe='')}")
 
     def speech(
         self,

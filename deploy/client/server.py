@@ -50,13 +50,19 @@ class Server:
             _logger.log(level, "%s: %s %s", self.url, message, detail)
 
     async def request(
-        self, method: str, path: str, *, body: object = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> aiohttp.ClientResponse:
-        """One request, as `aiohttp` answers it and with its errors."""
+        """One request with *body* as JSON, or with *data*, as `aiohttp` answers it and with its errors."""
         if self._session is None:
             raise RuntimeError("a HeadraceClient is used inside `async with`")
         return await self._session.request(
-            method, self.url + path, json=body, headers=headers, allow_redirects=False
+            method, self.url + path, json=body, data=data, headers=headers, allow_redirects=False
         )
 
     async def reach(self) -> None:
@@ -77,12 +83,27 @@ class Server:
             raise RuntimeError("a HeadraceClient is used inside `async with`")
         return self._session.ws_connect(self.url + path, params=query, heartbeat=heartbeat_s)
 
-    async def json(self, method: str, path: str) -> dict[str, Any]:
+    async def json(
+        self, method: str, path: str, *, data: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """One request that is answered with an object. Raises `HeadraceError`."""
+        answer = await self.read(method, path, data=data, headers=headers)
         try:
-            async with await self.request(method, path) as response:
+            return msgspec.json.decode(answer, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise self._unanswered(error) from error
+
+    async def read(
+        self, method: str, path: str, *, data: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """One request, and all that it is answered with. Raises `HeadraceError`."""
+        try:
+            async with await self.request(method, path, data=data, headers=headers) as response:
                 if response.status >= 400:
                     raise await refusal(response)
-                return msgspec.json.decode(await response.read(), type=dict[str, Any])
-        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
-            raise HeadraceError(f"{self.url} did not answer: {error or type(error).__name__}") from error
+                return await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unanswered(error) from error
+
+    def _unanswered(self, error: Exception) -> HeadraceError:
+        return HeadraceError(f"{self.url} did not answer: {error or type(error).__name__}")

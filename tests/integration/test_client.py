@@ -12,7 +12,10 @@ from tests.conftest import StartStack
 from tests.kit.chat_client import script
 from tests.kit.local import Local
 from tests.kit.proxy import CuttingProxy
+from tests.kit.stack import MODELS, upstream_model
+from tests.kit.upstream import FakeUpstream
 from worker.backends.script import expected_text
+from worker.backends.scripted import drawn
 
 LENGTH = 8
 SAID = script(length=LENGTH)
@@ -71,6 +74,29 @@ async def test_typed_events(client: HeadraceClient) -> None:
     assert (reply.conversation_id, reply.generation_id) == ("c1", events[0].generation_id)  # type: ignore[union-attr]
     assert isinstance(events[-1], Ended)
     assert events[-1].usage["completion_tokens"] == 3
+
+
+async def test_pictures_and_files(local: Local) -> None:
+    """A message is texts and attachments in their order; their bytes say what they are, and come back."""
+    async with FakeUpstream() as upstream:
+        url = await local.start(MODELS + upstream_model(upstream.url, "seeing"))
+        async with HeadraceClient(url) as client:
+            picture = await client.upload(drawn(1), name='a "cat".png')
+            notes = await client.upload("über".encode(), name="notes.txt")
+            assert (picture.type, picture.content_type) == ("image", "image/png")
+            assert (notes.type, notes.content_type, notes.size) == ("file", "text/plain", 5)
+            await client.start(["Look:", picture, "and read", notes], model="seeing").text()
+            text, image, *rest = upstream.requests[0].body["messages"][-1]["content"]
+            assert (text["text"], image["type"]) == ("Look:", "image_url")
+            assert [part["text"] for part in rest] == ["and read", "File notes.txt:\n\nüber"]
+            assert await client.blob(picture.blob) == drawn(1)
+            for refused, code in (
+                (client.upload(b"\0\1"), "unsupported_media_type"),
+                (client.blob("../status"), "not_found"),
+            ):
+                with pytest.raises(HeadraceError) as error:
+                    await refused
+                assert error.value.code == code
 
 
 @pytest.mark.parametrize("cut", range(EVENTS))
