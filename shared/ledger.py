@@ -26,6 +26,7 @@ from shared.steps import Step
 #: A reservation without a record is that of a request which was never accepted: but not at once, for its
 #: record may be on its way, or be written again by its worker after a failover.
 _UNBORN_MS = 60_000
+_STREAM_LIVES_MS = 30_000
 #: A page of reservations that are looked at together.
 _PAGE = 500
 _MILLIONTHS = 1_000_000
@@ -98,11 +99,17 @@ class Ledger:
         request_id: str,
         kind: Literal["message", "read"],
         tokens: int,
+        stream_id: str | None = None,
     ) -> Verdict:
-        """Count a request, with *tokens* reserved; where any level has no room, nothing is counted."""
+        """
+        Count a request, with *tokens* reserved and a place for *stream_id*, if any, to be kept with `hold`;
+        where any level has no room, nothing is counted.
+        """
         day, month = periods()
-        asked = {"id": request_id, "kind": kind, "tokens": tokens, "day": day, "month": month}
+        asked: dict[str, Any] = {"id": request_id, "kind": kind, "tokens": tokens, "day": day, "month": month}
         asked["levels"] = [_told(level) for level in levels]
+        if stream_id is not None:
+            asked |= {"stream": stream_id, "stream_lives_ms": _STREAM_LIVES_MS}
         answer = await self._run("admit", tenant, [msgspec.json.encode(asked)])
         return msgspec.json.decode(answer, type=Verdict)
 
@@ -115,14 +122,13 @@ class Ledger:
         tenant: str,
         levels: Sequence[Level],
         stream_id: str,
-        lives_s: float,
         step: Literal["open", "keep", "close"],
     ) -> str:
         """
         Hold a place for a stream at each of *levels*, or at none: gives the level that has none left, else
-        ''.
+        ''. It is a lease of 30 seconds.
         """
-        args: list[str | bytes | int] = [stream_id, int(lives_s * 1000), step]
+        args: list[str | bytes | int] = [stream_id, _STREAM_LIVES_MS, step]
         for level in levels:
             args += [level.name, level.limits.max_streams or 0]
         return str((await self._run("hold", tenant, args)).decode())
@@ -246,6 +252,7 @@ def _told(level: Level) -> dict[str, Any]:
         "requests": limits.requests_per_minute,
         "concurrent": limits.max_concurrent,
         "queued": limits.max_queued,
+        "streams": limits.max_streams,
         "tokens": limits.tokens_per_minute,
         "tokens_day": limits.tokens_per_day,
         "tokens_month": limits.tokens_per_month,

@@ -6,6 +6,7 @@ room again.
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -42,39 +43,52 @@ _SAID: dict[Limited, str] = {
 }
 
 
-async def accept(request: web.Request, submission: Submission) -> tuple[str, bool]:
+async def accept(
+    request: web.Request, submission: Submission, stream_id: str | None = None
+) -> tuple[str, bool]:
     """
     Count and create what *submission* asks for: the generation's id, and whether it is new. What was known
-    already, or is refused, costs nothing but the request. Raises `RateLimited`, and what `Generations.create`
-    does.
+    already, or is refused, costs nothing but the request. In the same step its stream takes a place, if
+    *stream_id* names one. Raises `RateLimited`, and what `Generations.create` does.
     """
     state, asker = request.app[STATE], request[ASKER]
 
     def tell(verdict: Verdict) -> None:
         request[VERDICT] = verdict
 
-    return await accept_for(state, asker, submission, tell)
+    return await accept_for(state, asker, submission, tell, stream_id)
 
 
 async def accept_for(
-    state: State, asker: Asker, submission: Submission, tell: Callable[[Verdict], None] = lambda verdict: None
+    state: State,
+    asker: Asker,
+    submission: Submission,
+    tell: Callable[[Verdict], None] = lambda verdict: None,
+    stream_id: str | None = None,
 ) -> tuple[str, bool]:
     """The same for *asker*, where it is no request's; *tell* hears what became of the count."""
     if not asker.levels:
         accepted = await state.generations.create(submission)
         metrics.tenant_requests.labels(metrics.tenant(asker.tenant), "accepted").inc(accepted[1])
         return accepted
-    return await state.generations.surely(_accept(state, asker, submission, tell))
+    return await state.generations.surely(_accept(state, asker, submission, tell, stream_id))
 
 
 async def _accept(
-    state: State, asker: Asker, submission: Submission, tell: Callable[[Verdict], None]
+    state: State,
+    asker: Asker,
+    submission: Submission,
+    tell: Callable[[Verdict], None],
+    stream_id: str | None,
 ) -> tuple[str, bool]:
     tokens = _reserved(asker, submission)
     generation_id = submission.generation_id
-    verdict = await state.ledger.admit(asker.tenant, asker.levels, generation_id, "message", tokens)
+    admit = partial(
+        state.ledger.admit, asker.tenant, asker.levels, generation_id, "message", tokens, stream_id
+    )
+    verdict = await admit()
     if verdict.refused and verdict.refused.limit in _SETTLED and await state.ledger.settle(asker.tenant):
-        verdict = await state.ledger.admit(asker.tenant, asker.levels, generation_id, "message", tokens)
+        verdict = await admit()
     tell(verdict)
     _check(state, asker, verdict)
     try:

@@ -17,20 +17,22 @@ from shared.errors import BrokerRefused, BrokerUnavailable, RateLimited
 from shared.ledger import Refusal
 from shared.limits import Level
 
-_LIVES_S, _RENEW_EVERY_S = 30.0, 10.0
+_RENEW_EVERY_S = 10.0
 
 
 @asynccontextmanager
-async def place_for_stream(request: web.Request) -> AsyncIterator[None]:
-    """Hold a place while this is entered, if there is a limit. Raises `RateLimited`."""
+async def place_for_stream(request: web.Request, *, taken: bool = True) -> AsyncIterator[str | None]:
+    """
+    Hold a place while this is entered, if there is a limit: gives its id. Where it is not *taken*, `accept`
+    takes it. Raises `RateLimited`.
+    """
     state, asker = request.app[STATE], request[ASKER]
     limited = [level for level in asker.levels if level.limits.max_streams is not None]
     if not limited or request.method == "HEAD":
-        yield
+        yield None
         return
     stream_id = uuid.uuid4().hex
-    full = await state.ledger.hold(asker.tenant, limited, stream_id, _LIVES_S, "open")
-    if full:
+    if taken and (full := await state.ledger.hold(asker.tenant, limited, stream_id, "open")):
         metrics.limited.labels("streams").inc()
         state.audit.exceeded(asker, Refusal(full, "streams", 1000))
         raise RateLimited(
@@ -38,7 +40,7 @@ async def place_for_stream(request: web.Request) -> AsyncIterator[None]:
         )
     renewing = asyncio.create_task(_renew(state, asker, limited, stream_id))
     try:
-        yield
+        yield stream_id
     finally:
         renewing.cancel()
         state.settler.do(_close(state, asker, limited, stream_id))
@@ -48,9 +50,9 @@ async def _renew(state: State, asker: Asker, levels: Sequence[Level], stream_id:
     while True:
         await asyncio.sleep(_RENEW_EVERY_S)
         with suppress(BrokerUnavailable, BrokerRefused):
-            await state.ledger.hold(asker.tenant, levels, stream_id, _LIVES_S, "keep")
+            await state.ledger.hold(asker.tenant, levels, stream_id, "keep")
 
 
 async def _close(state: State, asker: Asker, levels: Sequence[Level], stream_id: str) -> None:
     with suppress(BrokerUnavailable, BrokerRefused):
-        await state.ledger.hold(asker.tenant, levels, stream_id, _LIVES_S, "close")
+        await state.ledger.hold(asker.tenant, levels, stream_id, "close")

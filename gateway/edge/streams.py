@@ -39,20 +39,21 @@ async def stream_new(
         return await _come_again(request, submission, dialect, headers)
     generation = submission.generation()
     _tell_which(generation)
-    async with place_for_stream(request), reading(request, generation, dialect, fresh=True) as subscriber:
-        known_id, new = await accept(request, submission)
-        if new:
-            return await sse.stream(
-                request,
-                subscriber,
-                headers(generation),
-                model=generation.model,
-                retry_ms=state.settings.retry_ms,
-                whole=True,
-            )
-    known = await owned(state, request, known_id)
-    replayed = {**headers(known), "Idempotent-Replayed": "true"}
-    return await stream_known(request, known, dialect, ORIGIN, replayed, whole=True)
+    async with place_for_stream(request, taken=False) as place:
+        async with reading(request, generation, dialect, fresh=True) as subscriber:
+            known_id, new = await accept(request, submission, place)
+            if new:
+                return await sse.stream(
+                    request,
+                    subscriber,
+                    headers(generation),
+                    model=generation.model,
+                    retry_ms=state.settings.retry_ms,
+                    whole=True,
+                )
+        known = await owned(state, request, known_id)
+        replayed = {**headers(known), "Idempotent-Replayed": "true"}
+        return await _stream_held(request, known, dialect, ORIGIN, replayed, whole=True)
 
 
 async def stream_known(
@@ -66,15 +67,27 @@ async def stream_known(
     whole: bool = False,
 ) -> web.StreamResponse:
     """Stream *generation* after *after*; its replay is made by *encoder*, if one is given."""
-    state = request.app[STATE]
     if request.method == "HEAD":
         return sse.announced(request, headers)
     _notice_loss(request)
+    async with place_for_stream(request):
+        return await _stream_held(request, generation, dialect, after, headers, encoder=encoder, whole=whole)
+
+
+async def _stream_held(
+    request: web.Request,
+    generation: Generation,
+    dialect: Dialect,
+    after: Position,
+    headers: dict[str, str],
+    *,
+    encoder: Callable[[Generation], Encoder] | None = None,
+    whole: bool = False,
+) -> web.StreamResponse:
+    """The same, where a place is held already."""
+    state = request.app[STATE]
     _tell_which(generation)
-    async with (
-        place_for_stream(request),
-        reading(request, generation, dialect, after, encoder=encoder) as subscriber,
-    ):
+    async with reading(request, generation, dialect, after, encoder=encoder) as subscriber:
         await state.relay.arrive()
         return await sse.stream(
             request,

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 the clock of the cell
 -- ARGV  1 the tenant  2 what is asked as JSON: id, kind ('message' | 'read'), tokens and cost to reserve, day and month
---         (their names), levels (a list of `name` and what may be used up of it; what is absent has no limit)
+--         (their names), levels (a list of `name` and what may be used up of it; what is absent has no limit), and where
+--         the reply is to be streamed at once `stream` (its id) and `stream_lives_ms`: the place that hold.lua keeps
 -- gives JSON: `refused` (level, limit, retry_ms; 0 where waiting for less than a day is of no use) or nothing; `held`, how
 --         many of the tenant's replies have not been settled; `requests` and `tokens` as {most, left, reset_ms} of the
 --         level that has least left
@@ -90,6 +91,10 @@ for _, level in ipairs(asked.levels) do
     if level.queued and redis.call('SCARD', key(level, 'waiting')) >= level.queued then
       refuse(level, 'queued', 1000)
     end
+    if asked.stream and level.streams then
+      redis.call('ZREMRANGEBYSCORE', key(level, 'streams'), '-inf', now)
+      if redis.call('ZCARD', key(level, 'streams')) >= level.streams then refuse(level, 'streams', 1000) end
+    end
     if level.tokens then look_at_minute(level, level.tokens) end
     look_at_budget(level, 'tokens_day', day, 'tokens', level.tokens_day, asked.tokens)
     look_at_budget(level, 'tokens_month', month, 'tokens', level.tokens_month, asked.tokens)
@@ -113,6 +118,10 @@ if not refused then
       redis.call('PEXPIRE', key(level, 'held'), GENERATION_TTL_MS * 2)
       redis.call('SADD', key(level, 'waiting'), asked.id)
       redis.call('PEXPIRE', key(level, 'waiting'), GENERATION_TTL_MS * 2)
+      if asked.stream and level.streams then
+        redis.call('ZADD', key(level, 'streams'), now + asked.stream_lives_ms, asked.stream)
+        redis.call('PEXPIRE', key(level, 'streams'), asked.stream_lives_ms)
+      end
       if level.tokens then
         redis.call('HINCRBY', key(level, 'minute'), second, asked.tokens)
         redis.call('PEXPIRE', key(level, 'minute'), minute)

@@ -178,6 +178,17 @@ async def test_a_stream_keeps_its_place(
         await reader.all()
 
 
+async def test_a_repeated_message_keeps_its_place(local: Local, session: ClientSession) -> None:
+    """The stream of the first is read in the place that was taken for another."""
+    await start(local)
+    chat = ChatClient(session, local.url, await make_key(local, limits={"max_streams": 1}))
+    once = {"headers": {"Idempotency-Key": "once"}}
+    first = await chat.ask(script(length=2), **once)
+    await eventually(lambda: not list(local.redis.scan_iter(f"{keys.USE}*:streams")), "its place is free")
+    again = await chat.ask(script(length=2), **once)
+    assert (again.status, again.ids) == (200, first.ids)
+
+
 async def opens(chat: ChatClient, path: str) -> bool:
     """Whether a stream can be read."""
     reader = await chat.open("GET", path)
@@ -225,17 +236,22 @@ async def test_one_round_trip(local: Local, session: ClientSession) -> None:
         "requests_per_minute": 1000,
         "max_concurrent": 100,
         "max_queued": 100,
+        "max_streams": 100,
         "tokens_per_minute": 10**6,
     }
     limits |= {"tokens_per_day": 10**7, "tokens_per_month": 10**8, "cost_per_day": 5, "cost_per_month": 50}
     await start(local, key_cache_s=60)
     chat = ChatClient(session, local.url, await make_key(local, limits={**limits, "max_tokens": 10**5}))
+    closed = asked("hold")
     await chat.ask(script(length=2))
     await eventually(lambda: asked("use_key") > 0, "the key's first use is noted")
+    await eventually(lambda: asked("hold") == closed + 1, "its place has been given back")
     before = {name: asked(name) for name in ("admit", "create", *_OF_KEYS)}
-    await chat.ask(script(length=50))
+    reader = await chat.send(script(length=50))
+    await reader.until("chunk")
     more = {name: asked(name) - count for name, count in before.items()}
     assert more == {"admit": 1, "create": 1, **dict.fromkeys(_OF_KEYS, 0)}
+    await reader.all()
 
 
 #: What keys and limits ask the broker for otherwise.

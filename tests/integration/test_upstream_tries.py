@@ -51,8 +51,9 @@ async def test_how_often_it_is_asked(
     """Three times for what may pass and costs nobody patience, or broke off; else once."""
     # Only of those that are silent: all tries of the others have to be within the time for a first token.
     is_silent = "never_answer" in behaviour or "stall_after" in behaviour
-    limits = {"first_token_timeout_s": 0.5, "between_tokens_timeout_s": 0.3} if is_silent else {}
-    await local.start(MODELS + upstream_model(upstream.url, **limits))
+    patience: dict[str, Any] = {"first_token_timeout_s": 0.5, "between_tokens_timeout_s": 0.3}
+    model = upstream_model(upstream.url, **patience if is_silent else {})
+    await local.start(MODELS + model)
     reader = await ChatClient(session, local.url).ask(script(length=LENGTH, **behaviour), model="upstream")
     assert reader.end.type == "error"
     assert len(upstream.requests) == times
