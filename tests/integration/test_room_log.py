@@ -1,17 +1,98 @@
-"""P19: a room's log has each piece of a reply once, whichever gateways carry it there."""
+"""P19: what a room's steps do, one by one: each thing once, whoever does it."""
 
-from gateway.rooms.log import Room, Said
+import pytest
+
+from gateway.rooms.log import Member, Room, Said
+from gateway.rooms.pace import Pace
+from shared import steps
+from shared.errors import TooBusy
+from shared.outcome import stopped_unbegun
+from tests.kit.eventually import eventually
 from tests.kit.local import Local
 
+ANN = Member("ann", b'{"type":"user_joined"}', b'{"type":"user_left"}')
+ASKED = Said(b"asked", flag="asks")
 
-async def test_a_piece_that_two_gateways_carry(local: Local) -> None:
-    """It is taken by its position: nothing twice, nothing older, and nothing of another reply."""
+
+@pytest.fixture
+async def room(local: Local) -> Room:
+    """One that was just made."""
     await local.start(worker=False)
     room = Room(local.state.broker, local.settings(), "r", "o")
     await room.open({})
+    return room
+
+
+async def log(room: Room) -> list[bytes]:
+    """All its entries."""
+    return [entry for _, entry in await room.read(0)]
+
+
+async def test_a_piece_that_two_gateways_carry(room: Room) -> None:
+    """It is taken by its position: nothing twice, nothing older, and nothing of another reply."""
     await room.change({"active": "gen_x"})
     carried = ["1-1", "1-2", "1-2", "1-1", "1-4", "2-1", "1-5", "2-1", "2-2"]
     assert await room.say([Said(position.encode(), position) for position in carried], "gen_x") == 5
     assert await room.say([Said(b"3-1", "3-1")], "gen_y") == 0
-    entries = [entry for _, entry in await room.read(0) if b"{" not in entry]
-    assert entries == [b"1-1", b"1-2", b"1-4", b"2-1", b"2-2"]
+    assert await log(room) == [b"1-1", b"1-2", b"1-4", b"2-1", b"2-2"]
+
+
+async def test_so_many_wait_for_an_answer(room: Room) -> None:
+    """Of more there is none, until one reply answers them all."""
+    assert await room.say([ASKED] * steps._MAX_ROOM_WAITING) == steps._MAX_ROOM_WAITING
+    with pytest.raises(TooBusy):
+        await room.say([ASKED])
+    under_way = await room.begin("gen_x", b"begins")
+    assert under_way is not None
+    assert (under_way.first, under_way.last) == (1, steps._MAX_ROOM_WAITING)
+    assert await room.say([ASKED]) == 1
+
+
+async def test_what_was_cleared_is_not_answered(room: Room) -> None:
+    """Nobody waits for an answer any more, until something is asked again."""
+    await room.say([ASKED])
+    await room.clear(b"cleared", b"stopped", stopped_unbegun("user"))
+    assert await room.begin("gen_x", b"begins") is None
+    assert await log(room) == [b"cleared"]
+    await room.say([ASKED])
+    under_way = await room.begin("gen_y", b"begins")
+    assert under_way is not None and under_way.first == under_way.last
+
+
+async def test_a_member_at_two_gateways(room: Room) -> None:
+    """It joins once, and leaves with the last of its connections."""
+    for gateway in ("g1", "g2"):
+        assert (await room.meet(gateway, 60_000, [ANN], [])).members == [ANN.joined]
+    assert (await room.meet("g1", 60_000, [], [ANN])).members == [ANN.joined]
+    assert (await room.meet("g2", 60_000, [], [ANN])).members == []
+    assert await log(room) == [ANN.joined, ANN.left]
+
+
+async def test_a_gateway_that_leaves(room: Room) -> None:
+    """Another carries the reply at once."""
+    assert (await room.meet("g1", 60_000, [ANN], [])).carries
+    assert not (await room.meet("g2", 60_000, [ANN], [])).carries
+    assert not (await room.meet("g1", 60_000, [], [ANN])).carries
+    assert (await room.meet("g2", 60_000, [ANN], [])).carries
+
+
+async def test_a_gateway_that_dies(room: Room) -> None:
+    """Its members leave, and another carries the reply, once it has not been heard of for so long."""
+    await room.meet("g1", 100, [ANN], [])
+    ben = ANN._replace(id="ben", joined=b"ben")
+
+    async def is_alone() -> bool:
+        return (await room.meet("g2", 60_000, [ben], [])).members == [ben.joined]
+
+    await eventually(is_alone, "only those of the other are there")
+    assert (await room.meet("g2", 60_000, [ben], [])).carries
+    assert sorted(await log(room)) == sorted([ANN.joined, ben.joined, ANN.left])
+
+
+def test_whose_pace() -> None:
+    """Who writes too fast holds up nobody else."""
+    pace = Pace()
+    with pytest.raises(TooBusy):
+        for _ in range(100):
+            pace.take("ann")
+    pace.take("ben")
