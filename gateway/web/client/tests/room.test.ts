@@ -10,6 +10,8 @@ const open: Room[] = [];
 class FakeSocket {
   static all: FakeSocket[] = [];
   static refuses = false;
+  /** Neither opens nor says why not. */
+  static hangs = false;
   readyState = 0;
   sent: Record<string, unknown>[] = [];
   onopen: (() => void) | null = null;
@@ -19,6 +21,7 @@ class FakeSocket {
   constructor(readonly url: string) {
     FakeSocket.all.push(this);
     queueMicrotask(() => {
+      if (FakeSocket.hangs) return;
       if (FakeSocket.refuses) return this.drop(1006);
       this.readyState = 1;
       this.onopen?.();
@@ -53,7 +56,7 @@ class FakeSocket {
 
 function there(options: Partial<RoomOptions> = {}): Room {
   FakeSocket.all = [];
-  FakeSocket.refuses = false;
+  FakeSocket.refuses = FakeSocket.hangs = false;
   const room = new Room({
     roomId: 'r',
     userId: 'ann',
@@ -196,4 +199,39 @@ test('a room that never opens says so in the end', async () => {
   await vi.advanceTimersByTimeAsync(60_000);
   expect(room.snapshot).toMatchObject({ connection: 'closed', error: { code: 'unreachable' } });
   expect(FakeSocket.all.length).toBeLessThan(10);
+});
+
+test('who has stopped writing is not shown as writing for ever', async () => {
+  vi.useFakeTimers();
+  const room = there();
+  await vi.advanceTimersByTimeAsync(100);
+  FakeSocket.all[0]?.say({ type: 'user_typing', userId: 'eve', name: 'Eve' });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(room.snapshot.typing).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(room.snapshot.typing).toHaveLength(0);
+});
+
+test('a server that says nothing is asked less and less often', async () => {
+  vi.useFakeTimers();
+  there();
+  for (let passedMs = 0; passedMs < 12_000; passedMs += 50) {
+    await vi.advanceTimersByTimeAsync(50);
+    const last = FakeSocket.all.at(-1);
+    if (last?.readyState === 1) last.drop(1006);
+  }
+  expect(FakeSocket.all.length).toBeGreaterThan(4);
+  expect(FakeSocket.all.length).toBeLessThan(10);
+});
+
+test('a connection that does not open is tried again', async () => {
+  vi.useFakeTimers();
+  const room = there();
+  FakeSocket.hangs = true;
+  await vi.advanceTimersByTimeAsync(9_000);
+  expect(FakeSocket.all).toHaveLength(1);
+  FakeSocket.hangs = false;
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(FakeSocket.all).toHaveLength(2);
+  expect(room.snapshot.connection).toBe('open');
 });
