@@ -16,6 +16,7 @@ _ENTRANCE = (
     ("query", "after", STRING),
     ("query", "userId", STRING),
     ("query", "name", STRING),
+    ("query", "member", STRING),
     ("query", "invitation", STRING),
 )
 
