@@ -18,7 +18,7 @@ export const alias = [
 export default defineConfig({
   root: at('page'),
   base: '/',
-  plugins: [react(), weighed({ limitKiB: 117 }), licensed(), compressed()],
+  plugins: [react(), weighed({ limitBytes: 110_000 }), licensed(), compressed()],
   resolve: { alias },
   build: {
     outDir: at('dist/page'),
@@ -31,14 +31,11 @@ export default defineConfig({
     chunkSizeWarningLimit: 900,
     rolldownOptions: {
       output: {
-        // What the page shares with parts that are loaded later stays in one piece, which packs better.
-        advancedChunks: {
+        // All that a first look needs is one piece, which packs better; so is what its messages need.
+        codeSplitting: {
           groups: [
-            {
-              name: 'page',
-              minShareCount: 2,
-              test: /\/(?:client|react|page\/(?:app|composer|dialogs|markdown\/(?:drawing|Text)|thread|words\/(?:en|words)))\//,
-            },
+            { name: 'page', tags: ['$initial'], priority: 1 },
+            { name: 'messages', test: /\/virtua\/|\/page\/thread\/(?:MessageList|Bubble|Time)\.|\/app\/CopyButton\./ },
           ],
         },
       },

@@ -32,7 +32,7 @@ async def test_loads(talkative: System, browser: Browser) -> None:
     """A first visit is painted soon, and carries no more JavaScript than is allowed."""
     seen = await figures.loading(browser, talkative.url, times=1)
     assert seen.first_paint_ms < _MOST_PAINT_MS
-    assert 10_000 < figures.first_script_bytes() < MOST_SCRIPT_KB * 1024
+    assert 10_000 < figures.first_script_bytes() < MOST_SCRIPT_KB * 1000
     assert seen.script_bytes > 10_000
 
 

@@ -19,7 +19,7 @@ import { type MessagePart, readPart, type UploadedBlob } from './parts.js';
 import { Reply, type StreamOptions, type Timing, type UnknownFrame } from './reply.js';
 import { Server, type ServerOptions } from './server.js';
 import { type ChatSettings, wireSettings } from './settings.js';
-import { type SpeechEvent, type SpeechOptions, speechOf } from './speech.js';
+import type { SpeechEvent, SpeechOptions } from './speech.js';
 import { uuid } from './uuid.js';
 import { Watch } from './watch.js';
 
@@ -118,8 +118,10 @@ export class HeadraceClient {
   }
 
   /** A reply, spoken sentence by sentence while it is written, or after. `cancel` of the reply silences it. */
-  speech(generationId: string, options: SpeechOptions = {}): AsyncGenerator<SpeechEvent> {
-    return speechOf(this.#server, generationId, options);
+  async *speech(generationId: string, options: SpeechOptions = {}): AsyncGenerator<SpeechEvent> {
+    // Most never listen: it is loaded by those who do.
+    const { speechOf } = await import('./speech.js');
+    yield* speechOf(this.#server, generationId, options);
   }
 
   /** How a generation stands, with its text so far. */

@@ -22,6 +22,7 @@ import { useSidebar } from './useSidebar.ts';
 
 const Compare = later(async () => (await import('../compare/Compare.tsx')).default);
 const KeyDialog = later(async () => (await import('../dialogs/KeyDialog.tsx')).KeyDialog);
+const NotDone = later(async () => (await import('../dialogs/NotDone.tsx')).NotDone);
 const Removed = later(async () => (await import('../sidebar/Removed.tsx')).Removed);
 const Tooltip = later(async () => (await import('./Tooltip.tsx')).Tooltip);
 const ShortcutsDialog = later(async () => (await import('../dialogs/ShortcutsDialog.tsx')).ShortcutsDialog);
@@ -44,7 +45,7 @@ export function App() {
   const field = useRef<HTMLTextAreaElement>(null);
   const searchField = useRef<HTMLInputElement>(null);
 
-  const { comparing, begin: compare, end: stopComparing } = useComparing(client);
+  const { comparing, begin: beginComparing, end: stopComparing } = useComparing(client);
   const { open, settle } = route;
   const { hideDrawer } = sidebar;
   /** What the conversation was opened for. */
@@ -77,7 +78,14 @@ export function App() {
     setRevision((number) => number + 1);
   }, []);
   const isEnded = useEnded(isStreaming, title ?? words.name, words.replyFinished);
+  const [notDone, setNotDone] = useState<'room' | 'compare' | null>(null);
   const askKey = useCallback(() => setDialog('key'), []);
+  const begin = async (id: string | null) => setNotDone((await beginComparing(id)) ? null : 'compare');
+  const room = async () => {
+    const made = await import('../room/identity.ts').then(({ startRoom }) => startRoom()).catch(() => 'failed');
+    if (made === 'key') askKey();
+    else setNotDone(made === 'failed' ? 'room' : null);
+  };
   useShortcuts({
     newChat,
     search: () => sidebar.show(() => searchField.current?.focus()),
@@ -131,9 +139,7 @@ export function App() {
               onSidebar={sidebar.toggle}
               onNewChat={newChat}
               onShortcuts={() => setDialog('shortcuts')}
-              onRoom={() =>
-                void import('../room/identity.ts').then(({ startRoom }) => startRoom()).then((is) => is || askKey())
-              }
+              onRoom={room}
             />
             <main>
               <LimitProvider value={limit}>
@@ -149,7 +155,7 @@ export function App() {
                     hasSettings
                     unsentElsewhere={unsentElsewhere}
                     onOpen={openAndClose}
-                    onCompare={models.length > 1 ? compare : undefined}
+                    onCompare={models.length > 1 ? begin : undefined}
                     onModel={choose}
                     onConversation={settle}
                     onNewChat={newChat}
@@ -177,6 +183,7 @@ export function App() {
           />
         )}
       </Suspense>
+      <Suspense>{notDone && <NotDone what={notDone} onClose={() => setNotDone(null)} />}</Suspense>
       <Suspense>
         {dialog === 'shortcuts' && <ShortcutsDialog onClose={() => setDialog(null)} />}
         {dialog === 'key' && (

@@ -5,7 +5,7 @@ import { IconButton } from '../app/IconButton.tsx';
 import { CloseIcon } from '../app/icons.tsx';
 import { Composer } from '../composer/Composer.tsx';
 import { ChatThread } from '../thread/Thread.tsx';
-import { useWords } from '../words/words.ts';
+import { useFurtherWords } from '../words/further.ts';
 
 interface CompareProps {
   client: HeadraceClient;
@@ -18,7 +18,7 @@ interface CompareProps {
 
 /** Two models are asked the same, side by side, each in a conversation of its own; one is kept. */
 export default function Compare({ client, models, from, onDone }: CompareProps) {
-  const words = useWords();
+  const further = useFurtherWords();
   const field = useRef<HTMLTextAreaElement>(null);
   const [chosen, setChosen] = useState([models[0]?.id, models[1]?.id ?? models[0]?.id]);
   const one = useStreamingChat({ client, conversationId: from?.id, model: chosen[0] });
@@ -42,23 +42,23 @@ export default function Compare({ client, models, from, onDone }: CompareProps) 
   return (
     <main className="compare">
       <header className="header">
-        <h1>{words.compare}</h1>
-        <IconButton label={words.stopComparing} onClick={() => onDone(null)}>
+        <h1>{further.compare}</h1>
+        <IconButton label={further.stopComparing} onClick={() => onDone(null)}>
           <CloseIcon />
         </IconButton>
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: on a phone it scrolls from one to the other */}
-      <section className="compare-columns" tabIndex={0} aria-label={words.compareColumns}>
+      <section className="compare-columns" tabIndex={0} aria-label={further.compareColumns}>
         {both.map((chat, index) => (
           <Column
             key={index === 0 ? 'one' : 'other'}
             chat={chat}
-            label={words.compareColumn(index + 1, chosen[index] ?? '')}
+            label={further.compareColumn(index + 1, chosen[index] ?? '')}
             onKeep={chat.messages.length > 0 ? () => void keep(index) : null}
           >
             <select
               className="model-choice"
-              aria-label={words.modelOf(index + 1)}
+              aria-label={further.modelOf(index + 1)}
               value={chosen[index]}
               onChange={(event) => setChosen(chosen.with(index, event.target.value))}
             >
@@ -71,7 +71,7 @@ export default function Compare({ client, models, from, onDone }: CompareProps) 
           </Column>
         ))}
       </section>
-      {isFailed && <p role="alert">{words.sharingFailed}</p>}
+      {isFailed && <p role="alert">{further.sharingFailed}</p>}
       <div className="dock">
         <Composer
           field={field}
@@ -81,7 +81,7 @@ export default function Compare({ client, models, from, onDone }: CompareProps) 
           onSend={send}
           onStop={() => both.forEach((chat) => void chat.stopStream())}
         >
-          <span className="note">{words.compareNote}</span>
+          <span className="note">{further.compareNote}</span>
         </Composer>
       </div>
     </main>
@@ -96,7 +96,7 @@ interface ColumnProps {
 }
 
 function Column({ chat, label, children, onKeep }: ColumnProps) {
-  const words = useWords();
+  const further = useFurtherWords();
   const field = useRef<HTMLTextAreaElement>(null);
   const root = useRef<HTMLElement>(null);
   return (
@@ -104,7 +104,7 @@ function Column({ chat, label, children, onKeep }: ColumnProps) {
       <header>
         {children}
         <button type="button" className="button" disabled={!onKeep} onClick={onKeep ?? undefined}>
-          {words.keepThis}
+          {further.keepThis}
         </button>
       </header>
       <ChatThread
@@ -113,7 +113,7 @@ function Column({ chat, label, children, onKeep }: ColumnProps) {
         models={NONE}
         model={undefined}
         field={field}
-        label={words.messagesOf(label)}
+        label={further.messagesOf(label)}
         isReadOnly
         hasComposer={false}
         within={root}

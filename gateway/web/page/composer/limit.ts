@@ -27,7 +27,10 @@ export interface Excess {
 
 /** How far *text* is beyond what may be sent, counted as the server does; null where it is not. */
 export function useExcess(text: string): Excess | null {
-  const limit = useContext(Limit);
+  return excessOf(text, useContext(Limit));
+}
+
+export function excessOf(text: string, limit: number | null): Excess | null {
   // A character has one or two units: most texts need no counting.
   if (limit === null || text.length <= limit) return null;
   const sent = text.replace(/[^\P{Cc}\n\t]|\p{Cs}/gu, '').trim();

@@ -27,6 +27,8 @@ export interface Attachments {
 
 /** The server takes no more for one message. */
 const MOST = 20;
+/** Of those that are too many, so many are named. */
+const MOST_NAMED = 3;
 
 let ids = 0;
 
@@ -43,16 +45,25 @@ export function useAttachments(upload: Upload | undefined): Attachments {
     set(latest.current.map((item) => (item.id === id ? { ...item, ...facts } : item)));
   const add = (files: Iterable<File>) => {
     if (!upload) return;
-    for (const file of [...files].slice(0, MOST - latest.current.length)) {
+    const all = [...files];
+    const left = Math.max(0, MOST - latest.current.length);
+    for (const file of all.slice(0, left)) {
       ids += 1;
       const id = ids;
+      const name = nameOf(file);
       const preview = /^image\/(png|jpeg|gif|webp)$/.test(file.type) ? URL.createObjectURL(file) : null;
-      set([...latest.current, { id, name: file.name, preview, part: null, refused: null }]);
-      upload(file, file.name).then(
+      set([...latest.current, { id, name, preview, part: null, refused: null }]);
+      upload(file, name).then(
         (part) => change(id, { part }),
         (error: unknown) => change(id, { refused: error instanceof HeadraceError ? error.code : 'failed' }),
       );
     }
+    const rest = all.slice(left);
+    if (rest.length === 0) return;
+    ids += 1;
+    const more = rest.length > MOST_NAMED ? ` +${rest.length - MOST_NAMED}` : '';
+    const name = rest.slice(0, MOST_NAMED).map(nameOf).join(', ') + more;
+    set([...latest.current, { id: ids, name, preview: null, part: null, refused: 'too_many' }]);
   };
   const remove = (id: number) => {
     latest.current.filter((item) => item.id === id).forEach(release);
@@ -65,6 +76,11 @@ export function useAttachments(upload: Upload | undefined): Attachments {
     return taken;
   };
   return { items, isBusy: items.some(({ part, refused }) => !part && !refused), add, remove, take };
+}
+
+/** As the server has it: nothing in it turns around what stands beside it. */
+function nameOf({ name }: File): string {
+  return name.replace(/[\p{Cc}\p{Cf}]/gu, '');
 }
 
 function release({ preview }: Attachment): void {

@@ -1,7 +1,7 @@
 import { useRef, useState } from 'react';
-import type { HeadraceClient } from '../../client/index.js';
+import { type HeadraceClient, HeadraceError } from '../../client/index.js';
 import { save } from '../app/files.ts';
-import { useWords } from '../words/words.ts';
+import { type FurtherWords, useFurtherWords } from '../words/further.ts';
 
 interface FilesProps {
   client: HeadraceClient;
@@ -12,7 +12,7 @@ interface FilesProps {
 
 /** Takes a conversation out as a file, and one in. */
 export function Files({ client, conversationId, onOpen }: FilesProps) {
-  const words = useWords();
+  const further = useFurtherWords();
   const [failure, setFailure] = useState<string | null>(null);
   const field = useRef<HTMLInputElement>(null);
   const take = async (format: 'json' | 'markdown') => {
@@ -21,36 +21,36 @@ export function Files({ client, conversationId, onOpen }: FilesProps) {
       setFailure(null);
       save(name, text);
     } catch {
-      setFailure(words.exportFailed);
+      setFailure(further.exportFailed);
     }
   };
   const bring = async (file: File | undefined) => {
     if (!file) return;
     try {
       onOpen(await client.importConversation(JSON.parse(await file.text())));
-    } catch {
-      setFailure(words.importFailed);
+    } catch (error) {
+      setFailure(reasonOf(error, further));
     }
   };
   return (
     <fieldset className="files">
-      <legend>{words.files}</legend>
+      <legend>{further.files}</legend>
       <div>
         <button type="button" className="button" disabled={!conversationId} onClick={() => void take('markdown')}>
-          {words.exportMarkdown}
+          {further.exportMarkdown}
         </button>
         <button type="button" className="button" disabled={!conversationId} onClick={() => void take('json')}>
-          {words.exportJson}
+          {further.exportJson}
         </button>
         <button type="button" className="button" onClick={() => field.current?.click()}>
-          {words.importJson}
+          {further.importJson}
         </button>
         <input
           ref={field}
           type="file"
           hidden
           accept="application/json,.json"
-          aria-label={words.importJson}
+          aria-label={further.importJson}
           onChange={(event) => {
             void bring(event.target.files?.[0]);
             // The same file may be chosen again.
@@ -61,4 +61,11 @@ export function Files({ client, conversationId, onOpen }: FilesProps) {
       {failure && <p role="alert">{failure}</p>}
     </fieldset>
   );
+}
+
+/** Only what the server has looked at, or nobody could read, is no conversation. */
+function reasonOf(error: unknown, further: FurtherWords): string {
+  if (!(error instanceof HeadraceError)) return further.importFailed;
+  if (error.status === 413) return further.importTooLarge;
+  return error.status === 400 ? further.importFailed : further.importNotNow;
 }

@@ -1,5 +1,6 @@
 import { type FormEvent, useEffect, useState } from 'react';
 import { type Session, whoIsThere } from '../app/session.ts';
+import { useFurtherWords } from '../words/further.ts';
 import { useWords } from '../words/words.ts';
 import { Dialog } from './Dialog.tsx';
 
@@ -13,6 +14,7 @@ interface KeyDialogProps {
 /** Asks for an API key, which is handed on and kept nowhere, or sends people to where they sign in. */
 export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
   const words = useWords();
+  const further = useFurtherWords();
   const [key, setKey] = useState('');
   const [remember, setRemember] = useState(false);
   const [session, setSession] = useState<Session | null>(null);
@@ -24,16 +26,16 @@ export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
     if (key.trim()) onKey(key.trim(), remember);
   };
   return (
-    <Dialog title={words.keyTitle} onClose={onClose}>
+    <Dialog title={further.keyTitle} onClose={onClose}>
       <form onSubmit={submit}>
-        <p>{words.keyMeaning}</p>
+        <p>{further.keyMeaning}</p>
         {isRefused && (
           <p className="refused" role="alert">
-            {words.keyRefused}
+            {further.keyRefused}
           </p>
         )}
         <label className="field">
-          <span>{words.keyLabel}</span>
+          <span>{further.keyLabel}</span>
           <input
             type="password"
             value={key}
@@ -44,7 +46,7 @@ export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
         </label>
         <label className="choice">
           <input type="checkbox" checked={remember} onChange={(event) => setRemember(event.target.checked)} />
-          <span>{words.keyRemember}</span>
+          <span>{further.keyRemember}</span>
         </label>
         <footer>
           {session?.issuer && (
@@ -52,14 +54,14 @@ export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
               className="button"
               href={`${session.issuer}?remember=true&back=${encodeURIComponent(location.pathname)}`}
             >
-              {words.signIn}
+              {further.signIn}
             </a>
           )}
           <button type="button" className="button" onClick={onClose}>
             {words.cancel}
           </button>
           <button type="submit" className="button primary" disabled={!key.trim()}>
-            {words.keyConfirm}
+            {further.keyConfirm}
           </button>
         </footer>
       </form>

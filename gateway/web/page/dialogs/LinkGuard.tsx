@@ -1,11 +1,11 @@
-import { type ReactNode, useCallback, useRef, useState } from 'react';
-import { useWords } from '../words/words.ts';
-import { Dialog } from './Dialog.tsx';
+import { type ReactNode, Suspense, useCallback, useRef, useState } from 'react';
+import { later } from '../app/later.tsx';
 import { Leaving } from './leaving.ts';
+
+const LeaveDialog = later(async () => (await import('./LeaveDialog.tsx')).LeaveDialog);
 
 /** Shows where a link really leads before it is followed, once for every site. */
 export function LinkGuard({ children }: { children: ReactNode }) {
-  const words = useWords();
   const known = useRef(new Set<string>());
   const [asked, setAsked] = useState<URL | null>(null);
   const leave = useCallback((address: URL) => {
@@ -22,22 +22,7 @@ export function LinkGuard({ children }: { children: ReactNode }) {
   return (
     <Leaving value={leave}>
       {children}
-      {asked && (
-        <Dialog title={words.leaveTitle} onClose={() => setAsked(null)}>
-          <p>{words.leaveMeaning}</p>
-          <p className="address" dir="ltr">
-            {asked.href}
-          </p>
-          <footer>
-            <button type="button" className="button" onClick={() => setAsked(null)}>
-              {words.cancel}
-            </button>
-            <button type="button" className="button primary" onClick={go}>
-              {words.leaveConfirm}
-            </button>
-          </footer>
-        </Dialog>
-      )}
+      <Suspense>{asked && <LeaveDialog address={asked.href} onGo={go} onClose={() => setAsked(null)} />}</Suspense>
     </Leaving>
   );
 }

@@ -1,3 +1,4 @@
+import { useFurtherWords } from '../words/further.ts';
 import { useWords } from '../words/words.ts';
 import { Dialog } from './Dialog.tsx';
 
@@ -10,15 +11,16 @@ interface RemoveDialogProps {
 /** Asks before a conversation is deleted. */
 export function RemoveDialog({ title, onConfirm, onClose }: RemoveDialogProps) {
   const words = useWords();
+  const further = useFurtherWords();
   return (
-    <Dialog title={words.removeQuestion} onClose={onClose}>
-      <p>{words.removeMeaning(title)}</p>
+    <Dialog title={further.removeQuestion} onClose={onClose}>
+      <p>{further.removeMeaning(title)}</p>
       <footer>
         <button type="button" className="button" onClick={onClose}>
           {words.cancel}
         </button>
         <button type="button" className="button danger" onClick={onConfirm}>
-          {words.removeConfirm}
+          {further.removeConfirm}
         </button>
       </footer>
     </Dialog>

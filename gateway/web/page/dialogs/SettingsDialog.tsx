@@ -1,6 +1,9 @@
 import { type FormEvent, type ReactNode, useState } from 'react';
 import type { ChatSettings, Model } from '../../client/index.js';
 import { chooseTheme, THEMES, type Theme, useTheme } from '../app/theme.ts';
+import { excessOf } from '../composer/limit.ts';
+import { TooLong } from '../composer/TooLong.tsx';
+import { useFurtherWords } from '../words/further.ts';
 import { chooseLanguage, type Language, useLanguage, useWords } from '../words/words.ts';
 import { Dialog } from './Dialog.tsx';
 
@@ -19,21 +22,25 @@ const MOST_PROMPT = 20_000;
 /** How this conversation is answered, and how the page looks. */
 export default function SettingsDialog({ settings, models, children, onSave, onClose }: SettingsDialogProps) {
   const words = useWords();
+  const further = useFurtherWords();
   const language = useLanguage();
   const [theme] = useTheme();
   const [chosen, setChosen] = useState(settings);
+  // What is pasted is not cut without a word.
+  const excess = excessOf(chosen.systemPrompt ?? '', MOST_PROMPT);
   const change = (part: ChatSettings) => setChosen((before) => ({ ...before, ...part }));
   const submit = (event: FormEvent) => {
     event.preventDefault();
+    if (excess) return;
     onSave({ ...chosen, systemPrompt: chosen.systemPrompt?.trim() || undefined });
     onClose();
   };
-  const themes: Record<Theme, string> = { auto: words.asSystem, light: words.light, dark: words.dark };
+  const themes: Record<Theme, string> = { auto: further.asSystem, light: further.light, dark: further.dark };
   return (
     <Dialog title={words.settings} onClose={onClose}>
       <form className="settings" onSubmit={submit}>
         <fieldset>
-          <legend>{words.thisConversation}</legend>
+          <legend>{further.thisConversation}</legend>
           {models.length > 1 && (
             <label>
               {words.model}
@@ -51,47 +58,49 @@ export default function SettingsDialog({ settings, models, children, onSave, onC
             </label>
           )}
           <label>
-            {words.systemPrompt}
+            {further.systemPrompt}
             <textarea
               dir="auto"
               rows={4}
-              maxLength={MOST_PROMPT}
               value={chosen.systemPrompt ?? ''}
-              placeholder={words.systemPromptHint}
+              placeholder={further.systemPromptHint}
+              aria-describedby="prompt-excess"
+              aria-invalid={excess !== null}
               onChange={(event) => change({ systemPrompt: event.target.value })}
             />
           </label>
+          <TooLong excess={excess} id="prompt-excess" />
           <label>
-            {words.temperature}
+            {further.temperature}
             <input
               type="number"
               min={0}
               max={2}
               step="any"
               value={chosen.temperature ?? ''}
-              placeholder={words.asModel}
+              placeholder={further.asModel}
               onChange={(event) => change({ temperature: numberOf(event.target.value) })}
             />
           </label>
           <label>
-            {words.maxTokens}
+            {further.maxTokens}
             <input
               type="number"
               min={1}
               max={MOST_TOKENS}
               step={1}
               value={chosen.maxTokens ?? ''}
-              placeholder={words.asModel}
+              placeholder={further.asModel}
               onChange={(event) => change({ maxTokens: numberOf(event.target.value) })}
             />
           </label>
         </fieldset>
         <fieldset>
-          <legend>{words.thisPage}</legend>
+          <legend>{further.thisPage}</legend>
           <label>
-            {words.languageLabel}
+            {further.languageLabel}
             <select value={language} onChange={(event) => chooseLanguage(event.target.value as Language)}>
-              <option value="auto">{words.asBrowser}</option>
+              <option value="auto">{further.asBrowser}</option>
               <option value="en" lang="en">
                 English
               </option>
@@ -101,7 +110,7 @@ export default function SettingsDialog({ settings, models, children, onSave, onC
             </select>
           </label>
           <label>
-            {words.theme}
+            {further.theme}
             <select value={theme} onChange={(event) => chooseTheme(event.target.value as Theme)}>
               {THEMES.map((each) => (
                 <option key={each} value={each}>
@@ -116,7 +125,7 @@ export default function SettingsDialog({ settings, models, children, onSave, onC
           <button type="button" className="button" onClick={onClose}>
             {words.cancel}
           </button>
-          <button type="submit" className="button primary">
+          <button type="submit" className="button primary" disabled={excess !== null}>
             {words.save}
           </button>
         </footer>

@@ -3,6 +3,7 @@ import type { HeadraceClient, NewShare, Share } from '../../client/index.js';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { IconButton } from '../app/IconButton.tsx';
 import { CloseIcon } from '../app/icons.tsx';
+import { useFurtherWords } from '../words/further.ts';
 import { useWords } from '../words/words.ts';
 
 interface SharingProps {
@@ -16,6 +17,7 @@ const DAYS = [1, 7, 30] as const;
 /** Read-only links to a conversation: made, copied, revoked. */
 export function Sharing({ client, conversationId }: SharingProps) {
   const words = useWords();
+  const further = useFurtherWords();
   const [shares, setShares] = useState<readonly Share[]>([]);
   const [made, setMade] = useState<NewShare | null>(null);
   const [days, setDays] = useState<number>(7);
@@ -45,35 +47,35 @@ export function Sharing({ client, conversationId }: SharingProps) {
   const address = made && new URL(made.path, location.href).href;
   return (
     <fieldset className="sharing">
-      <legend>{words.sharing}</legend>
-      <p className="note">{words.sharingNote}</p>
+      <legend>{further.sharing}</legend>
+      <p className="note">{further.sharingNote}</p>
       <div>
         <label>
-          {words.shareFor}
+          {further.shareFor}
           <select value={days} onChange={(event) => setDays(Number(event.target.value))}>
             {DAYS.map((each) => (
               <option key={each} value={each}>
-                {words.days(each)}
+                {further.days(each)}
               </option>
             ))}
           </select>
         </label>
         <button type="button" className="button" onClick={() => void doing(make())}>
-          {words.makeLink}
+          {further.makeLink}
         </button>
       </div>
       {address && (
         <p className="share-link" role="status">
-          <input readOnly value={address} aria-label={words.link} onFocus={(event) => event.target.select()} />
-          <CopyButton text={address} label={words.copyLink} />
+          <input readOnly value={address} aria-label={further.link} onFocus={(event) => event.target.select()} />
+          <CopyButton text={address} label={further.copyLink} />
         </p>
       )}
-      <ul aria-label={words.links}>
+      <ul aria-label={further.links}>
         {shares.map(({ id, created_ms, expires_ms }) => (
           <li key={id}>
-            <span>{words.linkUntil(stamp(created_ms, words.language), stamp(expires_ms, words.language))}</span>
+            <span>{further.linkUntil(stamp(created_ms, words.language), stamp(expires_ms, words.language))}</span>
             <IconButton
-              label={words.revokeLink(stamp(created_ms, words.language))}
+              label={further.revokeLink(stamp(created_ms, words.language))}
               onClick={() => void doing(revoke(id))}
             >
               <CloseIcon />
@@ -81,7 +83,7 @@ export function Sharing({ client, conversationId }: SharingProps) {
           </li>
         ))}
       </ul>
-      {isFailed && <p role="alert">{words.sharingFailed}</p>}
+      {isFailed && <p role="alert">{further.sharingFailed}</p>}
     </fieldset>
   );
 }

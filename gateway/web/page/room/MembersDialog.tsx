@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import type { UseRoom } from '../../react/useRoom.ts';
 import { Dialog } from '../dialogs/Dialog.tsx';
-import { useWords } from '../words/words.ts';
+import { useFurtherWords } from '../words/further.ts';
 import { hueOf } from './hue.ts';
 
 interface MembersDialogProps {
@@ -13,31 +13,31 @@ interface MembersDialogProps {
 
 /** Who is there; and what its creator can do with the room. */
 export function MembersDialog({ room, isCreator, onRename, onClose }: MembersDialogProps) {
-  const words = useWords();
+  const further = useFurtherWords();
   const [asks, setAsks] = useState(false);
   const clear = () => {
     room.clear();
     onClose();
   };
   return (
-    <Dialog title={words.peopleHere(room.members.length)} onClose={onClose}>
+    <Dialog title={further.peopleHere(room.members.length)} onClose={onClose}>
       <ul className="members">
         {room.members.map(({ userId, name, role }) => (
           <li key={userId} data-hue={hueOf(userId)}>
             <span className="dot" aria-hidden="true" />
-            <span dir="auto">{userId === room.userId ? words.itsYou(name) : name}</span>
-            {role === 'reader' && <span className="facts">{words.linkReads}</span>}
+            <span dir="auto">{userId === room.userId ? further.itsYou(name) : name}</span>
+            {role === 'reader' && <span className="facts">{further.linkReads}</span>}
           </li>
         ))}
       </ul>
-      {asks && <p role="alert">{words.clearMeaning}</p>}
+      {asks && <p role="alert">{further.clearMeaning}</p>}
       <footer>
         <button type="button" className="button" onClick={onRename}>
-          {words.changeName}
+          {further.changeName}
         </button>
         {isCreator && (
           <button type="button" className="button danger" onClick={asks ? clear : () => setAsks(true)}>
-            {asks ? words.clearConfirm : words.clearRoom}
+            {asks ? further.clearConfirm : further.clearRoom}
           </button>
         )}
       </footer>

@@ -1,9 +1,9 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
-import { useWords } from '../words/words.ts';
+import { useFurtherWords } from '../words/further.ts';
 
 /** Asks by which name one wants to be called; it is kept for the next time. */
 export function NameForm({ onName }: { onName(name: string): void }) {
-  const words = useWords();
+  const further = useFurtherWords();
   const [name, setName] = useState('');
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
@@ -15,10 +15,10 @@ export function NameForm({ onName }: { onName(name: string): void }) {
   return (
     <main className="room-door">
       <form onSubmit={submit}>
-        <h1>{words.joinRoom}</h1>
-        <p>{words.nameMeaning}</p>
+        <h1>{further.joinRoom}</h1>
+        <p>{further.nameMeaning}</p>
         <label className="field">
-          <span>{words.yourName}</span>
+          <span>{further.yourName}</span>
           <input
             ref={field}
             value={name}
@@ -29,7 +29,7 @@ export function NameForm({ onName }: { onName(name: string): void }) {
         </label>
         <footer>
           <button type="submit" className="button primary" disabled={!chosen}>
-            {words.join}
+            {further.join}
           </button>
         </footer>
       </form>

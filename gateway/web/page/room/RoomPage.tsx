@@ -10,6 +10,7 @@ import { isTouch } from '../composer/keys.ts';
 import { LimitProvider, useLimit } from '../composer/limit.ts';
 import { KeyDialog } from '../dialogs/KeyDialog.tsx';
 import { LinkGuard } from '../dialogs/LinkGuard.tsx';
+import { useFurtherWords } from '../words/further.ts';
 import { useWords } from '../words/words.ts';
 import { invitationOf, useIdentity } from './identity.ts';
 import { MembersDialog } from './MembersDialog.tsx';
@@ -21,13 +22,14 @@ import '../styles/room.css';
 /** A room: several people and the model in one conversation. The name by which one is called there comes first. */
 export default function RoomPage({ roomId }: { roomId: string }) {
   const words = useWords();
+  const further = useFurtherWords();
   const { name, userId, choose } = useIdentity();
   const [keyNumber, setKeyNumber] = useState(0);
   const [isOpen, setOpen] = useState<boolean | null>(invitationOf() === '' ? null : true);
   useEffect(() => {
     document.documentElement.lang = words.language;
-    document.title = `${words.room} · ${words.name}`;
-  }, [words]);
+    document.title = `${further.room} · ${words.name}`;
+  }, [words, further]);
   // A page is not told why a WebSocket was refused, so that is asked beforehand.
   // biome-ignore lint/correctness/useExhaustiveDependencies: with another key it is asked again
   useEffect(() => {
@@ -65,6 +67,7 @@ interface ThereProps {
 
 function There({ roomId, name, userId, onRename }: ThereProps) {
   const words = useWords();
+  const further = useFurtherWords();
   const invitation = useMemo(() => invitationOf() || undefined, []);
   const room = useRoom({ roomId, userId, name, invitation });
   const [client] = useState(() => new HeadraceClient());
@@ -83,15 +86,15 @@ function There({ roomId, name, userId, onRename }: ThereProps) {
       <div className="page" data-sidebar="hidden">
         <div className="thread room">
           <header className="header">
-            <IconButton label={words.toChats} onClick={() => location.assign('/')}>
+            <IconButton label={further.toChats} onClick={() => location.assign('/')}>
               <PlusIcon />
             </IconButton>
-            <h1 dir="auto">{words.room}</h1>
+            <h1 dir="auto">{further.room}</h1>
             <button type="button" className="button who" onClick={() => setDialog('members')}>
               <MembersIcon />
-              {words.peopleHere(room.members.length)}
+              {further.peopleHere(room.members.length)}
             </button>
-            <IconButton label={words.shareRoom} onClick={() => setDialog('share')}>
+            <IconButton label={further.shareRoom} onClick={() => setDialog('share')}>
               <ShareIcon />
             </IconButton>
             <ThemeButton />
@@ -108,7 +111,7 @@ function There({ roomId, name, userId, onRename }: ThereProps) {
                   onStop={room.stop}
                   onType={room.sendTyping}
                 >
-                  <span className="facts">{words.youAre(me?.name ?? name)}</span>
+                  <span className="facts">{further.youAre(me?.name ?? name)}</span>
                 </Composer>
               </div>
             </LimitProvider>

@@ -5,6 +5,7 @@ import { CopyButton } from '../app/CopyButton.tsx';
 import { Text } from '../markdown/Text.tsx';
 import { Bubble } from '../thread/Bubble.tsx';
 import { Time } from '../thread/Time.tsx';
+import { type FurtherWords, useFurtherWords } from '../words/further.ts';
 import { useWords, type Words } from '../words/words.ts';
 import { hueOf } from './hue.ts';
 
@@ -13,7 +14,7 @@ const NEAR_PX = 80;
 
 /** What was said, who types, and what is wrong. */
 export function RoomThread({ room }: { room: UseRoom }) {
-  const words = useWords();
+  const further = useFurtherWords();
   const view = useRef<HTMLElement>(null);
   const follows = useRef(true);
   useLayoutEffect(() => {
@@ -37,7 +38,7 @@ export function RoomThread({ room }: { room: UseRoom }) {
       <section
         ref={view}
         className="scroll-view"
-        aria-label={words.conversation}
+        aria-label={further.conversation}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: so that the keyboard can scroll it
         tabIndex={0}
         onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
@@ -45,8 +46,8 @@ export function RoomThread({ room }: { room: UseRoom }) {
         }}
       >
         <div className="scroll-content">
-          {room.isTruncated && <p className="column note">{words.roomTruncated}</p>}
-          {messages.length === 0 && room.connection === 'open' && <p className="column note">{words.roomEmpty}</p>}
+          {room.isTruncated && <p className="column note">{further.roomTruncated}</p>}
+          {messages.length === 0 && room.connection === 'open' && <p className="column note">{further.roomEmpty}</p>}
           {messages.map((message, index) => (
             <Said
               key={message.id}
@@ -58,7 +59,7 @@ export function RoomThread({ room }: { room: UseRoom }) {
         </div>
       </section>
       <p className="column typing" aria-live="polite">
-        {typing.length > 0 && words.typing(typing.map(({ name }) => name))}
+        {typing.length > 0 && further.typing(typing.map(({ name }) => name))}
       </p>
       <State room={room} />
       <Spoken messages={messages} userId={userId} />
@@ -76,6 +77,7 @@ const Said = memo(function Said({
   isLast: boolean;
 }) {
   const words = useWords();
+  const further = useFurtherWords();
   const { content, state, timestamp } = message;
   const ms = Date.parse(timestamp);
   if (message.from === 'user') {
@@ -93,7 +95,7 @@ const Said = memo(function Said({
         <Bubble text={content} />
         {state === 'failed' ? (
           <p className="unsent" role="alert">
-            {words.notSaid} {message.detail}
+            {further.notSaid} {message.detail}
           </p>
         ) : (
           <footer className="message-actions">
@@ -120,7 +122,7 @@ const Said = memo(function Said({
       {!isLive && (
         <footer className="message-actions">
           {content !== '' && <CopyButton text={content} label={words.copyMessage} />}
-          <span className="facts">{endingOf(message, words)}</span>
+          <span className="facts">{endingOf(message, words, further)}</span>
           {Number.isFinite(ms) && <Time ms={ms} />}
         </footer>
       )}
@@ -128,14 +130,15 @@ const Said = memo(function Said({
   );
 });
 
-function endingOf({ state, detail, name }: RoomMessage, words: Words): string {
-  if (state === 'stopped') return detail ? words.stoppedBy(detail) : words.replyStopped;
+function endingOf({ state, detail, name }: RoomMessage, words: Words, further: FurtherWords): string {
+  if (state === 'stopped') return detail ? further.stoppedBy(detail) : words.replyStopped;
   if (state === 'failed') return `${words.replyFailed} ${detail ?? ''}`;
   return name;
 }
 
 function State({ room }: { room: UseRoom }) {
   const words = useWords();
+  const further = useFurtherWords();
   const { connection, error } = room;
   const isOut = connection === 'closed';
   return (
@@ -146,10 +149,10 @@ function State({ room }: { room: UseRoom }) {
           {words.reconnecting}
         </p>
       )}
-      {connection === 'connecting' && <p>{words.roomOpening}</p>}
+      {connection === 'connecting' && <p>{further.roomOpening}</p>}
       {error && (
         <p className="refused">
-          {isOut ? words.roomClosed : error.message}
+          {isOut ? further.roomClosed : error.message}
           {isOut && (
             <button type="button" className="link-button" onClick={() => location.reload()}>
               {words.retry}

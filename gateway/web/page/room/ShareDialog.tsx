@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react';
 import type { UseRoom } from '../../react/useRoom.ts';
 import { CopyButton } from '../app/CopyButton.tsx';
 import { Dialog } from '../dialogs/Dialog.tsx';
-import { useWords } from '../words/words.ts';
+import { useFurtherWords } from '../words/further.ts';
 
 interface ShareDialogProps {
   room: UseRoom;
@@ -12,7 +12,7 @@ interface ShareDialogProps {
 
 /** The link that lets others in. Who was invited, and may not invite, hands on the link that they came by. */
 export function ShareDialog({ room, roomId, onClose }: ShareDialogProps) {
-  const words = useWords();
+  const further = useFurtherWords();
   const { invite } = room;
   const [role, setRole] = useState<'member' | 'reader'>('member');
   const [link, setLink] = useState('');
@@ -34,25 +34,25 @@ export function ShareDialog({ room, roomId, onClose }: ShareDialogProps) {
     };
   }, [invite, role, roomId]);
   return (
-    <Dialog title={words.shareRoom} onClose={onClose}>
-      <p>{words.shareMeaning}</p>
+    <Dialog title={further.shareRoom} onClose={onClose}>
+      <p>{further.shareMeaning}</p>
       {mayChoose && (
         <fieldset className="choices">
-          <legend className="visually-hidden">{words.linkRights}</legend>
+          <legend className="visually-hidden">{further.linkRights}</legend>
           {(['member', 'reader'] as const).map((value) => (
             <label className="choice" key={value}>
               <input type="radio" name="role" checked={role === value} onChange={() => setRole(value)} />
-              <span>{value === 'member' ? words.linkWrites : words.linkReads}</span>
+              <span>{value === 'member' ? further.linkWrites : further.linkReads}</span>
             </label>
           ))}
         </fieldset>
       )}
       <div className="share-link">
         <label className="field">
-          <span>{words.roomLink}</span>
+          <span>{further.roomLink}</span>
           <input readOnly value={link} aria-busy={link === ''} onFocus={(event) => event.target.select()} />
         </label>
-        {link && <CopyButton text={link} label={words.copyLink} />}
+        {link && <CopyButton text={link} label={further.copyLink} />}
       </div>
     </Dialog>
   );

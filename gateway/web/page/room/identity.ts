@@ -31,20 +31,20 @@ export function invitationOf(): string {
   return location.hash.slice(1);
 }
 
-/** Make a room with a name that nobody guesses, and go there. False where that is refused. */
-export async function startRoom(): Promise<boolean> {
+/** Make a room with a name that nobody guesses, and go there; else why not. */
+export async function startRoom(): Promise<'made' | 'key' | 'failed'> {
   try {
     const response = await fetch('/api/rooms', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: '{}',
     });
-    if (!response.ok) return false;
+    if (!response.ok) return response.status === 401 ? 'key' : 'failed';
     const { room_id } = (await response.json()) as { room_id: string };
     location.assign(`/r/${room_id}`);
-    return true;
+    return 'made';
   } catch {
-    return false;
+    return 'failed';
   }
 }
 

@@ -6,12 +6,14 @@ import { AutoIcon, MoonIcon, SunIcon } from '../app/icons.tsx';
 import { useTheme } from '../app/theme.ts';
 import { LinkGuard } from '../dialogs/LinkGuard.tsx';
 import { ChatThread } from '../thread/Thread.tsx';
+import { useFurtherWords } from '../words/further.ts';
 import { useWords } from '../words/words.ts';
 import { readOnly } from './readOnly.ts';
 
 /** A conversation as whoever has a link to it sees it: to be read, live, and nothing beside it. */
 export default function SharedApp() {
   const words = useWords();
+  const further = useFurtherWords();
   const [shareId] = useState(() => location.pathname.split('/')[2] ?? '');
   const [secret, setSecret] = useState(() => location.hash.slice(1));
   useEffect(() => {
@@ -38,7 +40,7 @@ export default function SharedApp() {
         <div className="thread">
           <header className="header">
             <h1 dir="auto">{title ?? words.untitled}</h1>
-            <p className="shared-note">{words.sharedNote}</p>
+            <p className="shared-note">{further.sharedNote}</p>
             <IconButton label={themeLabel} onClick={nextTheme}>
               {theme === 'light' ? <SunIcon /> : theme === 'dark' ? <MoonIcon /> : <AutoIcon />}
             </IconButton>

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react';
 import type { Conversation, HeadraceClient } from '../../client/index.js';
 import { IconButton } from '../app/IconButton.tsx';
 import { CloseIcon } from '../app/icons.tsx';
+import { useFurtherWords } from '../words/further.ts';
 import { useWords } from '../words/words.ts';
 
 /** A conversation that was deleted just now. */
@@ -9,8 +10,8 @@ export interface RemovedConversation {
   conversation: Conversation;
   /** It was shown. */
   isCurrent: boolean;
-  /** Settles once the server has answered. */
-  done: Promise<void>;
+  /** Whether the server has done it, once it has answered. */
+  done: Promise<boolean>;
 }
 
 interface RemovedProps {
@@ -25,29 +26,40 @@ const OFFERED_MS = 10_000;
 /** Says that a conversation was deleted, and for ten seconds offers to bring it back. */
 export function Removed({ client, removed, onBack, onClose }: RemovedProps) {
   const words = useWords();
-  const [hasFailed, setFailed] = useState(false);
-  const { conversation } = removed;
+  const further = useFurtherWords();
+  const [failed, setFailed] = useState<'removal' | 'undo' | null>(null);
+  const { conversation, done } = removed;
   useEffect(() => {
-    const timer = setTimeout(onClose, OFFERED_MS);
-    return () => clearTimeout(timer);
-  }, [onClose]);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isShown = true;
+    void done.then((isDone) => {
+      if (!isDone) setFailed('removal');
+      else if (isShown) timer = setTimeout(onClose, OFFERED_MS);
+    });
+    return () => {
+      isShown = false;
+      clearTimeout(timer);
+    };
+  }, [done, onClose]);
   const undo = async () => {
-    await removed.done;
+    if (!(await done)) return;
     try {
       await client.restore(conversation.id);
       onBack(removed);
     } catch {
-      setFailed(true);
+      setFailed('undo');
     }
   };
+  const title = conversation.title || words.untitled;
+  const said = { removal: further.removeFailed(title), undo: further.undoFailed };
   return (
     <div className="toast" role="status">
       <span className="said" dir="auto">
-        {hasFailed ? words.undoFailed : words.removed(conversation.title || words.untitled)}
+        {failed ? said[failed] : further.removed(title)}
       </span>
-      {!hasFailed && (
+      {!failed && (
         <button type="button" className="link-button" onClick={() => void undo()}>
-          {words.undo}
+          {further.undo}
         </button>
       )}
       <IconButton label={words.dismiss} onClick={onClose}>

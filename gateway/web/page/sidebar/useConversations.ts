@@ -21,7 +21,7 @@ export interface Conversations {
   /** Show a page more. */
   more(): void;
   rename(id: string, title: string): Promise<void>;
-  remove(id: string): Promise<void>;
+  remove(id: string): Promise<boolean>;
 }
 
 const TYPING_MS = 200;
@@ -86,16 +86,19 @@ export function useConversations(client: HeadraceClient, query: string, revision
   };
   const remove = async (id: string) => {
     edit((list) => list.filter((each) => each.id !== id));
-    await change(client.remove(id));
+    return await change(client.remove(id));
   };
   /** What the server did not take is shown as it was. */
   const change = async (request: Promise<unknown>) => {
+    let isTaken = true;
     try {
       await request;
     } catch (failure) {
+      isTaken = false;
       setError(failure);
     }
     await load();
+    return isTaken;
   };
   return { found, error, refresh: load, more, rename, remove };
 }

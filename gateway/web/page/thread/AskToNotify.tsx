@@ -1,13 +1,13 @@
 import { useEffect, useState } from 'react';
 import { ask, mayAsk } from '../app/useEnded.ts';
-import { useWords } from '../words/words.ts';
+import { useFurtherWords } from '../words/further.ts';
 
 /** So long a reply may take before it is worth while to do something else. */
 const LONG_MS = 6_000;
 
 /** Once, while a reply takes its time: whether its reader wants to be told of its end. */
 export function AskToNotify({ isStreaming }: { isStreaming: boolean }) {
-  const words = useWords();
+  const further = useFurtherWords();
   const [isAsking, setAsking] = useState(false);
   useEffect(() => {
     if (!isStreaming || !mayAsk()) return;
@@ -21,12 +21,12 @@ export function AskToNotify({ isStreaming }: { isStreaming: boolean }) {
   };
   return (
     <p className="elsewhere">
-      {words.tellMe}{' '}
+      {further.tellMe}{' '}
       <button type="button" className="link-button" onClick={() => answer(true)}>
-        {words.tellMeYes}
+        {further.tellMeYes}
       </button>{' '}
       <button type="button" className="link-button" onClick={() => answer(false)}>
-        {words.tellMeNo}
+        {further.tellMeNo}
       </button>
     </p>
   );

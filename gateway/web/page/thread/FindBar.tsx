@@ -2,6 +2,7 @@ import type { KeyboardEvent, RefObject } from 'react';
 import { IconButton } from '../app/IconButton.tsx';
 import { CloseIcon, DownIcon, UpIcon } from '../app/icons.tsx';
 import { isComposing } from '../composer/keys.ts';
+import { useFurtherWords } from '../words/further.ts';
 import { useWords } from '../words/words.ts';
 import type { Finding } from './useFinding.ts';
 
@@ -14,6 +15,7 @@ interface FindBarProps {
 /** Looks for a text in all of the conversation; the browser's own search sees only what is near the view. */
 export function FindBar({ finding, field, onClose }: FindBarProps) {
   const words = useWords();
+  const further = useFurtherWords();
   const { query, at, count, look, go } = finding;
   const onKeyDown = (event: KeyboardEvent) => {
     if (isComposing(event.nativeEvent)) return;
@@ -30,17 +32,17 @@ export function FindBar({ finding, field, onClose }: FindBarProps) {
         type="search"
         dir="auto"
         value={query}
-        aria-label={words.find}
-        placeholder={words.find}
+        aria-label={further.find}
+        placeholder={further.find}
         onChange={(event) => look(event.target.value)}
       />
       <span className="count" role="status">
-        {query.trim() !== '' && words.findCount(at, count)}
+        {query.trim() !== '' && further.findCount(at, count)}
       </span>
-      <IconButton label={words.findPrevious} disabled={!isFound} onClick={() => go(-1)}>
+      <IconButton label={further.findPrevious} disabled={!isFound} onClick={() => go(-1)}>
         <UpIcon />
       </IconButton>
-      <IconButton label={words.findNext} disabled={!isFound} onClick={() => go(1)}>
+      <IconButton label={further.findNext} disabled={!isFound} onClick={() => go(1)}>
         <DownIcon />
       </IconButton>
       <IconButton label={words.close} onClick={onClose}>

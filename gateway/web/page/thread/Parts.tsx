@@ -1,8 +1,9 @@
 /** Pictures and files of a message. */
 import { useContext, useEffect, useState } from 'react';
-import type { MessagePart } from '../../client/index.js';
+import { HeadraceError, type MessagePart } from '../../client/index.js';
 import { saveBlob } from '../app/files.ts';
 import { DownloadIcon, FileIcon } from '../app/icons.tsx';
+import { useFurtherWords } from '../words/further.ts';
 import { useWords } from '../words/words.ts';
 import { Source } from './source.ts';
 
@@ -28,16 +29,18 @@ export function Parts({ parts }: { parts: readonly MessagePart[] }) {
 }
 
 export function Part({ part }: { part: MessagePart }) {
-  const words = useWords();
+  const further = useFurtherWords();
   const { lost, name, type } = part;
-  if (lost !== undefined || !part.blob) return <p className="part-lost">{words.partLost(lost ?? '')}</p>;
-  return type === 'image' ? <Drawn part={part} /> : <Saved part={part} label={name || words.file} />;
+  if (lost !== undefined || !part.blob) return <p className="part-lost">{further.partLost(lost ?? '')}</p>;
+  return type === 'image' ? <Drawn part={part} /> : <Saved part={part} label={name || further.file} />;
 }
 
 function Drawn({ part }: { part: MessagePart }) {
   const words = useWords();
   const read = useContext(Source);
-  const [state, setState] = useState<{ url: string } | 'loading' | 'failed'>('loading');
+  const [state, setState] = useState<{ url: string } | 'loading' | Absence>('loading');
+  const [tries, setTries] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each try is one more
   useEffect(() => {
     let url = '';
     let isGone = false;
@@ -46,20 +49,22 @@ function Drawn({ part }: { part: MessagePart }) {
       remembered(read, part.blob).then(
         (blob) => {
           if (isGone) return;
-          if (!PICTURES.has(blob.type)) return setState('failed');
+          if (!PICTURES.has(blob.type)) return setState('gone');
           url = URL.createObjectURL(blob);
           setState({ url });
         },
-        () => !isGone && setState('failed'),
+        (error: unknown) => !isGone && setState(absenceOf(error)),
       );
     }
     return () => {
       isGone = true;
       if (url) URL.revokeObjectURL(url);
     };
-  }, [read, part.blob]);
+  }, [read, part.blob, tries]);
   const label = part.name || words.picture;
-  if (state === 'failed') return <p className="part-lost">{words.partGone(label)}</p>;
+  if (state === 'gone' || state === 'failed') {
+    return <Absent label={label} why={state} onRetry={() => setTries(tries + 1)} />;
+  }
   return (
     <figure className="part-picture">
       {state === 'loading' ? (
@@ -74,31 +79,54 @@ function Drawn({ part }: { part: MessagePart }) {
 
 function Saved({ part, label }: { part: MessagePart; label: string }) {
   const words = useWords();
+  const further = useFurtherWords();
   const read = useContext(Source);
-  const [isGone, setGone] = useState(false);
+  const [absence, setAbsence] = useState<Absence | null>(null);
   const save = () => {
     if (!read) return;
+    setAbsence(null);
     remembered(read, part.blob).then(
       (blob) => saveBlob(part.name || words.picture, blob),
-      () => setGone(true),
+      (error: unknown) => setAbsence(absenceOf(error)),
     );
   };
-  if (isGone) return <p className="part-lost">{words.partGone(label)}</p>;
+  if (absence) return <Absent label={label} why={absence} onRetry={save} />;
   return (
     <button
       type="button"
       className="part-file"
-      aria-label={words.saveFile(label)}
-      title={words.saveFile(label)}
+      aria-label={further.saveFile(label)}
+      title={further.saveFile(label)}
       onClick={save}
     >
       {part.type === 'image' ? <DownloadIcon /> : <FileIcon />}
       {part.type === 'file' && (
         <span dir="auto">
-          {label} <small>{words.bytes(part.size)}</small>
+          {label} <small>{further.bytes(part.size)}</small>
         </span>
       )}
     </button>
+  );
+}
+
+/** `failed`: it may be there, and was not to be had just now. */
+type Absence = 'gone' | 'failed';
+
+function absenceOf(error: unknown): Absence {
+  return error instanceof HeadraceError && (error.status === 404 || error.status === 410) ? 'gone' : 'failed';
+}
+
+function Absent({ label, why, onRetry }: { label: string; why: Absence; onRetry(): void }) {
+  const words = useWords();
+  const further = useFurtherWords();
+  if (why === 'gone') return <p className="part-lost">{further.partGone(label)}</p>;
+  return (
+    <p className="part-lost">
+      {further.partFailed(label)}{' '}
+      <button type="button" className="link-button" onClick={onRetry}>
+        {words.retry}
+      </button>
+    </p>
   );
 }
 

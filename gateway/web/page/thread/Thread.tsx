@@ -12,11 +12,10 @@ import { editKey, forget, putBack } from '../composer/drafts.ts';
 import { isTouch } from '../composer/keys.ts';
 import { ModelChoice } from '../composer/ModelChoice.tsx';
 import { useWords } from '../words/words.ts';
-import { Announcer } from './Announcer.tsx';
 import { ConnectionLine } from './ConnectionLine.tsx';
 import { Failure } from './Failure.tsx';
 import { goOn } from './goOn.ts';
-import { MessageList } from './MessageList.tsx';
+import { MessageList } from './LazyList.tsx';
 import type { MessageActions } from './messageProps.ts';
 import { Notice } from './Notice.tsx';
 import { Source } from './source.ts';
@@ -25,6 +24,7 @@ import type { Wanted } from './useFinding.ts';
 import { useStickToEnd } from './useStickToEnd.ts';
 import { Welcome } from './Welcome.tsx';
 
+const Announcer = later(async () => (await import('./Announcer.tsx')).Announcer);
 const AskToNotify = later(async () => (await import('./AskToNotify.tsx')).AskToNotify);
 const Finder = later(async () => (await import('./Finder.tsx')).default);
 const SettingsDialog = later(async () => (await import('../dialogs/SettingsDialog.tsx')).default);
@@ -64,8 +64,8 @@ interface ChatThreadProps {
   unsentElsewhere?: string | null;
   onOpen?: ((id: string) => void) | undefined;
   onModel(id: string | undefined): void;
-  /** Asks two models side by side from here on; false where that cannot be now. */
-  onCompare?: ((id: string | null) => Promise<boolean>) | undefined;
+  /** Asks two models side by side from here on. */
+  onCompare?: ((id: string | null) => Promise<void>) | undefined;
   /** What the conversation was opened for. */
   wanted?: Wanted | null;
   /** Leads away from a conversation that is not there. */
@@ -345,7 +345,9 @@ export function ChatThread(props: ChatThreadProps) {
           </SettingsDialog>
         </Suspense>
       )}
-      <Announcer message={last} />
+      <Suspense>
+        <Announcer message={last} />
+      </Suspense>
     </Source.Provider>
   );
 }

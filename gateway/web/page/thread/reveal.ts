@@ -1,4 +1,5 @@
 /** Brings a message, and a text in it, into view: also what is drawn only once it is near. */
+import type { RefObject } from 'react';
 import type { VirtualizerHandle } from 'virtua';
 import { type Match, rangesIn } from './matches.ts';
 
@@ -17,19 +18,19 @@ export interface Place {
 /** Resolves with the text's range, null where the message alone was found. Ends early with *signal*. */
 export async function reveal(
   view: HTMLElement,
-  list: VirtualizerHandle,
+  list: RefObject<VirtualizerHandle | null>,
   { messageId, index, match, pattern }: Place,
   signal: AbortSignal,
 ): Promise<Range | null> {
   let still = 0;
   let range: Range | null = null;
-  list.scrollToIndex(index, { align: 'start' });
+  list.current?.scrollToIndex(index, { align: 'start' });
   for (let frame = 0; frame < MOST_FRAMES && still < STILL_FRAMES; frame += 1) {
     await new Promise(requestAnimationFrame);
     if (signal.aborted) return null;
     const element = view.querySelector(`[data-message="${CSS.escape(messageId)}"]`);
     if (!element) {
-      list.scrollToIndex(index, { align: 'start' });
+      list.current?.scrollToIndex(index, { align: 'start' });
       continue;
     }
     range = match && pattern ? nearest(rangesIn(element, pattern), element, match) : null;

@@ -54,12 +54,12 @@ export function useFinding(
       const match = matches[at] ?? null;
       const id = match?.messageId ?? messageId;
       const index = messages.findIndex((message) => message.id === id);
-      if (!view.current || !list.current || id === null || index < 0) return;
+      if (!view.current || id === null || index < 0) return;
       going.current?.abort();
       going.current = new AbortController();
       const { signal } = going.current;
       letGo();
-      const range = await reveal(view.current, list.current, { messageId: id, index, match, pattern }, signal);
+      const range = await reveal(view.current, list, { messageId: id, index, match, pattern }, signal);
       if (!signal.aborted) mark(CURRENT, range ? [range] : []);
     },
     [view, list, letGo],

@@ -2,15 +2,15 @@
 import { gzipSync } from 'node:zlib';
 import type { Plugin, Rolldown } from 'vite';
 
-export function weighed({ limitKiB }: { limitKiB: number }): Plugin {
+export function weighed({ limitBytes }: { limitBytes: number }): Plugin {
   return {
     name: 'headrace:weighed',
     apply: 'build',
     generateBundle(_options, bundle) {
       const chunks = Object.values(bundle).filter((part) => part.type === 'chunk');
-      const KiB = weight(chunks) / 1024;
-      const said = `first load: ${KiB.toFixed(1)} KiB of JavaScript, gzip`;
-      if (KiB > limitKiB) this.error(`${said}; at most ${limitKiB} KiB are allowed`);
+      const bytes = weight(chunks);
+      const said = `first load: ${bytes} bytes of JavaScript, gzip`;
+      if (bytes > limitBytes) this.error(`${said}; at most ${limitBytes} are allowed`);
       this.info(said);
     },
   };
