@@ -5,7 +5,7 @@ from playwright.async_api import FilePayload, expect
 
 from tests.browser import axe
 from tests.browser.conftest import Arrive
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, refused
 from tests.e2e.system import System
 from tests.kit.chat_client import ChatClient, script
 from worker.backends.scripted import drawn
@@ -86,7 +86,7 @@ async def test_dropped_and_pasted(visitor: Visitor, system: System, api: ChatCli
 
 
 async def test_refused(visitor: Visitor) -> None:
-    """What is no picture and no text says so, and is in the way until it is taken away."""
+    """What is no picture and no text, or one too many, says so, and is in the way until it is taken away."""
     visitor.expect("415")
     chat = await visitor.open()
     page = chat.page
@@ -99,10 +99,19 @@ async def test_refused(visitor: Visitor) -> None:
     await item.get_by_role("button", name="Remove a.pdf").click()
     await expect(chat.send_button).to_be_enabled()
     await expect(chat.box).to_have_value("Hello")
+    many = [FilePayload(name=f"\u202e{n}.txt", mimeType="text/plain", buffer=b"a") for n in range(22)]
+    await page.locator(".composer input[type=file]").set_input_files(many)
+    await expect(item).to_have_count(21)
+    await expect(item.last).to_contain_text("20.txt, 21.txt")
+    await expect(item.last.get_by_role("alert")).to_have_text(
+        "Not attached: at most 20 can go with one message."
+    )
+    await expect(chat.send_button).to_be_disabled()
+    assert "\u202e" not in (await item.first.text_content() or "")
 
 
 async def test_pictures_of_a_reply(visitor: Visitor) -> None:
-    """Shown as they come, and after a reload."""
+    """Shown as they come, and after a reload; what is not to be had now is not said to be gone."""
     chat = await visitor.open()
     await chat.ask(script(length=3, pictures=2))
     for _ in range(2):
@@ -112,3 +121,12 @@ async def test_pictures_of_a_reply(visitor: Visitor) -> None:
             await chat.reply.get_by_role("button", name="Save").first.click()
         assert (await (await download.value).path()).read_bytes() == drawn(0)
         await chat.reload()
+    visitor.expect("503|404")
+    for status, words in ((503, "could not be loaded"), (404, "is no longer kept")):
+        await chat.page.route("**/api/blobs/*", refused(status))
+        await chat.reload()
+        await expect(chat.reply.get_by_text(words)).to_have_count(2)
+        await chat.page.unroute_all()
+        if status == 503:
+            await chat.reply.get_by_role("button", name="Try again").first.click()
+            await expect(chat.reply.locator("img")).to_have_count(1)

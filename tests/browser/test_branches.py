@@ -1,6 +1,6 @@
 """Every version of a turn can be shown again, and a deletion undone."""
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser import axe, history
 from tests.browser.chat_page import ChatPage
@@ -89,12 +89,17 @@ async def test_on_a_phone(arrive: Arrive, system: System, api: ChatClient) -> No
 
 
 async def test_undo(visitor: Visitor, system: System) -> None:
-    """What was deleted comes back for ten seconds, and is open again if it was."""
+    """What was deleted comes back for ten seconds, and is open again if it was; what was not says so."""
+    visitor.expect("403")
     history.write(system.redis, "conv_u", "Mills", [("How?", "Slowly")])
     chat = await visitor.open("/c/conv_u")
-    await chat.conversation("Mills").hover()
-    await chat.page.get_by_role("button", name="Delete “Mills”").click()
-    await chat.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+
+    async def delete() -> None:
+        await chat.conversation("Mills").hover()
+        await chat.page.get_by_role("button", name="Delete “Mills”").click()
+        await chat.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+
+    await delete()
     told = chat.page.get_by_role("status").filter(has_text="“Mills” was deleted.")
     await expect(chat.conversation("Mills")).to_have_count(0)
     await expect(chat.questions).to_have_count(0)
@@ -104,3 +109,11 @@ async def test_undo(visitor: Visitor, system: System) -> None:
     await expect(chat.conversation("Mills")).to_be_visible()
     await expect(chat.text).to_have_text("Slowly")
     assert chat.conversation_id == "conv_u"
+
+    async def refuse(route: Route) -> None:
+        await (route.fulfill(status=403) if route.request.method == "DELETE" else route.fallback())
+
+    await chat.page.route("**/api/conversations/conv_u", refuse)
+    await delete()
+    await expect(chat.page.get_by_text("“Mills” could not be deleted.")).to_be_visible()
+    await expect(chat.conversation("Mills")).to_be_visible()

@@ -8,6 +8,7 @@ from playwright.async_api import expect
 from tests.browser import axe
 from tests.browser.conftest import Arrive
 from tests.browser.test_attachments import PHONE
+from tests.browser.visitor import refused
 from tests.kit.chat_client import ChatClient, script
 
 
@@ -22,10 +23,19 @@ from tests.kit.chat_client import ChatClient, script
 async def test_side_by_side(
     arrive: Arrive, api: ChatClient, language: str, compare: str, column: str, keep: str, phone: bool
 ) -> None:
-    """Both go on from the same conversation; by keyboard; what is not kept is deleted."""
+    """Both go on from one conversation; by keyboard; what is not kept is deleted; what cannot be is said."""
     await api.ask(script(text="before"), conversation_id="conv_x")
-    chat = await (await arrive(locale=language, **(PHONE if phone else {}))).open("/c/conv_x")
+    visitor = await arrive(locale=language, **(PHONE if phone else {}))
+    visitor.expect("409|500")
+    chat = await visitor.open("/c/conv_x")
     page = chat.page
+    for name, path, status, words in (
+        (re.compile("Start a room|创建多人房间"), "**/api/rooms", 500, "room could not be made|无法创建房间"),
+        (compare, "**/fork", 409, "cannot be compared here now|现在无法在此比较"),
+    ):
+        await page.route(path, refused(status), times=1)
+        await page.get_by_role("button", name=name).press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text(re.compile(words))
     await page.get_by_role("button", name=compare).press("Enter")
     one, other = (page.get_by_role("region", name=re.compile(f"^{column} {number}")) for number in (1, 2))
     await expect(one.locator("article.assistant div.text")).to_have_text("before")

@@ -10,12 +10,15 @@ from tests.kit.chat_client import ChatClient, script
 
 
 async def test_of_a_conversation(visitor: Visitor, api: ChatClient) -> None:
-    """Set before the first message or later, by keyboard; another tab and the server have them too."""
+    """Set before the first message or later, by keyboard, never cut; other tabs and the server have them."""
     chat = await visitor.open()
     page = chat.page
     await page.get_by_role("button", name="Settings").press("Enter")
     sheet = page.get_by_role("dialog", name="Settings")
     assert await axe.violations(chat) == []
+    await sheet.get_by_label("System prompt").fill("x" * 20_001)
+    await expect(sheet.get_by_text("20,001 characters: too long")).to_be_visible()
+    await expect(sheet.get_by_role("button", name="Save")).to_be_disabled()
     await sheet.get_by_label("System prompt").fill("Be brief.")
     await sheet.get_by_label("Temperature").fill("0.25")
     await sheet.get_by_label("Most tokens").fill("7")

@@ -1,17 +1,27 @@
 """A reader with a browser of its own: clean profile, and an eye on everything the page complains about."""
 
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, WebError
 
 from tests.browser import devices
 from tests.browser.chat_page import ChatPage
 
 #: What the browser itself logs while a server or the network is away.
 GONE = r"net::ERR_(CONNECTION_|INTERNET_DISCONNECTED|NETWORK_|EMPTY_RESPONSE|INCOMPLETE_CHUNKED|SOCKET_)"
+
+
+def refused(status: int) -> Callable[[Route], Awaitable[None]]:
+    """For `Page.route`: answers with *status* in the server's place."""
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(status=status)
+
+    return answer
 
 
 class Visitor:
