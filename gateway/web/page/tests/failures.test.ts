@@ -60,7 +60,13 @@ test('every code that the server or the client has is known here, and nothing el
 
 test('what has no words of its own is written down', () => {
   const other = Object.keys(KINDS).filter((code) => failureKind(code, false) === 'other');
-  const ofSpeech = ['nothing_to_say', 'speech_too_long', 'speech_failed', 'speech_unavailable', 'range_not_satisfiable'];
+  const ofSpeech = [
+    'nothing_to_say',
+    'speech_too_long',
+    'speech_failed',
+    'speech_unavailable',
+    'range_not_satisfiable',
+  ];
   const ofClients = ['http_error', 'invalid_answer', 'invalid_frame', 'closed', 'stale', 'stopped', 'taken'];
   expect(other).toEqual([...ofSpeech, ...ofClients]);
   for (const code of ['insufficient_quota', 'context_length_exceeded']) {
