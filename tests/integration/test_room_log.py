@@ -10,7 +10,7 @@ from shared.outcome import stopped_unbegun
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
 
-ANN = Member("ann", b'{"type":"user_joined"}', b'{"type":"user_left"}')
+ANN = Member("ann", b'{"type":"user_joined"}', b'{"type":"user_left"}', "")
 ASKED = Said(b"asked", flag="asks")
 
 
