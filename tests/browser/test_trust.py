@@ -1,14 +1,15 @@
 """What guards the page: its content policy, and what becomes of an API key."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.chat_page import ChatPage
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import GONE, Visitor
 from tests.e2e.system import System
 
 KEY = "sk-headrace-7f3a91c2"
@@ -45,18 +46,34 @@ async def test_policy(system: System, http: ClientSession) -> None:
     assert "<style" not in page and " style=" not in page and "<script>" not in page
 
 
+@asynccontextmanager
+async def unreachable(page: Page, method: str) -> AsyncIterator[None]:
+    """Meanwhile no such request about the session arrives."""
+
+    async def handle(route: Route) -> None:
+        await (route.abort() if route.request.method == method else route.continue_())
+
+    await page.route("**/api/session", handle)
+    yield
+    await page.unroute("**/api/session")
+
+
 async def test_staying_signed_in(locked_system: System, browser: Browser) -> None:
     """
     Remembered on this device by a cookie that no script can read; signed out, nothing is left and nobody is
-    in.
+    in. What the server has not heard is said.
     """
     visitor = await Visitor.arrive(browser, locked_system.url)
     visitor.expect("401")
+    visitor.expect(GONE)
     try:
         chat = await visitor.open()
         dialog = chat.page.get_by_role("dialog", name="This server asks for an API key")
         await dialog.get_by_label("API key").fill(KEY)
         await dialog.get_by_label("Stay signed in on this device").check()
+        async with unreachable(chat.page, "POST"):
+            await dialog.get_by_role("button", name="Use this key").click()
+            await expect(dialog.get_by_role("alert")).to_contain_text("could not be reached")
         await dialog.get_by_role("button", name="Use this key").click()
         await expect(dialog).to_have_count(0)
         await chat.ask("Hello")
@@ -67,6 +84,9 @@ async def test_staying_signed_in(locked_system: System, browser: Browser) -> Non
         await expect(chat.conversation("Hello")).to_be_visible()
         await expect(dialog).to_have_count(0)
         await chat.page.keyboard.press("Control+/")
+        async with unreachable(chat.page, "DELETE"):
+            await chat.page.get_by_role("button", name="Sign out").click()
+            await expect(chat.page.get_by_role("alert")).to_contain_text("still signed in")
         await chat.page.get_by_role("button", name="Sign out").click()
         await expect(dialog).to_be_visible()
         assert await visitor.context.cookies() == []

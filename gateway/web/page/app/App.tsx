@@ -34,6 +34,7 @@ export function App() {
   const [client] = useState(() => new HeadraceClient());
   /** Counts the keys given: with another one, all is asked for again. */
   const [keyNumber, setKeyNumber] = useState(0);
+  const [hasFailedToSignIn, setHasFailedToSignIn] = useState(false);
   const [dialog, setDialog] = useState<'key' | 'shortcuts' | null>(null);
   const [title, setTitle] = useState<string | null>(null);
   const [revision, setRevision] = useState(0);
@@ -189,11 +190,14 @@ export function App() {
         {dialog === 'key' && (
           <KeyDialog
             isRefused={keyNumber > 0}
+            hasFailed={hasFailedToSignIn}
             onKey={async (key, remember) => {
-              const isIn = !remember || (await signIn(key));
+              const came = remember ? await signIn(key) : 'in';
+              setHasFailedToSignIn(came === 'failed');
+              if (came === 'failed') return;
               client.apiKey = remember ? undefined : key;
               setKeyNumber(keyNumber + 1);
-              if (isIn) setDialog(null);
+              if (came === 'in') setDialog(null);
             }}
             onClose={() => setDialog(null)}
           />

@@ -19,26 +19,32 @@ export async function whoIsThere(): Promise<Session> {
   return { signed_in: false };
 }
 
-/** Sign in with a key, and stay so on this device. False where the server does not take the key. */
-export async function signIn(key: string): Promise<boolean> {
+/** Sign in with a key, and stay so on this device: whether the server takes the key, or could not be asked. */
+export async function signIn(key: string): Promise<'in' | 'refused' | 'failed'> {
   try {
     const response = await fetch('/api/session', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ key, remember: true }),
     });
-    return response.ok;
+    if (response.ok) return 'in';
+    return response.status < 500 ? 'refused' : 'failed';
   } catch {
-    return false;
+    return 'failed';
   }
 }
 
-/** Sign out, and leave nothing of what was written here to whoever comes next. */
-export async function signOut(): Promise<void> {
-  const response = await fetch('/api/session', { method: 'DELETE' });
-  if (!response.ok) return;
+/** Sign out, and leave nothing of what was written here to whoever comes next. False where the server did not hear it. */
+export async function signOut(): Promise<boolean> {
+  try {
+    const response = await fetch('/api/session', { method: 'DELETE' });
+    if (!response.ok) return false;
+  } catch {
+    return false;
+  }
   localStorage.clear();
   sessionStorage.clear();
   for (const { name } of (await indexedDB.databases?.()) ?? []) if (name) indexedDB.deleteDatabase(name);
   location.assign('/');
+  return true;
 }

@@ -6,13 +6,15 @@ import { Dialog } from './Dialog.tsx';
 
 interface KeyDialogProps {
   isRefused: boolean;
+  /** Whether the server could not be asked. */
+  hasFailed: boolean;
   /** *remember*: whoever gave it stays signed in on this device. */
   onKey(key: string, remember: boolean): void;
   onClose(): void;
 }
 
 /** Asks for an API key, which is handed on and kept nowhere, or sends people to where they sign in. */
-export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
+export function KeyDialog({ isRefused, hasFailed, onKey, onClose }: KeyDialogProps) {
   const words = useWords();
   const further = useFurtherWords();
   const [key, setKey] = useState('');
@@ -29,9 +31,9 @@ export function KeyDialog({ isRefused, onKey, onClose }: KeyDialogProps) {
     <Dialog title={further.keyTitle} onClose={onClose}>
       <form onSubmit={submit}>
         <p>{further.keyMeaning}</p>
-        {isRefused && (
+        {(isRefused || hasFailed) && (
           <p className="refused" role="alert">
-            {further.keyRefused}
+            {hasFailed ? further.keyFailed : further.keyRefused}
           </p>
         )}
         <label className="field">

@@ -6,6 +6,7 @@ import { useFurtherWords } from '../words/further.ts';
 export function SignedIn() {
   const further = useFurtherWords();
   const [session, setSession] = useState<Session | null>(null);
+  const [isStillIn, setStillIn] = useState(false);
   useEffect(() => {
     void whoIsThere().then(setSession);
   }, []);
@@ -13,7 +14,12 @@ export function SignedIn() {
   return (
     <footer>
       <span>{further.signedIn(session.user || session.tenant || '')}</span>
-      <button type="button" className="button" onClick={() => void signOut()}>
+      {isStillIn && (
+        <span className="refused" role="alert">
+          {further.signOutFailed}
+        </span>
+      )}
+      <button type="button" className="button" onClick={async () => setStillIn(!(await signOut()))}>
         {further.signOut}
       </button>
     </footer>

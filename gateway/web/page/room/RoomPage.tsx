@@ -25,6 +25,7 @@ export default function RoomPage({ roomId }: { roomId: string }) {
   const further = useFurtherWords();
   const { name, userId, choose } = useIdentity();
   const [keyNumber, setKeyNumber] = useState(0);
+  const [hasFailed, setHasFailed] = useState(false);
   const [isOpen, setOpen] = useState<boolean | null>(invitationOf() === '' ? null : true);
   useEffect(() => {
     document.documentElement.lang = words.language;
@@ -45,9 +46,11 @@ export default function RoomPage({ roomId }: { roomId: string }) {
     return (
       <KeyDialog
         isRefused={keyNumber > 0}
+        hasFailed={hasFailed}
         onKey={async (key) => {
-          await signIn(key);
-          setKeyNumber(keyNumber + 1);
+          const came = await signIn(key);
+          setHasFailed(came === 'failed');
+          if (came !== 'failed') setKeyNumber(keyNumber + 1);
         }}
         onClose={() => location.assign('/')}
       />

@@ -84,10 +84,12 @@ export const furtherEn = {
   keyRemember: 'Stay signed in on this device',
   signIn: 'Sign in',
   signOut: 'Sign out',
+  signOutFailed: 'The server could not be reached: you are still signed in.',
   signedIn: (who: string) => `Signed in as ${who}`,
   keyLabel: 'API key',
   keyConfirm: 'Use this key',
   keyRefused: 'The server did not accept this key.',
+  keyFailed: 'The server could not be reached. Your key has not been looked at: try again.',
   // Leaving
   leaveTitle: 'Open this address?',
   leaveMeaning: 'The link comes from the reply. It leads to:',
