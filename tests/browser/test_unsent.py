@@ -63,6 +63,19 @@ async def test_offline(arrive: Arrive, locale: str, words: dict[str, str], count
     assert await questions(chat.page) == ["More\n\nAre you there?"]
 
 
+async def test_parser_that_did_not_come(visitor: Visitor) -> None:
+    """A reply is shown as it was written, and drawn once the network is back."""
+    visitor.expect("net::ERR_FAILED")
+    await visitor.context.route("**/assets/Markdown-*.js", lambda route: route.abort())
+    chat = await visitor.open()
+    await chat.ask(script(text="Some **bold** words.", length=20))
+    await expect(chat.reply).to_contain_text("Some **bold** words.")
+    await visitor.context.unroute("**/assets/Markdown-*.js")
+    await visitor.context.set_offline(True)
+    await visitor.context.set_offline(False)
+    await expect(chat.reply.locator("strong")).to_have_text("bold")
+
+
 async def test_closed_tab(visitor: Visitor, chat: ChatPage, api: ChatClient) -> None:
     """It outlives a reload and its tab, and is sent once although two tabs have it."""
     visitor.expect("net::ERR_CONNECTION_FAILED")
@@ -118,7 +131,7 @@ async def test_sent_from_elsewhere(visitor: Visitor, chat: ChatPage, api: ChatCl
     await expect(notice).to_be_visible(timeout=10_000)
     await chat.page.get_by_role("button", name="Show it").click()
     # It is being sent, until that has failed once more.
-    await expect(chat.page.get_by_text("Not sent yet")).to_be_visible(timeout=15_000)
+    await expect(chat.page.get_by_text("Not sent yet", exact=True)).to_be_visible(timeout=15_000)
     assert chat.conversation_id == left
     await chat.goto("/")
     await visitor.context.unroute(SENDING)

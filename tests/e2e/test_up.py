@@ -184,7 +184,7 @@ async def test_killed_with_its_leash(up: Up) -> None:
     up.signal(signal.SIGKILL)
     await up.ended()
     orphans = up.children()
-    assert len(orphans) == 3
+    assert len(orphans) >= 3  # and what these had just started
     other = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
     try:
         noted = up.folder / "data" / "processes"
