@@ -27,6 +27,7 @@ async def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.limits", description=__doc__)
     parser.add_argument("--streams", type=int, default=100, help="streams at once")
+    parser.add_argument("--deltas", type=int, default=60, help="of each, 20 a second")
     parser.add_argument("--rounds", type=int, default=5, help="how often they are compared")
     chosen = parser.parse_args()
     raise_file_limit()
@@ -40,7 +41,7 @@ async def main() -> None:
             asked = await _round_trips(target)
             print(f"{name}: " + ", ".join(f"{count:.1f} {command}" for command, count in asked.items()))
         played = await rounds.play(
-            contenders, upstream, Workload(60, 20), chosen.streams, chosen.rounds, print
+            contenders, upstream, Workload(chosen.deltas, 20), chosen.streams, chosen.rounds, print
         )
     share = rounds.share(played, LIMITED, OURS)
     print(f"CPU a delta, as a share of none: {share.median:.3f} ({share.least:.3f} to {share.most:.3f})")

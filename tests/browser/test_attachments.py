@@ -65,6 +65,29 @@ async def test_by_button(
     assert part["name"] == NAME.rpartition("/")[2]
 
 
+async def test_of_a_draft(visitor: Visitor, api: ChatClient) -> None:
+    """They wait with the text that they were chosen for, over another chat and a reload."""
+    chat = await visitor.open()
+    page = chat.page
+    await chat.ask(script(length=2))
+    await page.locator("#message").fill(script(length=3))
+    await page.evaluate(_DELIVER, ["paste", list(drawn(1)), "mill.png"])
+    items = page.get_by_role("list", name="Attached").get_by_role("listitem")
+    await expect(items.first).to_have_attribute("aria-busy", "false")
+    where = page.url
+    await page.get_by_role("button", name="New chat").first.click()
+    await expect(items).to_have_count(0)
+    await chat.goto(where.removeprefix(visitor.url))
+    await expect(items).to_contain_text(["mill.png"])
+    await chat.reload()
+    await expect(items).to_contain_text(["mill.png"])
+    await page.locator("button[type=submit]").click()
+    await expect(chat.questions.last.locator("img")).to_have_attribute("alt", "mill.png")
+    await expect(items).to_have_count(0)
+    await chat.reload()
+    await expect(items).to_have_count(0)
+
+
 async def test_dropped_and_pasted(visitor: Visitor, system: System, api: ChatClient) -> None:
     """The model gets the bytes; what is regenerated or edited keeps them."""
     chat = await visitor.open()

@@ -44,7 +44,7 @@ export function Composer({ field, draftKey, isStreaming, onUpload, onSend, onSto
   const [text, setText] = useDraft(draftKey);
   const excess = useExcess(text);
   const form = useRef<HTMLFormElement>(null);
-  const { items, isBusy, add, remove, take } = useAttachments(onUpload);
+  const { items, isBusy, add, remove, take } = useAttachments(onUpload, draftKey);
   const isEmpty = text.trim() === '' && !items.some(({ part }) => part);
   // What is refused is not sent without a word: it is taken away first.
   const canSend = !isEmpty && !excess && !isBusy && !items.some(({ refused }) => refused);

@@ -1,6 +1,7 @@
 /** Pictures and text files that are to go with the next message: each is kept by the server as soon as it is chosen. */
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { HeadraceError, type MessagePart } from '../../client/index.js';
+import { useDraft } from './drafts.ts';
 
 export type Upload = (file: Blob, name: string) => Promise<MessagePart>;
 
@@ -32,13 +33,19 @@ const MOST_NAMED = 3;
 
 let ids = 0;
 
-export function useAttachments(upload: Upload | undefined): Attachments {
-  const [items, setItems] = useState<readonly Attachment[]>([]);
+/** Those of the draft *draftKey*: what the server has is there again after switching and reloading. */
+export function useAttachments(upload: Upload | undefined, draftKey: string): Attachments {
+  const [kept, keep] = useDraft(`files.${draftKey}`);
+  const [items, setItems] = useState<readonly Attachment[]>(() => restored(kept));
+  const keeper = useRef(keep);
+  keeper.current = keep;
   const latest = useRef(items);
   latest.current = items;
   const set = useCallback((next: readonly Attachment[]) => {
     latest.current = next;
     setItems(next);
+    const there = next.flatMap(({ name, part }) => (part ? [{ name, part }] : []));
+    keeper.current(there.length > 0 ? JSON.stringify(there) : '');
   }, []);
   useEffect(() => () => latest.current.forEach(release), []);
   const change = (id: number, facts: Partial<Attachment>) =>
@@ -76,6 +83,18 @@ export function useAttachments(upload: Upload | undefined): Attachments {
     return taken;
   };
   return { items, isBusy: items.some(({ part, refused }) => !part && !refused), add, remove, take };
+}
+
+function restored(kept: string): readonly Attachment[] {
+  if (!kept) return [];
+  try {
+    return (JSON.parse(kept) as Pick<Attachment, 'name' | 'part'>[]).map(({ name, part }) => {
+      ids += 1;
+      return { id: ids, name, preview: null, part, refused: null };
+    });
+  } catch {
+    return [];
+  }
 }
 
 /** As the server has it: nothing in it turns around what stands beside it. */
