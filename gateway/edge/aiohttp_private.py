@@ -33,6 +33,11 @@ class BareConnection(web.RequestHandler):
         return self._current_request is not None or bool(self._messages)
 
     @property
+    def is_switched(self) -> bool:
+        """What comes is a WebSocket's: no requests any more."""
+        return self._payload_parser is not None
+
+    @property
     def has_waiting(self) -> bool:
         """A request waits for its turn."""
         return bool(self._messages)

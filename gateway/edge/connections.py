@@ -84,7 +84,9 @@ class Connection(BareConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless it follows something that nobody could read."""
-        if self._at_the_door or (
+        if self.is_switched:
+            super().data_received(data)
+        elif self._at_the_door or (
             data and self._incoming.is_eof() and not (self._broken or self._door.enter(self._enter))
         ):
             self._at_the_door += data

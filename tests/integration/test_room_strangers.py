@@ -226,6 +226,17 @@ async def test_beyond_loopback_without_keys(local: Local, session: ClientSession
     assert refused.value.status == 429
 
 
+async def test_however_much_is_sent(url: str, session: ClientSession) -> None:
+    """What a member sends over the life of a connection has no bound; one frame has."""
+    async with member(session, url, "r", "ann") as ann:
+        await ann.until("user_joined")
+        typing = {"type": "user_typing", "userId": "ann", "more": "x" * 10_000}
+        for _ in range(20):
+            await ann.socket.send_json(typing)
+        await ann.say(script(length=2))
+        await ann.until("stream_end")
+
+
 async def test_a_member_who_reads_nothing(local: Local, url: str, session: ClientSession) -> None:
     """Costs a bounded buffer however much is said, holds nobody up, and is shown out in bounded time."""
     async with member(session, url, "r", "ann") as ann:
