@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 
+from shared import keys
 from shared.errors import NotFound
 from tests.kit.api_keys import CACHE_S, made_key
 from tests.kit.chat_client import ChatClient, script
@@ -66,8 +67,8 @@ async def test_one_id_for_two_messages(url: str, session: ClientSession) -> None
         await ann.until("message", content="three")
 
 
-async def test_a_stop_says_by_whom(url: str, session: ClientSession) -> None:
-    """To everybody; where nothing is under way the member is told that."""
+async def test_a_stop_says_by_whom(local: Local, url: str, session: ClientSession) -> None:
+    """To everybody, of that reply alone; where nothing is under way the member is told that."""
     async with member(session, url, "r", "ann") as ann, member(session, url, "r", "bob", name="Bob") as bob:
         assert await error_of(bob, type="stop") == "conflict"
         await ann.say(script(length=500, rate=30))
@@ -75,6 +76,12 @@ async def test_a_stop_says_by_whom(url: str, session: ClientSession) -> None:
         await bob.send(type="stop")
         stopped = await ann.until("stopped")
         assert (stopped["userId"], stopped["name"]) == ("bob", "Bob")
+        await ann.say(script(length=500, rate=30))
+        generation_id = (await ann.until("stream_chunk"))["generation_id"]
+        owner = local.redis.hget(keys.RECORD + generation_id, "owner").decode()
+        await local.state.generations.cancel(generation_id, owner, "user")
+        stopped = await ann.until("stopped")
+        assert "userId" not in stopped, stopped
 
 
 async def test_clearing(url: str, session: ClientSession) -> None:

@@ -173,8 +173,9 @@ async def test_stop(url: str, session: ClientSession) -> None:
             await speech.until("audio")
             await client.cancel(reply.generation_id)
             assert (await speech.until("end")).data["finish_reason"] == "cancelled"
-        # Who asks once more hears it anew.
+        # Who asks once more hears it anew, not what is left of the stopped one.
         async with await events_of(client, reply.generation_id) as again:
+            assert again.generation_id != speech.generation_id
             await again.until("audio")
             await client.cancel(again.generation_id)
 

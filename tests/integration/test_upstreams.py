@@ -68,6 +68,18 @@ async def test_what_moves_on(
     assert reader.text == (TEXT if code is None else "")
 
 
+async def test_one_that_is_silent_is_not_asked_again(
+    local: Local, session: ClientSession, two: Two
+) -> None:
+    """Though time is left, and the other one refuses for good."""
+    for server, behaviour in zip(two, ({"never_answer": True}, {"status": 401}), strict=True):
+        server.behaviour = FakeUpstream(**behaviour).behaviour
+    await local.start(model(*two, first_token_timeout_s=10, each="first_token_timeout_s = 0.3"))
+    reader = await ChatClient(session, local.url).ask()
+    assert reader.end.type == "error"
+    assert [len(server.requests) for server in two] == [1, 1]
+
+
 async def test_one_that_is_down_is_left_alone_until_it_is_well(
     local: Local, session: ClientSession, two: Two
 ) -> None:

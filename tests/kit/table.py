@@ -58,11 +58,10 @@ class Table:
     def lose(self, generation_id: str) -> None:
         """The broker has lost all that it knew of it."""
         record = self.record(generation_id)
-        scope, repeated = (
-            f"{record['owner']}:{record.get(name)}" for name in ("conversation", "idempotency")
-        )
+        # Its key is the conversation's name, which the record itself may have forgotten.
+        scope = f"{record['owner']}:{record['conversation']}"
         self.redis.delete(*(name + generation_id for name in (keys.RECORD, keys.LOG, keys.JOB)))
-        self.redis.delete(keys.CONVERSATION + scope, keys.MESSAGES + scope, keys.IDEMPOTENCY + repeated)
+        self.redis.delete(keys.CONVERSATION + scope, keys.MESSAGES + scope, keys.IDEMPOTENCY + scope)
         self.redis.zrem(keys.QUEUE + "scripted", generation_id)
 
     def record(self, generation_id: str) -> dict[str, str]:

@@ -47,8 +47,8 @@ def test_every_script_says_what_it_takes_and_gives() -> None:
 
 def test_no_name_begins_another() -> None:
     """No two kinds of keys can meet."""
-    for name in NAMES.values():
-        assert not [other for other in NAMES.values() if other != name and other.startswith(name)]
+    for kind, name in NAMES.items():
+        assert not [other for other in NAMES if other != kind and NAMES[other].startswith(name)], kind
 
 
 def test_the_keyspace_is_drawn() -> None:
