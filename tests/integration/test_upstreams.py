@@ -68,9 +68,7 @@ async def test_what_moves_on(
     assert reader.text == (TEXT if code is None else "")
 
 
-async def test_one_that_is_silent_is_not_asked_again(
-    local: Local, session: ClientSession, two: Two
-) -> None:
+async def test_one_that_is_silent_is_not_asked_again(local: Local, session: ClientSession, two: Two) -> None:
     """Though time is left, and the other one refuses for good."""
     for server, behaviour in zip(two, ({"never_answer": True}, {"status": 401}), strict=True):
         server.behaviour = FakeUpstream(**behaviour).behaviour
