@@ -82,7 +82,8 @@ async def test_a_zombie_stops_its_upstream(own_stack: StartStack, session: Clien
 @only_where_counted
 async def test_out_of_memory(own_stack: StartStack, session: ClientSession) -> None:
     """A reply that eats the worker's memory fails with `internal`; the worker's others go on."""
-    stack = await own_stack()
+    # What eats it holds up the whole process meanwhile, for longer than the leases of others here.
+    stack = await own_stack(lease_s=30)
     chat = ChatClient(session, stack.gateways[0].url)
     crowd = Crowd(session, stack, 5, length=60, rate=20)
     await crowd.begin()
