@@ -87,7 +87,7 @@ async def test_out_of_memory(own_stack: StartStack, session: ClientSession) -> N
     chat = ChatClient(session, stack.gateways[0].url)
     crowd = Crowd(session, stack, 5, length=60, rate=20)
     await crowd.begin()
-    limit_growth(stack.workers[0], 64 * 1024**2)
+    limit_growth(stack.workers[0], 24 * 1024**2)
     reader = await chat.ask(script(length=100_000_000))
     assert reader.end.data["metadata"]["code"] == "internal"
     await crowd.end()
