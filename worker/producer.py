@@ -28,6 +28,7 @@ from shared.failures import (
 )
 from shared.generation import Request
 from shared.messages import count_tokens
+from shared.models import Model
 from shared.outcome import Outcome
 from worker.appender import LogWriter
 from worker.asking import Asking
@@ -67,7 +68,8 @@ class Producer:
         #: The upstream that was asked last.
         self.asked: Upstream = self._upstreams[0]
         self._prompt_tokens = 0
-        self._speaker: Asking | None = None
+        #: The last word of the last to speak.
+        self._finished: Finished | None = None
         #: Tokens of the text that the last to speak went on from.
         self._continued_tokens = 0
         #: The code of what broke the answer off.
@@ -83,6 +85,13 @@ class Producer:
         model = self._tools.models.by_name[self._entry]
         choosing = Choosing(self._tools.upstreams, self._generation.model, model, self._request)
         self._give(writer)
+        try:
+            return await self._answer(writer, choosing, model)
+        finally:
+            # Each failure knows where it came by, and so all of this.
+            choosing.failures.clear()
+
+    async def _answer(self, writer: LogWriter, choosing: Choosing, model: Model) -> Finished:
         rounds, tries = 1, 0
         while True:
             upstream = await choosing.next(self._running)
@@ -120,8 +129,7 @@ class Producer:
 
     def usage(self) -> events.Usage:
         """Of what the reader got: the upstream's count, or ours."""
-        finished = self._speaker.finished if self._speaker else None
-        reported = finished.usage if finished else None
+        reported = self._finished.usage if self._finished else None
         if reported is None:
             return self.outcome.usage(self._prompt_tokens)
         if self._continued_tokens:
@@ -201,9 +209,11 @@ class Producer:
             finally:
                 for asking in race.askings:
                     self.bill.add(asking)
-        if race.winner is None or race.winner.finished is None:
+                self._finished = race.winner.finished if race.winner is not None else None
+                race.over()
+        if self._finished is None:
             raise UpstreamBroke
-        return race.winner.finished
+        return self._finished
 
     async def _ask_one(self, upstream: Upstream, choosing: Choosing, writer: LogWriter, race: Race) -> None:
         self.asked = upstream
@@ -233,7 +243,6 @@ class Producer:
 
     def _begins(self, asking: Asking, writer: LogWriter) -> bool:
         """*asking* speaks: void what was written, unless it goes on from there, and say who it is."""
-        self._speaker = asking
         self._prompt_tokens = asking.prompt_tokens
         begun, upstream = self.outcome.begun, asking.upstream
         if begun:

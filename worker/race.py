@@ -26,6 +26,13 @@ class Race:
             self._spoken.set()
         return self.winner is asking
 
+    def over(self) -> None:
+        """Forget who was asked: they refer back to it."""
+        for asking in self.askings:
+            asking.task = None
+        self.winner = None
+        self.askings.clear()
+
     async def run(self, first: Hold, second: Callable[[], Hold | None], start: Start) -> None:
         """Until the answer's end. Raises the error of the one that spoke, or else of the last to fail."""
         if self._after_s is None:

@@ -62,8 +62,7 @@ class Registry:
         if beside.get(generation_id) is running:
             del beside[generation_id]
             self._cancels.forget(generation_id)
-        # They hold each other, and the whole log: without this only the garbage collector would let go.
-        running.writer = None
+        running.end()
 
     @contextmanager
     def room_for_suspect(self) -> Iterator[int]:

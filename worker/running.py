@@ -62,8 +62,14 @@ class Running:
             interruption = self.interruption
             if isinstance(interruption, GenerationFailed):
                 self.interruption = None  # a time-out ends one upstream request, not the generation
-            raise interruption
-        await task
+            try:
+                raise interruption
+            finally:
+                del interruption, task  # whatever is raised refers to this frame
+        try:
+            await task
+        finally:
+            del task
 
     def interrupt(self, why: Interruption) -> None:
         """Stop what runs, once; the first reason counts."""
@@ -75,6 +81,10 @@ class Running:
     def stop(self, reason: CancelReason) -> None:
         """Somebody wants it stopped."""
         self.interrupt(Stopped(reason, asyncio.get_running_loop().time()))
+
+    def end(self) -> None:
+        """Let go of what refers back to it, the whole log with it: else only the garbage collector would."""
+        self.writer = self.interruption = None
 
     def fence(self) -> None:
         """Another attempt owns it."""

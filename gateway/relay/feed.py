@@ -32,7 +32,7 @@ class Feed:
         self.generation = generation
         self.pictures = pictures
         self.turns = turns
-        self.pages = Pages(generation, log, turns, lambda: self.position)
+        self.pages = Pages(generation, log, turns)
         self.subscribers: set[Subscriber] = set()
         self._audience: Audience[Subscriber] = Audience()
         #: The last position heard, or read by who joined; None before the first.
@@ -282,7 +282,7 @@ class Subscriber:
             self.cursor = self._position if self.dialect.stateless else ORIGIN
         replay, cursor = self._replay, self.cursor
         try:
-            async with self._feed.pages.after(cursor) as page, self._feed.turns.encoding:
+            async with self._feed.pages.after(cursor, self._heard) as page, self._feed.turns.encoding:
                 if not page.entries:
                     self._feed.heard_too_far(page.heard, cursor)
                 if self.dialect.carries_bytes:
@@ -293,6 +293,9 @@ class Subscriber:
             pass
         # Its connection outlives the broker's absence; heartbeats go on meanwhile.
         await self._outbox.wait(_BROKER_RETRY_S)
+
+    def _heard(self) -> Position | None:
+        return self._feed.position
 
     def _hand_over(self, page: Page, replay: Encoder) -> None:
         if self._replay is not replay:

@@ -52,11 +52,14 @@ class Heartbeat:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await asyncio.sleep(_TICK_S)
-                feeds = list(self._feeds.values())
-                for cell, places in self._broker.cells.grouped(feed.generation.id for feed in feeds).items():
-                    if cell not in self._under_way:
-                        self._under_way.add(cell)
-                        tasks.create_task(self._look_after(cell, [feeds[i] for i in places]))
+                self._look(tasks)
+
+    def _look(self, tasks: asyncio.TaskGroup) -> None:
+        feeds = list(self._feeds.values())
+        for cell, places in self._broker.cells.grouped(feed.generation.id for feed in feeds).items():
+            if cell not in self._under_way:
+                self._under_way.add(cell)
+                tasks.create_task(self._look_after(cell, [feeds[i] for i in places]))
 
     async def _look_after(self, cell: Cell, feeds: Sequence[Feed]) -> None:
         try:

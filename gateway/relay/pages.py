@@ -63,21 +63,19 @@ class Page:
 
 
 class Pages:
-    """All that is being read of one log; *heard* tells the last position that was pushed so far."""
+    """All that is being read of one log."""
 
-    def __init__(
-        self, generation: Generation, log: EventLog, turns: Turns, heard: Callable[[], Position | None]
-    ) -> None:
+    def __init__(self, generation: Generation, log: EventLog, turns: Turns) -> None:
         self._generation = generation
         self._log = log
         self._turns = turns
-        self._heard = heard
         self._reading: dict[Position, asyncio.Future[Page]] = {}
 
     @asynccontextmanager
-    async def after(self, cursor: Position) -> AsyncIterator[Page]:
+    async def after(self, cursor: Position, heard: Callable[[], Position | None]) -> AsyncIterator[Page]:
         """
-        The page after *cursor*, for as long as the block lasts. Raises as `EventLog.read`.
+        The page after *cursor*, for as long as the block lasts; *heard* tells the last position that was
+        pushed so far. Raises as `EventLog.read`.
 
         It may be one that another reader had begun to read, if that is not here yet: what was pushed since
         then is told by its position, as always.
@@ -91,12 +89,11 @@ class Pages:
         reading = self._reading[cursor] = asyncio.get_running_loop().create_future()
         try:
             async with self._turns.pages:
-                yield await self._read(cursor, reading)
+                yield await self._read(cursor, heard(), reading)
         finally:
             self._end(cursor, reading)
 
-    async def _read(self, cursor: Position, reading: "asyncio.Future[Page]") -> Page:
-        heard = self._heard()
+    async def _read(self, cursor: Position, heard: Position | None, reading: "asyncio.Future[Page]") -> Page:
         try:
             page = Page(self._generation, await self._log.read(self._generation.id, cursor, _PAGE), heard)
             reading.set_result(page)

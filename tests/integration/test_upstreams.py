@@ -70,8 +70,9 @@ async def test_what_moves_on(
 
 async def test_one_that_is_silent_is_not_asked_again(local: Local, session: ClientSession, two: Two) -> None:
     """Though time is left, and the other one refuses for good."""
-    for server, behaviour in zip(two, ({"never_answer": True}, {"status": 401}), strict=True):
-        server.behaviour = FakeUpstream(**behaviour).behaviour
+    silent, refusing = two
+    silent.behaviour = FakeUpstream(never_answer=True).behaviour
+    refusing.behaviour = FakeUpstream(status=401).behaviour
     await local.start(model(*two, first_token_timeout_s=10, each="first_token_timeout_s = 0.3"))
     reader = await ChatClient(session, local.url).ask()
     assert reader.end.type == "error"

@@ -75,9 +75,7 @@ class OpenAICompatible:
         response = await self._connections.ask(self._body(prompt))
         try:
             if not 200 <= response.status < 300:
-                error = refusal(response.status, response.headers, await _read_refusal(response))
-                error.upstream_status = response.status
-                raise error
+                raise await _refusal(response)
             async for deltas in self._answer(response, bool(prompt.prefix), take):
                 yield deltas
         except (UpstreamUnauthorized, InsufficientQuota) as error:
@@ -217,6 +215,12 @@ def _take_rest(completion: Completion, parser: SSEParser, deltas: list[Delta]) -
     except UpstreamInvalid as error:
         if not completion.ended:
             raise UpstreamBroke() from error
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> UpstreamError:
+    error = refusal(response.status, response.headers, await _read_refusal(response))
+    error.upstream_status = response.status
+    return error
 
 
 async def _read_refusal(response: aiohttp.ClientResponse, most: int = _MAX_REFUSAL_BYTES) -> bytes:

@@ -56,7 +56,7 @@ class Reads:
         try:
             return await hand_over(self._content, take)
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamBroke() from error
+            raise _broke(error) from error
 
     async def next(self) -> bytes:
         """
@@ -68,14 +68,14 @@ class Reads:
         except (aiohttp.ClientError, OSError) as error:
             if self._completion.ended:
                 return b""
-            raise UpstreamBroke() from error
+            raise _broke(error) from error
 
     async def up_to(self, most: int) -> bytes:
         """All that follows, or just beyond *most* bytes of it. Raises `UpstreamBroke`."""
         try:
             return await read_up_to(self._content, most)
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamBroke() from error
+            raise _broke(error) from error
 
     async def _last_words(self) -> bytes:
         completion = self._completion
@@ -85,6 +85,12 @@ class Reads:
         wait_s = _EOF_S if completion.complete else _PATIENCE_S if completion.goes_on else _LAST_WORDS_S
         async with asyncio.timeout_at(self._waits_since + min(wait_s, self._patience_s)):
             return await self._content.readany()
+
+
+def _broke(error: BaseException) -> UpstreamBroke:
+    """The body keeps *error*, which knew by its traceback all that waited for it, and so the body."""
+    error.__traceback__ = None
+    return UpstreamBroke()
 
 
 async def read_up_to(content: aiohttp.StreamReader, most: int) -> bytes:
