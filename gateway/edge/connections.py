@@ -81,6 +81,7 @@ class Connection(BareConnection):
         # Only what was made is lost, once.
         self._room.leave(self.peername)
         super().connection_lost(exc)
+        self._incoming = EMPTY_PAYLOAD
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless it follows something that nobody could read."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from gateway.edge.connections import Connection
 from gateway.relay.feed import Feed, Subscriber
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -21,7 +22,7 @@ from worker.producer import Producer
 from worker.race import Race
 from worker.running import Running
 
-_OF_A_REPLY = (LogWriter, Asking, Producer, Race, Running, Feed, Subscriber)
+_OF_A_REPLY = (LogWriter, Asking, Producer, Race, Running, Feed, Subscriber, Connection)
 
 
 @pytest.fixture
@@ -34,9 +35,7 @@ def uncollected() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("uncollected")
-async def test_nothing_is_left_to_the_collector(
-    local: Local, session: ClientSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nothing_is_left_to_the_collector(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what holds a reply's events, however it ended: a busy worker would hold many times as many."""
     monkeypatch.setattr(producer, "_BACKOFF_S", 0.01)
     ends: list[dict[str, Any]] = [
@@ -46,7 +45,7 @@ async def test_nothing_is_left_to_the_collector(
         {"error_frame_after": 4},
         {"status": 500},
     ]
-    async with FakeUpstream() as upstream:
+    async with FakeUpstream() as upstream, ClientSession() as session:
         await local.start(MODELS + upstream_model(upstream.url))
         chat = ChatClient(session, local.url)
         for end in ends:
@@ -55,6 +54,7 @@ async def test_nothing_is_left_to_the_collector(
                     await reader.until("chunk")
                     await chat.cancel(reader.generation_id)
                 await reader.all()
+        await session.close()
         await eventually(lambda: not _left(), lambda: f"{_left()} of {len(ends)} replies are gone")
 
 
