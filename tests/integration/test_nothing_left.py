@@ -1,5 +1,6 @@
 """What a reply leaves in a process: nothing that waits for the garbage collector, which comes seldom."""
 
+import asyncio
 import gc
 from collections import Counter
 from collections.abc import Iterator
@@ -55,7 +56,12 @@ async def test_nothing_is_left_to_the_collector(local: Local, monkeypatch: pytes
                     await chat.cancel(reader.generation_id)
                 await reader.all()
         await session.close()
-        await eventually(lambda: not _left(), lambda: f"{_left()} of {len(ends)} replies are gone")
+
+        async def are_gone() -> bool:
+            await asyncio.sleep(0.2)  # looking takes its time, in which nothing else can run
+            return not _left()
+
+        await eventually(are_gone, lambda: f"{_left()} of {len(ends)} replies are gone", timeout_s=15)
 
 
 def _left() -> Counter[str]:
