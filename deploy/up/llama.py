@@ -28,6 +28,9 @@ def serve(model: Path, port: int, template: str | None = None) -> None:
     stopping = {signal.SIGTERM, signal.SIGINT}
     # Before llama.cpp starts its threads, which inherit this: only sigwait below may take the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+    # Read as the library is loaded. Its threads wait for each other hundreds of times a token: where they
+    # spin meanwhile, whatever else wants the CPU makes each token take seconds.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import xllamacpp
 
     params = xllamacpp.CommonParams()
