@@ -1,5 +1,6 @@
 """The folder in which one `headrace up` keeps its log, its socket and its data, and nobody else does."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable
@@ -40,9 +41,7 @@ class DataDirectory:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise DataDirectoryUnusable(
-                f"{self.path} cannot be written to ({error.strerror}): choose another folder with --data"
-            ) from error
+            raise self._unwritable(error) from error
         if not self._is_locked() and self._owner_is_gone():
             # It was killed together with what would have ended its children.
             self.register.end_left(self._say)
@@ -52,11 +51,15 @@ class DataDirectory:
             os.close(self.lock)
             raise DataDirectoryUnusable(refusal)
         self.register.end_left(self._say)
-        os.ftruncate(self.lock, 0)
-        os.pwrite(self.lock, f"{os.getpid()} {identity(os.getpid())}\n".encode(), 0)
-        self.logs.mkdir(exist_ok=True)
-        for log in self.logs.glob("*.log"):
-            log.unlink()
+        try:
+            os.ftruncate(self.lock, 0)
+            os.pwrite(self.lock, f"{os.getpid()} {identity(os.getpid())}\n".encode(), 0)
+            self.logs.mkdir(exist_ok=True)
+            for log in self.logs.glob("*.log"):
+                log.unlink()
+        except OSError as error:
+            os.close(self.lock)
+            raise self._unwritable(error) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,6 +79,13 @@ class DataDirectory:
         pid, known = self._owner()
         running = identity(int(pid)) if pid.isdecimal() else None
         return running is None or (bool(known) and running != known)
+
+    def _unwritable(self, error: OSError) -> DataDirectoryUnusable:
+        if error.errno == errno.ENOSPC:
+            what = "make room, or choose another folder with --data"
+        else:
+            what = "choose another folder with --data"
+        return DataDirectoryUnusable(f"{self.path} cannot be written to ({error.strerror}): {what}")
 
     def _refusal(self) -> str:
         pid, _ = self._owner()

@@ -1,5 +1,6 @@
 """The data directory belongs to one `headrace up`."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -37,6 +38,23 @@ def test_where_nobody_may_write(tmp_path: Path) -> None:
         pytest.raises(DataDirectoryUnusable, match=r"cannot be written to .*--data"),
         DataDirectory(tmp_path / "file" / "data"),
     ):
+        pass
+
+
+def test_where_there_is_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is said to be that, of which folder, and leaves nothing locked."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with (
+            pytest.raises(DataDirectoryUnusable, match=r"cannot .*No space left.*make room.*--data"),
+            DataDirectory(tmp_path),
+        ):
+            pass
+    with DataDirectory(tmp_path):
         pass
 
 
