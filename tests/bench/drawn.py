@@ -4,7 +4,7 @@ import math
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from tests.kit.busy import Watched, watched
 
 PICTURES = FOLDER / "pictures"
 _LABEL = re.compile(r"\{\{(\w+)\}\}")
-#: Of more lines, a legend shows the largest.
+#: Of more lines, a legend shows the largest. No more than there are colours that one can tell apart.
 _MOST_LEGENDS = 8
+_OTHERS = "0.75"
 
 
 async def draw(seconds: float, streams: int) -> None:
@@ -42,7 +43,9 @@ async def draw(seconds: float, streams: int) -> None:
 
 async def _draw(dashboard: Dashboard, system: Watched, until: float) -> None:
     rows = math.ceil(len(dashboard.panels) / 2)
-    figure, grid = pyplot.subplots(rows, 2, figsize=(15, 0.8 + 2.4 * rows), squeeze=False)
+    size = (15, 0.8 + 2.4 * rows)
+    figure, grid = pyplot.subplots(rows, 2, figsize=size, squeeze=False, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1)
     for axes, panel in zip(grid.flat, dashboard.panels, strict=False):
         lines = [
             (_legend(legend, series["metric"]), series["values"])
@@ -53,7 +56,9 @@ async def _draw(dashboard: Dashboard, system: Watched, until: float) -> None:
     for axes in list(grid.flat)[len(dashboard.panels) :]:
         axes.set_visible(False)
     figure.suptitle(dashboard.title, x=0.01, ha="left", fontsize=14)
-    figure.tight_layout(rect=(0, 0, 1, 0.985))
+    figure.draw_without_rendering()
+    for axes in grid.flat:
+        _refuse_what_cannot_be_read(axes, grid.flat)
     figure.savefig(PICTURES / f"{dashboard.uid}.png", dpi=80)
     pyplot.close(figure)
 
@@ -67,12 +72,12 @@ def _draw_panel(
 ) -> None:
     largest = sorted(lines, key=lambda line: -max(_numbers(line[1]), default=0))
     shown = {id(line) for line in largest[:_MOST_LEGENDS]}
+    colours = iter(pyplot.colormaps["tab10"].colors)
     for line in lines:
         legend, values = line
         times = [float(at) - began for at, _ in values]
-        axes.plot(
-            times, [float(value) for _, value in values], lw=1.4, label=legend if id(line) in shown else None
-        )
+        told = {"label": legend, "color": next(colours)} if id(line) in shown else {"color": _OTHERS}
+        axes.plot(times, [float(value) for _, value in values], lw=1.4, **told)
     axes.set_title(panel.title, loc="left", fontsize=10)
     most = max((max(_numbers(values), default=0) for _, values in lines), default=0)
     axes.set_ylim(0, most * 1.08 or 1)
@@ -83,6 +88,24 @@ def _draw_panel(
     axes.tick_params(labelsize=8)
     if lines:
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def _refuse_what_cannot_be_read(axes: Any, every: Iterable[Any]) -> None:
+    """Raises `ValueError` for a legend with a colour twice, or one that lies over another panel."""
+    legend = axes.get_legend()
+    if legend is None:
+        return
+    colours = [line.get_color() for line in legend.get_lines()]
+    room = legend.get_window_extent()
+    over = [other for other in every if other is not axes and room.overlaps(_panel_extent(other))]
+    if over or len(set(colours)) < len(colours):
+        raise ValueError(f"the legend of {axes.get_title(loc='left')!r} cannot be read")
+
+
+def _panel_extent(axes: Any) -> Any:
+    """What a panel takes up with its scales and title, without its legend."""
+    ours = [child for child in axes.get_children() if child is not axes.get_legend()]
+    return axes.get_tightbbox(bbox_extra_artists=[child for child in ours if child.get_in_layout()])
 
 
 def _numbers(values: Sequence[tuple[float, str]]) -> list[float]:
