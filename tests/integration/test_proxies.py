@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import signal
 import statistics
 import time
@@ -14,13 +13,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from shared.settings import Settings
 from tests.kit import invariants
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.certificates import make_certificates
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
-from tests.kit.proxies import FILES, FOLDER, Proxy
+from tests.kit.proxies import FILES, Proxy
 from tests.kit.reader import Reader
 from tests.kit.room_client import member
 from tests.kit.stack import Stack
@@ -278,34 +276,6 @@ async def whole(chat: ChatClient, reader: Reader) -> str:
         while reader.status in {502, 503}:
             await asyncio.sleep(0.1)
             reader = await chat.resume(generation_id, last)
-
-
-#: What limits how long an answer may be silent.
-_LIMITS = {
-    "nginx": ("proxy_read_timeout", "send_timeout"),
-    "haproxy": ("timeout client", "timeout server", "timeout tunnel"),
-    "caddy": (),
-}
-#: How long a connection to a gateway may wait for a next request.
-_IDLE = {"nginx": "keepalive_timeout 60s;", "haproxy": "pool-purge-delay 30s", "caddy": "keepalive 60s"}
-#: Of Caddy any of these would.
-_NOT_SET = ("read_timeout", "write_timeout", "response_header_timeout", "flush_interval")
-
-
-@pytest.mark.parametrize("name", sorted(FILES))
-def test_the_limits_that_are_set(name: str) -> None:
-    """
-    Nothing that limits silence is below ten minutes; a connection that nobody uses ends before the gateway
-    would end it.
-    """
-    lines = [line.partition("#")[0].strip() for line in (FOLDER / FILES[name]).read_text().splitlines()]
-    for limit in _LIMITS[name]:
-        [found] = [match for line in lines if (match := re.fullmatch(rf"{limit}\s+(\d+)s;?", line))]
-        assert int(found[1]) >= 600
-    assert any(_IDLE[name] in line for line in lines)
-    assert int(re.findall(r"\d+", _IDLE[name])[0]) < Settings().idle_timeout_s
-    if name == "caddy":
-        assert not [line for line in lines for word in _NOT_SET if line.startswith(word)]
 
 
 @pytest.mark.parametrize("name", ["haproxy", "nginx"])
