@@ -33,3 +33,22 @@ def test_the_limits_that_are_set(name: str) -> None:
     assert int(re.findall(r"\d+", _IDLE[name])[0]) < Settings().idle_timeout_s
     if name == "caddy":
         assert not [line for line in lines for word in _NOT_SET if line.startswith(word)]
+
+
+def test_the_largest_body_passes() -> None:
+    """
+    The gateway decides on bodies, in its own words: a picture, a message with one in it, a conversation that
+    comes back from its file.
+    """
+    settings = Settings()
+    largest = max(
+        settings.max_upload_bytes,
+        settings.max_body_bytes + settings.max_upload_bytes * 4 // 3,
+        settings.max_body_bytes + 2 * settings.max_conversation_bytes,
+    )
+    for file, name in (
+        (FOLDER / FILES["nginx"], "client_max_body_size"),
+        (FOLDER.parent / "helm/headrace/values.yaml", "proxy-body-size:"),
+    ):
+        [megabytes] = re.findall(rf"{name}\s+(\d+)m\b", file.read_text())
+        assert int(megabytes) * 1024 * 1024 > largest, file
