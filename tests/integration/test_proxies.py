@@ -18,7 +18,7 @@ from tests.kit.broker import EmbeddedBroker
 from tests.kit.certificates import make_certificates
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
-from tests.kit.proxies import FILES, Proxy
+from tests.kit.proxies import FILES, Proxy, whole
 from tests.kit.reader import Reader
 from tests.kit.room_client import member
 from tests.kit.stack import Stack
@@ -260,22 +260,6 @@ async def test_a_deploy(proxies: Mapping[str, Proxy], system: Stack) -> None:
         await draining.ready()
     assert {*texts} == {expected_text({"length": 60})}
     await system.settle()
-
-
-async def whole(chat: ChatClient, reader: Reader) -> str:
-    """A reply's text, its stream resumed as often as needed."""
-    text, generation_id, last = "", reader.generation_id, None
-    while True:
-        await reader.all()
-        text += reader.text
-        if reader.frames and reader.frames[-1].type == "end":
-            return text
-        # A stream that ended before it said anything has no place of its own.
-        last = reader.last_id or last
-        reader = await chat.resume(generation_id, last)
-        while reader.status in {502, 503}:
-            await asyncio.sleep(0.1)
-            reader = await chat.resume(generation_id, last)
 
 
 @pytest.mark.parametrize("name", ["haproxy", "nginx"])

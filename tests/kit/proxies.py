@@ -19,6 +19,7 @@ from tests.kit import debian
 from tests.kit.chat_client import ChatClient
 from tests.kit.http2 import Http2
 from tests.kit.program import free_port
+from tests.kit.reader import Reader
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "proxies"
 FILES = {"caddy": "Caddyfile", "haproxy": "haproxy.cfg", "nginx": "nginx.conf"}
@@ -182,3 +183,19 @@ class Proxy:
                 return True
         except OSError:
             return False
+
+
+async def whole(chat: ChatClient, reader: Reader) -> str:
+    """A reply's text, its stream resumed as often as needed."""
+    text, generation_id, last = "", reader.generation_id, None
+    while True:
+        await reader.all()
+        text += reader.text
+        if reader.frames and reader.frames[-1].type == "end":
+            return text
+        # A stream that ended before it said anything has no place of its own.
+        last = reader.last_id or last
+        reader = await chat.resume(generation_id, last)
+        while reader.status in {502, 503}:
+            await asyncio.sleep(0.1)
+            reader = await chat.resume(generation_id, last)
