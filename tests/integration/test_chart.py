@@ -143,6 +143,16 @@ def test_settings(manifests: list[Manifest]) -> None:
         Settings.model_validate(given)
 
 
+def test_what_may_be_reached(manifests: list[Manifest]) -> None:
+    """Names, the broker and its Sentinels, where these are; model servers anywhere."""
+    for policy in of_kind(manifests, "NetworkPolicy").values():
+        names, broker, outside = policy["spec"]["egress"]
+        assert {(port["port"], port["protocol"]) for port in names["ports"]} == {(53, "UDP"), (53, "TCP")}
+        assert [port["port"] for port in broker["ports"]] == [6379, 26379]
+        assert [port["port"] for port in outside["ports"]] == [443]
+        assert "to" not in names and "to" not in outside
+
+
 def test_pods_are_locked_up(manifests: list[Manifest]) -> None:
     """What Kubernetes calls restricted, and an image that cannot be written to."""
     for deployment in of_kind(manifests, "Deployment").values():
