@@ -144,6 +144,8 @@ def test_units(unit: str, tmp_path: Path) -> None:
     assert float(limit) > defaults.drain_grace_s + defaults.lease_s
     sample = (ROOT / "deploy" / "systemd" / "headrace.env.sample").read_text()
     assert {*re.findall(r"HEADRACE_[A-Z_]+", text + sample)} <= SETTINGS | {"HEADRACE_"}
+    # A dynamic user is each instance's own unless it has a name, and a folder of logs is one user's.
+    assert ("LogsDirectory=" in text) == bool(re.findall(r"^User=[a-z-]+$", text, re.MULTILINE))
     # What it starts is not installed here.
     program = tmp_path / "headrace"
     program.write_text("#!/bin/sh\n")
