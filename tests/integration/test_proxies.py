@@ -202,6 +202,9 @@ async def test_bodies(proxy: Proxy, tls: ClientSession) -> None:
                 refused = await one.submit("x" * size)
                 assert (refused.status, refused.error["code"]) == (status, code)
 
+    large = await ChatClient(tls, proxy.url).call("POST", "/api/blobs", data=bytes(9_000_000))
+    assert (large.status, large.error["code"]) == (413, "too_large")
+
     async def pieces() -> AsyncIterator[bytes]:
         for piece in (b'{"mess', b'age": "', script(length=2).replace('"', '\\"').encode(), b'"}'):
             yield piece
