@@ -10,7 +10,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from deploy import keys, operate, programs
+from deploy import operate, programs
+from deploy.keys import commands as key_commands
 from deploy.model import commands as model_commands
 from shared.build import running
 
@@ -21,9 +22,9 @@ app = App(
     help_format="plaintext",
 )
 
-app.command(keys.keys_app)
-app.command(keys.tenants_app)
-app.command(keys.usage)
+app.command(key_commands.keys_app)
+app.command(key_commands.tenants_app)
+app.command(key_commands.usage)
 app.command(model_commands.models)
 app.command(model_commands.model)
 app.command(operate.top)

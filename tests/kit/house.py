@@ -40,10 +40,11 @@ ROOMS: dict[str, set[str]] = {
     "deploy/model": {"deploy/up", "deploy", "shared"},
     "deploy/top": set(),
     "deploy/doctor": {"deploy/up", "deploy", "shared"},
+    "deploy/keys": {"deploy/up", "deploy", "shared"},
     "deploy/operate.py": {"deploy/top", "deploy/doctor"},
     "deploy/cli.py": {
         *("deploy", "deploy/operate.py", "deploy/client", "deploy/up", "deploy/page", "deploy/model"),
-        "shared",
+        *("deploy/keys", "shared"),
     },
     "deploy/__main__.py": {"deploy/cli.py"},
 }

@@ -5,8 +5,8 @@ from typing import Any, Literal
 import msgspec
 from cyclopts import App
 
-from deploy.books import Books, checked, fail, id_of, moment, note, print_table, with_books
-from deploy.key_options import Duration, LimitOptions, Listed
+from deploy.keys.books import Books, checked, fail, id_of, moment, note, print_table, with_books
+from deploy.keys.options import Duration, LimitOptions, Listed
 
 keys_app = App(name="keys", help="API keys: make, list, rotate and revoke them.")
 tenants_app = App(name="tenants", help="Tenants: their limits, and their weight in a queue.")

@@ -1,0 +1,1 @@
+"""`headrace keys`, `tenants` and `usage`."""
