@@ -13,11 +13,18 @@ from rich.console import Console
 from deploy import programs
 from deploy.doctor import broker, gateway
 from deploy.doctor.findings import Finding, good, mind, show, wrong
-from deploy.up import valkey
+from deploy.up import found
 from shared.settings import Settings
 from shared.startup import SettingsWrong, read_settings
 
 _FEW_FILES = 4096
+
+
+_ASKED = {"HEADRACE_REDIS_URL", "HEADRACE_MODELS"}
+_BEGIN = (
+    "start `headrace up` and ask again in its folder (or name that with --data), or set what gateways and "
+    "workers have: HEADRACE_REDIS_URL, HEADRACE_MODELS"
+)
 
 
 async def run(urls: list[str], api_key: str | None, console: Console, data: Path, *, upstreams: bool) -> bool:
@@ -25,29 +32,27 @@ async def run(urls: list[str], api_key: str | None, console: Console, data: Path
     Look at everything that the environment's settings, and *urls*, name; whether nothing is wrong. Where they
     name no broker, it is that of a `headrace up` with its files in *data*, if there is one.
     """
-    found = [good("version", f"headrace {version('headrace')}, Python {sys.version.split()[0]}"), _files()]
-    try:
-        settings = read_settings(_embedded(data))
-    except SettingsWrong as error:
-        found.append(wrong("settings", str(error), "deploy/SETTINGS.md has every one"))
-        show(found, console)
+    seen = [good("version", f"headrace {version('headrace')}, Python {sys.version.split()[0]}"), _files()]
+    ours = found.settings(data)
+    if not ours and not _ASKED & os.environ.keys():
+        nothing = f"no `headrace up` runs with its files in {data}, and HEADRACE_REDIS_URL names no broker"
+        seen.append(wrong("nothing here", nothing, _BEGIN))
+        show(seen, console)
         return False
-    found.append(good("settings", "each of them is as it may be"))
-    found += await broker.look(settings)
+    try:
+        settings = read_settings(ours)
+    except SettingsWrong as error:
+        seen.append(wrong("settings", str(error), "deploy/SETTINGS.md has every one"))
+        show(seen, console)
+        return False
+    seen.append(good("settings", "each of them is as it may be"))
+    seen += await broker.look(settings)
     for url in urls:
-        found += await gateway.look(url.rstrip("/"), api_key)
+        seen += await gateway.look(url.rstrip("/"), api_key)
     if upstreams and settings.models is not None:
-        found.append(await _upstreams(settings))
-    show(found, console)
-    return not any(finding.level == "wrong" for finding in found)
-
-
-def _embedded(data: Path) -> dict[str, object]:
-    socket, models = data.resolve() / "valkey.sock", data / "models.toml"
-    if "HEADRACE_REDIS_URL" in os.environ or not socket.exists():
-        return {}
-    found: dict[str, object] = {"redis_url": valkey.url(socket)}
-    return found if "HEADRACE_MODELS" in os.environ else found | {"models": models}
+        seen.append(await _upstreams(settings))
+    show(seen, console)
+    return not any(finding.level == "wrong" for finding in seen)
 
 
 def _files() -> Finding:

@@ -4,8 +4,9 @@ import datetime
 import json
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 
@@ -17,10 +18,11 @@ _CLOCK_S = 2.0
 _LEAST_S = 0.5
 #: Of the time in which a reply was made, the share in which it came, if nothing gathers it up.
 _LEAST_SHARE = 0.5
+_STREAMING = "gateway: streaming"
 _ASKED = "Count from one to twenty, one number a line."
 _UNBUFFERED = (
-    "let the proxy pass each piece on at once: nginx `proxy_buffering off`, Caddy `flush_interval -1`, no "
-    "compression of text/event-stream"
+    "let the proxy pass each piece on at once: nginx `proxy_buffering off`, HAProxy `option http-no-delay`, "
+    "no compression of text/event-stream"
 )
 
 
@@ -31,7 +33,7 @@ async def look(url: str, api_key: str | None) -> list[Finding]:
         try:
             found = [await _ready(http, url)]
             if found[0].level == "good":
-                found += [await _clock(http, url), await _version(http, url), *await _stream(http, url)]
+                found += [await _clock(http, url), await _version(http, url)]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return [
                 wrong(
@@ -40,7 +42,30 @@ async def look(url: str, api_key: str | None) -> list[Finding]:
                     "start it, or give its address with --url",
                 )
             ]
+        if found[0].level == "good":
+            found += await _tried(http, url)
         return found
+
+
+async def _tried(http: aiohttp.ClientSession, url: str) -> list[Finding]:
+    """What a reply says of the stream. It is stopped and forgotten: nobody wants it in their history."""
+    conversation_id = f"doctor-{uuid4().hex}"
+    try:
+        return await _stream(http, url, conversation_id)
+    except TimeoutError:
+        return [
+            wrong(
+                _STREAMING,
+                f"a short reply had not ended after {_TIMEOUT.total:.0f} s",
+                "`headrace top` shows whether it waits for a worker or for a model server",
+            )
+        ]
+    except (aiohttp.ClientError, OSError) as error:
+        return [wrong(_STREAMING, f"broke off ({type(error).__name__})", "the log of gateway and proxy")]
+    finally:
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with http.delete(f"{url}/api/conversations/{conversation_id}"):
+                pass
 
 
 async def _ready(http: aiohttp.ClientSession, url: str) -> Finding:
@@ -78,9 +103,10 @@ async def _version(http: aiohttp.ClientSession, url: str) -> Finding:
     return good("gateway: version", theirs)
 
 
-async def _stream(http: aiohttp.ClientSession, url: str) -> list[Finding]:
-    what = "gateway: streaming"
-    async with http.post(f"{url}/api/chat/stream", json={"message": _ASKED, "max_tokens": 100}) as response:
+async def _stream(http: aiohttp.ClientSession, url: str, conversation_id: str) -> list[Finding]:
+    what = _STREAMING
+    asked = {"message": _ASKED, "max_tokens": 100, "conversation_id": conversation_id}
+    async with http.post(f"{url}/api/chat/stream", json=asked) as response:
         if response.status == 401:
             return [mind(what, "not tried: it wants a key", "put one into HEADRACE_API_KEY")]
         if response.status != 200:

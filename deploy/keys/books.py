@@ -20,6 +20,7 @@ class Books(NamedTuple):
 
 
 def with_books(redis: str | None, work: Callable[[Books], Coroutine[Any, Any, _T]]) -> _T:
+    from deploy.up import found
     from shared.api_keys import ApiKeys
     from shared.audit import Audit
     from shared.broker import Broker
@@ -43,14 +44,16 @@ def with_books(redis: str | None, work: Callable[[Books], Coroutine[Any, Any, _T
                 await broker.close()
 
     try:
-        chosen = {} if redis is None else {"redis_url": redis}
+        # Whoever tries Headrace in a folder means the broker of that.
+        chosen = found.settings() if redis is None else {"redis_url": redis}
         settings = read_settings(chosen, models_needed=False)
         configure(settings)
         return asyncio.run(do())
     except SettingsWrong as error:
         sys.exit(str(error))
     except BrokerUnavailable as error:
-        fail(f"the broker does not answer: {error.__cause__ or 'it is away'}")
+        what = "name it with --redis or HEADRACE_REDIS_URL, or go to the folder in which `headrace up` runs"
+        fail(f"the broker does not answer ({error.__cause__ or 'it is away'}): {what}")
     except HeadraceError as error:
         fail(error.message)
     except KeyboardInterrupt:

@@ -49,7 +49,7 @@ def create(
     takes_over_env
         The environment variable with a key of HEADRACE_API_KEYS whose conversations become this user's.
     redis
-        The broker [default: HEADRACE_REDIS_URL].
+        The broker [default: HEADRACE_REDIS_URL, or that of a `headrace up` in this folder].
     """
     import os
 
@@ -92,7 +92,7 @@ def list_keys(*, tenant: str | None = None, json: bool = False, redis: str | Non
     json
         As JSON, with all that is kept.
     redis
-        The broker [default: HEADRACE_REDIS_URL].
+        The broker [default: HEADRACE_REDIS_URL, or that of a `headrace up` in this folder].
     """
     from shared.api_keys import shown
 
@@ -123,7 +123,7 @@ def rotate(key_id: str, /, *, overlap: Duration = 86400, redis: str | None = Non
     overlap
         How long the old secret still opens, such as 24h; 0s ends it at once.
     redis
-        The broker [default: HEADRACE_REDIS_URL].
+        The broker [default: HEADRACE_REDIS_URL, or that of a `headrace up` in this folder].
     """
 
     async def turn(books: Books) -> tuple[Any, str]:
@@ -144,7 +144,7 @@ def revoke(key_id: str, /, *, redis: str | None = None) -> None:
     key_id
         The key's id.
     redis
-        The broker [default: HEADRACE_REDIS_URL].
+        The broker [default: HEADRACE_REDIS_URL, or that of a `headrace up` in this folder].
     """
 
     async def end(books: Books) -> None:
@@ -173,7 +173,7 @@ def set_tenant(
     weight
         How much of a busy queue is its own, beside others' 1.
     redis
-        The broker [default: HEADRACE_REDIS_URL].
+        The broker [default: HEADRACE_REDIS_URL, or that of a `headrace up` in this folder].
     """
     chosen = checked(limits.limits)
     if weight is not None and chosen == type(chosen)():
@@ -190,7 +190,7 @@ def show_tenant(tenant: str, /, *, redis: str | None = None) -> None:
     tenant
         Its name.
     redis
-        The broker [default: HEADRACE_REDIS_URL].
+        The broker [default: HEADRACE_REDIS_URL, or that of a `headrace up` in this folder].
     """
     found = with_books(redis, lambda books: books.tenants.load(tenant))
     told = {"name": found.name, "weight": found.weight, "limits": found.limits}
@@ -207,7 +207,7 @@ def usage(*, tenant: str, json: bool = False, redis: str | None = None) -> None:
     json
         As JSON.
     redis
-        The broker [default: HEADRACE_REDIS_URL].
+        The broker [default: HEADRACE_REDIS_URL, or that of a `headrace up` in this folder].
     """
 
     async def read(books: Books) -> dict[str, Any]:

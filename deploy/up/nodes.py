@@ -1,6 +1,8 @@
 """The nodes of `headrace up --cluster`: where each listens and keeps its data, the same at every start."""
 
 import secrets
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -70,7 +72,7 @@ def planned(data: Path, primaries: int, cells: int | None) -> Plan:
     """
     path = data / _FOLDER / _PLAN
     if path.exists():
-        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        plan = _read(path)
         if plan.primaries != primaries:
             raise CannotStart(f"{data} holds a cluster of {plan.primaries}: give --cluster {plan.primaries}")
         if cells not in {None, plan.cells}:
@@ -93,6 +95,22 @@ def planned(data: Path, primaries: int, cells: int | None) -> Plan:
     partial.write_bytes(msgspec.json.encode(plan))
     partial.replace(path)
     return plan
+
+
+def running(data: Path) -> Plan | None:
+    """The plan of the cluster in *data* whose nodes listen by now."""
+    path = data / _FOLDER / _PLAN
+    if not path.exists():
+        return None
+    plan = _read(path)
+    for port, _ in plan.ports:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), _PING_TIMEOUT_S):
+            return plan
+    return None
+
+
+def _read(path: Path) -> Plan:
+    return msgspec.json.decode(path.read_bytes(), type=Plan)
 
 
 def is_there(data: Path) -> bool:

@@ -212,6 +212,18 @@ async def test_same_folder_twice(running: Up) -> None:
         assert text(await read(client.start("hi", model="fast"))) == TEXT
 
 
+async def test_commands_in_its_folder(running: Up) -> None:
+    """Keys are made where it runs without naming its broker; one that is away is said, with a cure."""
+    (running.folder / ".headrace").symlink_to(running.folder / "data")
+    status, made = await headrace("keys", "create", "--tenant", "acme", up=running)
+    assert (status, "hr_" in made) == (0, True), made
+    status, listed = await headrace("keys", "list", up=running)
+    assert (status, "acme" in listed) == (0, True), listed
+    nobody = f"redis://127.0.0.1:{free_port()}/0"
+    status, said = await headrace("keys", "list", "--redis", nobody, up=running)
+    assert (status, "does not answer" in said, "`headrace up` runs" in said) == (1, True, True)
+
+
 async def test_what_failed_is_said(running: Up) -> None:
     """One line a failed generation, by default, with what an operator asks first, and nothing of its text."""
     url, _ = await running.ready()

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, ClientTimeout, web
 
+from deploy.doctor import gateway
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.command import said_by
 from tests.kit.local import Local
@@ -39,14 +40,41 @@ async def examined(local: Local, *options: str, **settings: object) -> tuple[int
     return code, " ".join(said.split())
 
 
-async def test_all_is_well(own: tuple[EmbeddedBroker, Local]) -> None:
-    """Settings, broker, gateway, streaming and upstreams."""
+async def test_all_is_well(own: tuple[EmbeddedBroker, Local], session: ClientSession) -> None:
+    """Settings, broker, gateway, streaming and upstreams; what was asked for it is in nobody's history."""
     _, local = own
     code, said = await examined(local)
     assert code == 0, said
     assert "WRONG" not in said
     for good in ("Valkey", "an append-only file", "noeviction", "of 268 MB", "as they were made", "scripted"):
         assert good in said
+    assert await titles(session, local) == []
+
+
+async def titles(session: ClientSession, local: Local) -> list[str]:
+    """Of the conversations that are there."""
+    async with session.get(f"{local.url}/api/conversations") as response:
+        return [each["title"] for each in (await response.json())["conversations"]]
+
+
+async def test_a_reply_that_does_not_end(
+    own: tuple[EmbeddedBroker, Local], session: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway is not said to be away: it answers, and waits; its reply is stopped."""
+    _, local = own
+    monkeypatch.setattr(gateway, "_TIMEOUT", ClientTimeout(total=0.6))
+    *well, streaming = await gateway.look(local.url, None)
+    assert {finding.level for finding in well} == {"good"}
+    assert (streaming.level, streaming.says) == ("wrong", "a short reply had not ended after 1 s")
+    assert await titles(session, local) == []
+
+
+async def test_nothing_to_look_at(tmp_path: Path) -> None:
+    """Whoever has neither started nor set anything is told how to begin, not which setting is missing."""
+    code, said = await said_by("doctor", cwd=tmp_path)
+    assert code == 1
+    assert "start `headrace up`" in said and "HEADRACE_REDIS_URL" in said
+    assert "no models are configured" not in said
 
 
 async def test_what_is_wrong_and_what_to_do(own: tuple[EmbeddedBroker, Local]) -> None:
@@ -121,3 +149,5 @@ async def test_a_proxy_that_gathers_the_stream_up(
     finally:
         await runner.cleanup()
     assert (code, "something gathers it up" in said, "proxy_buffering off" in said) == (1, True, True), said
+    # It would keep from the gateway that a client has left: deploy/proxies/Caddyfile.
+    assert "flush_interval" not in said
