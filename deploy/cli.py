@@ -20,6 +20,8 @@ app = App(
     help="Chat answers as streams that cannot be lost.",
     version=lambda: str(running()),
     help_format="plaintext",
+    # Not `--empty-upstream` beside each option that may be given several times.
+    default_parameter=Parameter(negative_iterable=()),
 )
 
 app.command(key_commands.keys_app)

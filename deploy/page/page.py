@@ -37,6 +37,9 @@ def build(say: Say, web: Path = WEB) -> None:
 
     Raises `BuildFailed`, or `Unsafe` once it is built.
     """
+    if not (web / "package.json").is_file():
+        say("this installation has its chat page inside; one is built in a checkout")
+        return
     built, audited = web / "dist" / ".built", web / "dist" / ".audited"
     try:
         with node.alone(web / "package.json"):

@@ -102,6 +102,8 @@ def test_the_command(start: list[str], bin_folder: Path, project: Path) -> None:
         r"headrace [\d.]+ \(commit [0-9a-f]{12}.*\)\n", run(*command, "--version", cwd=project)
     )
     assert "HEADRACE_REDIS_URL" in run(*command, "gateway", "--help", cwd=project)
+    assert "--empty-" not in run(*command, "up", "--help", cwd=project)
+    assert "has its chat page inside" in run(*command, "build", cwd=project)
 
 
 async def test_a_stream(up: Up, bin_folder: Path, project: Path) -> None:
