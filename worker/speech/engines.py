@@ -7,12 +7,17 @@ from importlib.util import find_spec
 from typing import Any, Self
 
 from shared.speech import SAMPLE_RATE
+from worker.speech.language import runs
 from worker.speech.orders import Engine
+from worker.speech.reach import within_reach
 
 #: What eSpeak NG calls a language.
 _ESPEAK_NAMES = {"zh": "cmn", "en": "en-us", "fr": "fr-fr"}
 _SYNCHRONOUS, _UTF8, _RATE = 2, 1, 1
 _WORDS_A_MINUTE = 175
+#: What each takes of a word: hibari reads so many letters of one that it does not know, eSpeak NG says so
+#: many by their names.
+_MOST_LETTERS: dict[Engine, int] = {"hibari": 24, "espeak": 40}
 
 
 def available() -> list[Engine]:
@@ -27,7 +32,7 @@ def available() -> list[Engine]:
 
 def speak(engine: Engine, words: str, language: str, speed: float) -> bytes:
     """*words* as samples. The same words give the same samples. Raises `ValueError` where none come of it."""
-    samples = _hibari(words, speed) if engine == "hibari" else _espeak(words, language, speed)
+    samples = _english(words, speed) if engine == "hibari" else _espeak(words, language, speed)
     if not samples:
         raise ValueError("no sound came of it")
     return samples
@@ -46,9 +51,21 @@ def _voice() -> Any:
     return Hibari("heart")
 
 
+def _english(words: str, speed: float) -> bytes:
+    """By hibari; letters of other scripts, which it passes over in silence, by eSpeak NG where that is."""
+    if "espeak" not in available():
+        return _hibari(words, speed)
+    return b"".join(
+        _espeak(run, language, speed) if language else _hibari(run, speed)
+        for language, run in runs(words)
+        if any(char.isalnum() for char in run)
+    )
+
+
 def _hibari(words: str, speed: float) -> bytes:
     import numpy
 
+    words = within_reach(words, _MOST_LETTERS["hibari"])
     sound = _voice()(words, min(2.0, max(0.5, speed)), seed=0)
     return bytes((numpy.clip(sound, -1.0, 1.0) * 32767.0).astype("<i2").tobytes())
 
@@ -109,6 +126,7 @@ def _dl(name: str, *takes: Any) -> Any:
 def _espeak(words: str, language: str, speed: float) -> bytes:
     import numpy
 
+    words = within_reach(words, _MOST_LETTERS["espeak"])
     words_a_minute = min(450, max(80, round(_WORDS_A_MINUTE * speed)))
     with _Espeak() as espeak:
         rate = espeak.rate

@@ -1,6 +1,7 @@
 """Which language a sentence is in, as far as its letters and its small words tell."""
 
 import re
+from collections.abc import Iterator
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
@@ -15,9 +16,28 @@ _SCRIPTS = (
     ("ru", re.compile(r"[\u0400-\u04ff]")),
     ("el", re.compile(r"[\u0370-\u03ff]{2}")),
     ("he", re.compile(r"[\u0590-\u05ff]")),
+    ("ur", re.compile(r"[\u0679\u0688\u0691\u06ba\u06d2]")),
+    ("fa", re.compile(r"[\u067e\u0686\u0698\u06af]")),
     ("ar", re.compile(r"[\u0600-\u06ff]")),
     ("hi", re.compile(r"[\u0900-\u097f]")),
+    ("bn", re.compile(r"[\u0980-\u09ff]")),
+    ("pa", re.compile(r"[\u0a00-\u0a7f]")),
+    ("gu", re.compile(r"[\u0a80-\u0aff]")),
+    ("or", re.compile(r"[\u0b00-\u0b7f]")),
+    ("ta", re.compile(r"[\u0b80-\u0bff]")),
+    ("te", re.compile(r"[\u0c00-\u0c7f]")),
+    ("kn", re.compile(r"[\u0c80-\u0cff]")),
+    ("ml", re.compile(r"[\u0d00-\u0d7f]")),
+    ("si", re.compile(r"[\u0d80-\u0dff]")),
+    ("th", re.compile(r"[\u0e00-\u0e7f]")),
+    ("my", re.compile(r"[\u1000-\u109f]")),
+    ("ka", re.compile(r"[\u10a0-\u10ff]")),
+    ("am", re.compile(r"[\u1200-\u137f]")),
+    ("hy", re.compile(r"[\u0530-\u058f]")),
 )
+_OTHER = "|".join(script.pattern for _, script in (*_SCRIPTS, ("zh", _HAN)))
+#: From a letter of another script to the last before one of ours, or a number.
+_FOREIGN = re.compile(rf"(?:{_OTHER})(?:[^{_LATIN.pattern[1:-1]}0-9]*(?:{_OTHER}))?")
 #: Words that hardly a sentence is without, and that the others do not have.
 _SMALL_WORDS = {
     "en": "the and is are was of to you that this with for have not it what how can will from they your",
@@ -55,3 +75,13 @@ def language_of(text: str, before: str = "en") -> str:
     if votes[first] - votes[second] >= _SURE or (votes[first] and first == "en" and not votes[second]):
         return first
     return before if before in _SMALL_WORDS else "en"
+
+
+def runs(text: str) -> Iterator[tuple[str, str]]:
+    """*text* in its order, what is in another script apart: each with its language, '' for Latin."""
+    begin = 0
+    for found in _FOREIGN.finditer(text):
+        yield "", text[begin : found.start()]
+        yield language_of(found.group()), found.group()
+        begin = found.end()
+    yield "", text[begin:]
