@@ -1,5 +1,6 @@
 """Text, cut into sentences to be spoken: nothing is left out, and no cut on the way changes a sentence."""
 
+import re
 import time
 from itertools import pairwise
 
@@ -92,6 +93,10 @@ def test_cut_anywhere() -> None:
         ("Good 🙂 &amp; fine <br> now.\n\n---\n\n", ["Good & fine now."]),
         ("一行\n没有句号\n\n另一段", ["一行没有句号", "另一段"]),
         ("So $$x^2$$ is a square.", ["So formula is a square."]),
+        ("请看https://x.org/a?b=1，这里有说明。", ["请看x.org，这里有说明。"]),
+        ("（见 https://x.org/a）好（https://y.org/b）。", ["（见 x.org）好（y.org）。"]),
+        ("नमस्ते दुनिया। कैसे हो?", ["नमस्ते दुनिया।", "कैसे हो?"]),
+        ("كيف حالك؟ أنا بخير.", ["كيف حالك؟", "أنا بخير."]),
     ],
 )
 def test_what_is_said(text: str, expected: list[str]) -> None:
@@ -108,7 +113,9 @@ def test_a_sentence_is_told_as_soon_as_it_ends() -> None:
     assert [it.spoken for it in sentences.feed("你好。再")] == ["你好。"]
 
 
-@pytest.mark.parametrize("bit", [". ", "1. ", "![a](", "\\[", "[^", "a ", "| \\[", "a\n", "mr. "])
+@pytest.mark.parametrize(
+    "bit", [". ", "1. ", "![a](", "\\[", "[^", "a ", "| \\[", "a\n", "mr. ", "https://x"]
+)
 def test_a_long_text_of_anything(bit: str) -> None:
     """Takes no time that grows with its square."""
     begun, text = time.process_time(), (bit * 16_000)[:16_000]
@@ -130,6 +137,30 @@ def test_without_an_end() -> None:
 
 
 @pytest.mark.parametrize(
+    "address", ["https://x.org/?q=" + "a%20" * 400, "data:image/png;base64," + "iVBO" * 900]
+)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("See [the link]({}). Fine.", ["See the link.", "Fine."]),
+        ("It is seen in ![a picture]({}) here.", ["It is seen in a picture", "here."]),
+    ],
+)
+def test_an_address_longer_than_a_sentence(address: str, text: str, expected: list[str]) -> None:
+    """Nobody listens to its letters, of which none is said, however it comes."""
+    text = text.format(address)
+    found = cut(text, list(range(0, len(text), 50)))
+    assert found == cut(text, [])
+    words = " ".join(sentence.spoken for sentence in found)
+    assert re.sub(r"\W+", " ", words) == re.sub(r"\W+", " ", " ".join(expected))
+
+
+def test_digits_are_long_to_say() -> None:
+    """A sentence of them is cut sooner: one process makes the sound for everybody, one after another."""
+    assert max(len(words) for words in said("1234567 " * 100)) < MOST_CHARS // 3
+
+
+@pytest.mark.parametrize(
     ("text", "language"),
     [
         ("What is the time?", "en"),
@@ -140,6 +171,10 @@ def test_without_an_end() -> None:
         ("Où est la gare ? C'est dans le centre, avec vous.", "fr"),
         ("Привет, как дела?", "ru"),
         ("これはペンです。", "ja"),
+        ("ภาษาไทย", "th"),
+        ("বাংলা ভাষা", "bn"),
+        ("این زبان پارسی است", "fa"),
+        ("مرحبا بالعالم", "ar"),
         ("Hmm.", "en"),
     ],
 )

@@ -16,10 +16,15 @@ from worker.speech.language import language_of
 
 #: A longer sentence is cut, between two clauses or words if it has any.
 MOST_CHARS = 400
+#: Characters of an address within one: of what is longer, letters are spoken.
+_MOST_ADDRESS = 10_000
 #: White space that is looked through, to see what follows.
 _MOST_SPACE = 200
 
-_MARK = re.compile(r"\n|[.!?…]+|[。！？｡；]+")
+#: As much as takes so long to say as `MOST_CHARS` letters: a digit is a word.
+_REACH = re.compile(rf"(?:\d|\D{{1,4}}){{0,{MOST_CHARS // 4}}}")
+_FULL_STOPS = "。！？｡；।॥؟۔"
+_MARK = re.compile(rf"\n|[.!?…]+|[{_FULL_STOPS}]+")
 _CLOSERS = frozenset("\"'”’»)]}」』）】》〉*_~`.!?…。！？｡")
 _WIDE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _LIST_NUMBER = re.compile(r"[\s>]*\d{1,9}")
@@ -155,7 +160,8 @@ def _sentence(text: str, begins_line: bool, final: bool) -> int:
     if at == len(text):
         return at if final or at > MOST_CHARS else 0
     begins_line = begins_line or "\n" in text[:at]
-    beyond, begin = at + MOST_CHARS, at
+    reach = _REACH.match(text, at)
+    beyond, begin = reach.end() if reach else at, at
     while (mark := _MARK.search(text, begin)) and mark.start() < beyond:
         begin = mark.end()
         if mark.group() == "\n":
@@ -171,7 +177,7 @@ def _sentence(text: str, begins_line: bool, final: bool) -> int:
         if ends:
             return begin
     if len(text) > beyond:
-        return _forced(text, at, beyond)
+        return _forced(text, at, beyond, final)
     return len(text) if final else 0
 
 
@@ -196,7 +202,7 @@ def _line_ends(text: str, at: int, first: int | None, final: bool) -> bool | Non
 def _stops(text: str, at: int, mark: re.Match[str], end: int, begins_line: bool, final: bool) -> bool | None:
     """Whether the sentence from *at* ends with *mark*, and the quotes after it up to *end*."""
     stop, following = mark.group(), text[end]
-    if stop[0] in "。！？｡；":
+    if stop[0] in _FULL_STOPS:
         return True
     before = text[mark.start() - 1 : mark.start()]
     if not following.isspace():
@@ -228,12 +234,20 @@ def _begins_anew(text: str, at: int, final: bool) -> bool | None:
     return not (rest[0].islower() or rest[0].isdigit())
 
 
-def _forced(text: str, at: int, most: int) -> int:
-    """Where a sentence without an end is cut: after its last clause or word before *most*."""
+def _forced(text: str, at: int, most: int, final: bool) -> int:
+    """
+    Where a sentence without an end is cut: after its last clause or word before *most*, or after an address
+    that reaches beyond; 0 when more must come to tell.
+    """
+    addresses = [found.span() for found in wording.ADDRESS.finditer(text, at) if found.start() < most]
     for between in (_CLAUSE, _SPACE):
         last = at
-        for found in between.finditer(text, at + MOST_CHARS // 4, most):
-            last = found.end()
+        for found in between.finditer(text, at + (most - at) // 4, most):
+            if not any(begin <= found.start() < end for begin, end in addresses):
+                last = found.end()
         if last > at:
             return last
-    return most
+    begin, end = addresses[-1] if addresses else (most, most)
+    if end == len(text) and not final and end - begin < _MOST_ADDRESS:
+        return 0
+    return min(max(most, end), max(most, begin + _MOST_ADDRESS))

@@ -16,7 +16,6 @@ _ADDRESS = r"\((?:<[^<>\n]*>|(?:[^()\s]|\([^()\s]*\))*)(?:\s+(?:\"[^\"\n]*\"|'[^
 _LINK = re.compile(rf"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\](?:{_ADDRESS}|\[[^\[\]\n]*\])")
 #: What is left of a link where a sentence has ended within its text.
 _HALF_LINK = re.compile(rf"\]{_ADDRESS}")
-_URL = re.compile(r"\bhttps?://(?:www\.)?([^\s/?#<>()]+)(?:[/?#](?:[^\s<>]*[^\s<>.,;:!?)\]])?)?")
 _FORMULA = re.compile(r"\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)", re.DOTALL)
 _STARS = re.compile(r"(?<![\d\s])\*+|\*+(?![\d\s])")
 _UNDERSCORES = re.compile(r"(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)")
@@ -24,6 +23,14 @@ _TILDES = re.compile(r"~~+")
 _ESCAPE = re.compile(r"\\([^\w\s])")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
+#: What an address is made of: Chinese goes on after one without a space.
+_OF_URL = rf"[^\s<>\u2018-\u201d\u2026{_WIDE}]"
+_OF_HOST = r"[^\s/?#<>()\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]"
+_URL = re.compile(
+    rf"(?<![A-Za-z0-9])https?://(?:www\.)?({_OF_HOST}+)(?:[/?#](?:{_OF_URL}*(?<![.,;:!?)\]]))?)?"
+)
+#: An address as a sentence is not to end in it, such as that of a link or a picture.
+ADDRESS = re.compile(rf"(?:https?://|data:){_OF_URL}*")
 _WIDE_BREAK = re.compile(rf"(?<=[{_WIDE}])\s*\n\s*(?=[{_WIDE}])")
 _SPACE = re.compile(r"\s+")
 #: Signs that are said, of those that are mostly pictures.
