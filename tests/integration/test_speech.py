@@ -99,6 +99,8 @@ async def test_dropped_at_every_event(url: str, session: ClientSession) -> None:
     for i, (at, _) in enumerate(events[:-1], 1):
         async with session.get(where, headers={"Last-Event-ID": at}) as response:
             assert sound.frames(await response.read()) == events[i:]
+    async with session.get(where, params={"after": events[0][0]}) as response:
+        assert sound.frames(await response.read()) == events[1:]
     pieces = [base64.b64decode(said["audio"]) for _, said in events if said["type"] == "audio"]
     whole, begins = b"".join(pieces), [said["at"] for _, said in events if said["type"] == "audio"]
     for first in {0, 1, len(whole) - 1, *begins, *(at + 7 for at in begins)}:
@@ -308,13 +310,28 @@ async def test_nobody_speaks(local: Local, session: ClientSession, open_client: 
 
 
 async def test_a_server_that_speaks(local: Local, session: ClientSession) -> None:
-    """`[speech]` in models.toml is asked, sentence by sentence; where it fails, what is installed speaks."""
+    """
+    `[speech]` in models.toml is asked, sentence by sentence. What is installed speaks where it fails, and
+    where what it gives are no samples as they were asked for: they would be noise, or at another speed.
+    """
     asked: list[dict[str, Any]] = []
+    odd = {
+        "One.": ("audio/mpeg", b"ID3\x04"),
+        "Two.": ("audio/mpeg", b"\xff\xf3\x84\xc4"),
+        "Three.": ("application/octet-stream", b"ID3\x04"),
+        "Four.": ("audio/pcm;rate=16000", b""),
+        "Five.": ("audio/L16; rate=24000; channels=2", b""),
+        "Six.": ("audio/mp4", b"\0\0\0\x20ftyp"),
+        "Seven.": ("application/octet-stream", b"\x1aE\xdf\xa3"),
+        "Eight.": ("application/octet-stream", b'{"error": '),
+    }
 
     async def answer(request: web.Request) -> web.Response:
         asked.append(await request.json())
         if "gate" in asked[-1]["input"]:
             return web.Response(status=500)
+        if (kind := odd.pop(asked[-1]["input"], None)) is not None:
+            return web.Response(body=kind[1] + b"\x30\x40" * 2400, headers={"Content-Type": kind[0]})
         return web.Response(body=b"\x10\x20" * 2400, content_type="audio/pcm")
 
     app = web.Application()
@@ -327,8 +344,14 @@ async def test_a_server_that_speaks(local: Local, session: ClientSession) -> Non
         url = await local.start(MODELS + speech, speech="auto")
         await eventually(lambda: local.redis.exists(keys.SPEAKS), "somebody speaks", 20)
         data = await spoken(session, url, text=TEXT, format="pcm")
+        told = asked[:]
+        for sentence in list(odd):
+            wrong = await spoken(session, url, text=sentence, format="pcm")
+            assert b"\x30\x40" * 4 not in wrong, sentence
     finally:
         await runner.cleanup()
+    assert not odd
+    asked = told
     assert [said["input"] for said in asked] == [f"{sentence}." for sentence in TEXT[:-1].split(". ")]
     assert asked[0] | {"input": ""} == {
         "model": "tts-1",

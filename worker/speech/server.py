@@ -1,9 +1,11 @@
 """A speech server that speaks OpenAI's wire: `POST <base_url>/audio/speech`, answered with samples."""
 
 import os
+import re
 
 import aiohttp
 import msgspec
+from aiohttp.helpers import parse_mimetype
 
 from shared.failures import (
     UpstreamBroke,
@@ -15,9 +17,16 @@ from shared.failures import (
     UpstreamUnauthorized,
 )
 from shared.models import SpeechServer
+from shared.speech import SAMPLE_RATE
 
 #: Of one sentence: two minutes of sound.
 _MOST_BYTES = 6 * 1024 * 1024
+#: How what is no samples begins: WAV, Ogg, FLAC, MP3 and AAC (with tags, or a frame), WebM, MP4, JSON, HTML.
+_NO_SAMPLES = re.compile(
+    rb"RIFF|OggS|fLaC|ID3[\x02-\x04]|\xff(?:[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]|[\xf0\xf1\xf8\xf9])"
+    rb"|\x1aE\xdf\xa3|....ftyp|\{\s*\"|<[!?A-Za-z]",
+    re.DOTALL,
+)
 
 
 class Server:
@@ -64,14 +73,17 @@ class Server:
 
 async def _samples(response: aiohttp.ClientResponse) -> bytes:
     kind = response.content_type
+    said = parse_mimetype(response.headers.get("Content-Type", "")).parameters
     if not (kind.startswith("audio/") or kind == "application/octet-stream"):
+        raise UpstreamInvalid()
+    if said.get("rate", str(SAMPLE_RATE)) != str(SAMPLE_RATE) or said.get("channels", "1") != "1":
         raise UpstreamInvalid()
     samples = bytearray()
     async for data in response.content.iter_any():
         samples += data
         if len(samples) > _MOST_BYTES:
             raise UpstreamInvalid()
-    if bytes(samples[:4]) in {b"RIFF", b"OggS", b"ID3\x03", b"fLaC"} or len(samples) < 2:
+    if _NO_SAMPLES.match(samples) or len(samples) < 2:
         # It did not heed the format that was asked for, or has nothing to say.
         raise UpstreamInvalid()
     return bytes(samples[: len(samples) // 2 * 2])
