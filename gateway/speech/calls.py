@@ -132,7 +132,8 @@ async def _stream(
 ) -> web.StreamResponse:
     if stream_format is None:
         accepts = request.headers.get("Accept", "")
-        wants_events = "text/event-stream" in accepts or "Last-Event-ID" in request.headers
+        goes_on = "Last-Event-ID" in request.headers or "after" in request.query
+        wants_events = goes_on or "text/event-stream" in accepts
         stream_format = "sse" if wants_events else "audio"
     headers = {"X-Generation-Id": generation.id, "Location": f"/api/tts/{generation.id}/stream"}
     if stream_format == "audio":
