@@ -14,6 +14,8 @@ from typing import Any
 
 PACKAGE = "weir"
 _VERSION = "1.0.0"
+#: What a weakness may be; each has an id of its own, by which npm keeps what it knows.
+_SEVERITIES = ("", "low", "moderate", "high", "critical")
 
 
 class Registry:
@@ -77,7 +79,7 @@ class Registry:
 
     def _advisories(self) -> bytes:
         known = {
-            "id": 1,
+            "id": _SEVERITIES.index(self.severity),
             "url": "https://example.test/1",
             "title": "It leaks",
             "severity": self.severity,

@@ -149,13 +149,15 @@ def test_each_alert_fires(tmp_path: Path) -> None:
     severity = {alert["alert"]: alert["labels"]["severity"] for alert in promtool.alerts()}
     assert set(severity) == set(FIRES)
     tests: dict[str, list[dict[str, Any]]] = {"1m": [], "10m": []}
+    # No longer than any of them looks.
+    calm = {series: values.replace("x450", "x160") for series, values in CALM.items()}
     for name, (samples, at) in FIRES.items():
         firing = (
             f'count(ALERTS{{alertname="{name}",alertstate="firing",severity="{severity[name]}"}}) > bool 0'
         )
         quiet = f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)'
         every = "10m" if at.endswith("d") else "1m"
-        tests[every].append(_test(name, CALM | samples, [(firing, at, 1), (quiet, "0m", 0)], every))
+        tests[every].append(_test(name, calm | samples, [(firing, at, 1), (quiet, "0m", 0)], every))
     for every, some in tests.items():
         promtool.run_tests(tmp_path, some, every)
 

