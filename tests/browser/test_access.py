@@ -42,7 +42,7 @@ async def in_both_themes(chat: ChatPage) -> list[str]:
         await eventually(has_changed, f"it is {scheme}")
         if scheme == "dark":
             # Nothing but colours changes.
-            found += await axe.violations(chat, only="cat.color")
+            found += await axe.violations(chat, axe.COLOURS)
     return found
 
 

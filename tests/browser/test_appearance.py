@@ -38,29 +38,19 @@ async def test_chinese(arrive: Arrive) -> None:
     await expect(chat.reply).to_contain_text("词元")
 
 
-async def test_other_languages(arrive: Arrive) -> None:
-    """A language that the page does not speak gets English."""
-    visitor = await arrive(locale="fr-FR")
-    chat: ChatPage = await visitor.open()
-    await expect(chat.page.locator("html")).to_have_attribute("lang", "en")
-    await expect(chat.send_button).to_be_visible()
-
-
-async def test_colours_of_the_system(arrive: Arrive) -> None:
-    """Dark where the system is dark, and light where it is light."""
+async def test_colours(arrive: Arrive) -> None:
+    """
+    Dark where the system is dark, and light where it is light. What the reader chooses holds after a reload,
+    from the first paint on.
+    """
     papers = []
-    chat: ChatPage = await (await arrive(color_scheme="light")).open()
+    chat: ChatPage = await (await arrive(script=_SEEN, color_scheme="light")).open()
     for scheme in ("light", "dark"):
         await chat.page.emulate_media(color_scheme=scheme)
         await chat.reload()
         papers.append(brightness(await chat.evaluate(_PAPER)))
     assert papers[0] > 220 and papers[1] < 60
-
-
-async def test_colours_chosen(arrive: Arrive) -> None:
-    """What the reader chooses holds after a reload, from the first paint on."""
-    visitor = await arrive(script=_SEEN)
-    chat: ChatPage = await visitor.open()
+    await chat.page.emulate_media(color_scheme="light")
     light = brightness(await chat.evaluate(_PAPER))
     button = chat.page.get_by_role("button", name="Colours")
     await button.click()
@@ -89,9 +79,10 @@ async def test_reduced_motion(arrive: Arrive) -> None:
 
 
 async def test_nothing_moves_while_it_loads(arrive: Arrive) -> None:
-    """What has been painted stays where it is."""
-    visitor = await arrive(script=_SHIFTS)
+    """What has been painted stays where it is. A language that the page does not speak gets English."""
+    visitor = await arrive(script=_SHIFTS, locale="fr-FR")
     chat: ChatPage = await visitor.open()
+    await expect(chat.page.locator("html")).to_have_attribute("lang", "en")
     await expect(chat.page.get_by_role("heading", name="What shall we talk about?")).to_be_visible()
     await expect(chat.sidebar.get_by_text("Your conversations will be listed here.")).to_be_visible()
     assert await chat.evaluate("window.shifts") < 0.02

@@ -6,7 +6,6 @@ from aiohttp import ClientSession
 from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage
-from tests.browser.visitor import Visitor
 from tests.e2e.system import System
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -14,19 +13,10 @@ from worker.backends.script import expected_text
 
 
 async def test_send(chat: ChatPage, api: ChatClient) -> None:
-    """A message is answered in full, and the page's text is that of the log."""
-    await chat.ask(script(length=40))
-    assert await chat.said() == expected_text({"length": 40})
-    conversation = await api.conversation(chat.conversation_id)
-    status = await api.status(conversation["messages"][-1]["generation_id"])
-    assert await chat.said() == status["text"]
-    await expect(chat.reply).to_contain_text("40 tokens")
-    await expect(chat.box).to_be_focused()
-    await expect(chat.box).to_be_empty()
-
-
-async def test_stream(chat: ChatPage) -> None:
-    """Text is shown as it arrives, in order, with how fast it comes."""
+    """
+    A message is answered in full, and the page's text is that of the log; it is shown as it arrives, in
+    order, with how fast it comes.
+    """
     await chat.send(script(rate=30, length=60))
     await chat.begun(3)
     early = await chat.said()
@@ -38,6 +28,12 @@ async def test_stream(chat: ChatPage) -> None:
     assert whole.startswith(early) and whole.startswith(later)
     await chat.whole()
     assert await chat.said() == whole
+    conversation = await api.conversation(chat.conversation_id)
+    status = await api.status(conversation["messages"][-1]["generation_id"])
+    assert whole == status["text"]
+    await expect(chat.reply).to_contain_text("60 tokens")
+    await expect(chat.box).to_be_focused()
+    await expect(chat.box).to_be_empty()
 
 
 async def test_stop(chat: ChatPage, system: System, http: ClientSession) -> None:
@@ -78,10 +74,18 @@ async def test_regenerate(chat: ChatPage, api: ChatClient) -> None:
 
 
 async def test_edit(chat: ChatPage, api: ChatClient) -> None:
-    """A message sent again with another text takes the place of all that came after it."""
+    """
+    Escape leaves everything as it was. A message sent again with another text takes the place of all that
+    came after it.
+    """
     await chat.ask(script(length=5, seed=1))
     await chat.ask(script(length=5, seed=2))
     await chat.questions.first.hover()
+    await chat.questions.first.get_by_role("button", name="Edit message").click()
+    await chat.page.get_by_role("textbox", name="Edit your message").fill("Something else")
+    await chat.page.keyboard.press("Escape")
+    await expect(chat.questions).to_contain_text([script(length=5, seed=1), script(length=5, seed=2)])
+    assert await chat.said() == expected_text({"length": 5, "seed": 2})
     await chat.questions.first.get_by_role("button", name="Edit message").click()
     editor = chat.page.get_by_role("textbox", name="Edit your message")
     await expect(editor).to_be_focused()
@@ -95,17 +99,6 @@ async def test_edit(chat: ChatPage, api: ChatClient) -> None:
         script(length=5, seed=3),
         expected_text({"length": 5, "seed": 3}),
     ]
-
-
-async def test_edit_given_up(chat: ChatPage) -> None:
-    """Escape leaves everything as it was."""
-    await chat.ask(script(length=5))
-    await chat.questions.first.hover()
-    await chat.questions.first.get_by_role("button", name="Edit message").click()
-    await chat.page.get_by_role("textbox", name="Edit your message").fill("Something else")
-    await chat.page.keyboard.press("Escape")
-    await expect(chat.questions.first).to_contain_text(script(length=5))
-    assert await chat.said() == expected_text({"length": 5})
 
 
 async def test_model(chat: ChatPage, api: ChatClient) -> None:
@@ -165,12 +158,3 @@ async def test_failure_in_mid_reply(chat: ChatPage) -> None:
     await chat.whole()
     await expect(chat.failure).to_have_count(0)
     await expect(chat.questions).to_have_count(1)
-
-
-async def test_copy(visitor: Visitor, chat: ChatPage) -> None:
-    """A reply is copied as the model wrote it, and the button says so."""
-    await visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    await chat.ask(script(text="Some **bold** words"))
-    await chat.reply.get_by_role("button", name="Copy message").click()
-    await expect(chat.reply.get_by_text("Copied")).to_have_count(1)
-    assert await chat.evaluate("navigator.clipboard.readText()") == "Some **bold** words"

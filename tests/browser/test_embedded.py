@@ -169,22 +169,12 @@ async def conversation_id(chat: ChatPage) -> str:
     return str(await chat.evaluate("Object.values(localStorage).find(each => each.startsWith('conv_'))"))
 
 
-@pytest.mark.parametrize(
-    ("locale", "words"),
-    [
-        ("en-GB", ("Send", "This address may not call the server")),
-        ("zh-CN", ("发送", "此地址不能调用服务器")),
-    ],
-)
-async def test_an_address_that_may_not_call(
-    arrive: Any, app_url: str, locale: str, words: tuple[str, str]
-) -> None:
+async def test_an_address_that_may_not_call(arrive: Any, app_url: str) -> None:
     """From a name that the server does not know it says what to set there, not that it is away."""
-    visitor = await arrive(locale=locale)
+    visitor = await arrive(locale="zh-CN")
     visitor.expect("CORS|ERR_FAILED")
-    send, said = words
     chat: ChatPage = await visitor.open(url=app_url.replace("127.0.0.1", "localhost"))
     await chat.page.locator("#message").fill("Hello")
-    await chat.page.get_by_role("button", name=send).click()
-    await expect(chat.failure).to_contain_text(said)
+    await chat.page.get_by_role("button", name="发送").click()
+    await expect(chat.failure).to_contain_text("此地址不能调用服务器")
     await expect(chat.failure).to_contain_text("HEADRACE_CORS_ORIGINS=http://localhost")

@@ -18,7 +18,7 @@ from tests.kit.chat_client import script
 
 VECTORS: dict[str, str] = json.loads(Path(__file__).with_name("vectors.json").read_text())
 #: Vectors that are streamed in one reply.
-_GROUP = 16
+_GROUP = 40
 _PIXEL = "<img src=x onerror=alert(1)>"
 
 #: All that a vector could call leaves a trace in `ran`.
@@ -85,13 +85,15 @@ async def trapped(arrive: Arrive) -> Any:
     return come
 
 
-@pytest.mark.parametrize("has_policy", [True, False], ids=["as it is", "without the policy"])
-async def test_stored(trapped: Any, system: System, has_policy: bool) -> None:
-    """Replies, questions and titles of a loaded conversation, also when no content policy stands behind."""
+async def test_stored(trapped: Any, system: System) -> None:
+    """
+    Replies, questions and titles of a loaded conversation, although no content policy stands behind: that
+    alone would hold what is let through, and `test_trust.py` shows that it does.
+    """
     turns = [(vector, vector) for vector in VECTORS.values()]
     history.write(system.redis, "conv_bad", _PIXEL, turns)
     # So high that every message is in the page.
-    visitor = await trapped(bypass_csp=not has_policy, viewport={"width": 1000, "height": 24_000})
+    visitor = await trapped(bypass_csp=True, viewport={"width": 1000, "height": 24_000})
     # The frame that draws diagrams says what it may not do.
     visitor.expect(r"violates the following Content Security Policy.*/diagram\.js")
     chat = await visitor.open("/c/conv_bad")
@@ -132,9 +134,14 @@ async def test_failures(trapped: Any) -> None:
     assert await chat.evaluate("window.ran") == []
 
 
-async def test_pictures_by_a_click(trapped: Any, system: System) -> None:
-    """A picture from elsewhere is fetched when its reader asks for it, and says where it comes from."""
+async def test_by_a_click(trapped: Any, system: System) -> None:
+    """
+    A picture from elsewhere is fetched when its reader asks for it, and says where it comes from. A link
+    shows where it really leads, and is followed in a tab that knows nothing of this one.
+    """
     history.write(system.redis, "conv_pic", "A picture", [("?", "![A mill](https://evil.example/mill.png)")])
+    deceit = "[https://bank.example](https://evil.example/login)"
+    history.write(system.redis, "conv_link", "A link", [("?", deceit)])
     visitor: Visitor = await trapped()
     visitor.expect("evil.example")
     await visitor.context.route("https://evil.example/**", lambda route: route.abort())
@@ -145,14 +152,7 @@ async def test_pictures_by_a_click(trapped: Any, system: System) -> None:
     await offer.click()
     await expect(chat.text).to_contain_text("Picture not available: A mill")
     assert visitor.foreign == ["https://evil.example/mill.png"]
-
-
-async def test_links_by_a_click(trapped: Any, system: System) -> None:
-    """A link shows where it really leads, and is followed in a tab that knows nothing of this one."""
-    deceit = "[https://bank.example](https://evil.example/login)"
-    history.write(system.redis, "conv_link", "A link", [("?", deceit)])
-    visitor: Visitor = await trapped()
-    chat = await visitor.open("/c/conv_link")
+    await chat.goto("/c/conv_link")
     link = chat.text.get_by_role("link")
     assert set((await link.get_attribute("rel") or "").split()) >= {"noopener", "noreferrer"}
     await link.click()

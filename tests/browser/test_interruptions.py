@@ -57,7 +57,7 @@ async def test_offline(arrive: Arrive, api: ChatClient) -> None:
         # What had come is still shown at its even pace.
         await chat.page.wait_for_timeout(500)
         before = await chat.said()
-        await chat.page.wait_for_timeout(5_000)
+        await chat.page.wait_for_timeout(2_000)
         assert await chat.said() == before
         await visitor.context.set_offline(False)
         await expect(chat.page.get_by_text("You are offline.")).to_have_count(0)

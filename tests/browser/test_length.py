@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser import history
@@ -66,13 +65,6 @@ def turns(count: int) -> list[tuple[str, str]]:
     ]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def long_chat(visitor: Visitor, system: System) -> ChatPage:
-    """Two thousand messages."""
-    history.write(system.redis, "conv_long", "A long one", turns(_TURNS))
-    return await visitor.open("/c/conv_long")
-
-
 async def is_at_end(chat: ChatPage) -> None:
     """The view shows the newest text."""
     await expect(chat.reply).to_be_in_viewport()
@@ -82,12 +74,6 @@ async def is_at_end(chat: ChatPage) -> None:
 
     # New text is followed before it is painted, but a script may look between the two.
     await eventually(is_near, "the view is at the end", 1)
-
-
-async def test_opens_at_the_end(long_chat: ChatPage) -> None:
-    """Two thousand messages open at the last one."""
-    await expect(long_chat.thread.get_by_text(f"Reply {_TURNS - 1}.")).to_be_in_viewport()
-    await is_at_end(long_chat)
 
 
 async def test_scrolls(visitor: Visitor, system: System) -> None:
@@ -103,25 +89,28 @@ async def test_scrolls(visitor: Visitor, system: System) -> None:
     assert found["longest"] < 1000
 
 
-async def test_top(long_chat: ChatPage) -> None:
-    """The way to the beginning, and back by the button that offers it."""
-    await expect(long_chat.thread.get_by_text(f"Reply {_TURNS - 1}.")).to_be_in_viewport()
-    await long_chat.thread.hover()
-    await long_chat.page.mouse.wheel(0, -500)
-    await expect(long_chat.to_end).to_be_visible()
-    await long_chat.thread.evaluate("view => { view.scrollTop = 0 }")
-    await expect(long_chat.thread.get_by_text("Question 0", exact=True)).to_be_in_viewport()
-    await long_chat.to_end.click()
-    await expect(long_chat.thread.get_by_text(f"Reply {_TURNS - 1}.")).to_be_in_viewport()
-    await expect(long_chat.to_end).to_have_count(0)
-
-
-async def test_goes_on(long_chat: ChatPage) -> None:
-    """A turn after two thousand messages is as any other."""
-    await long_chat.send(script(length=5))
-    await expect(long_chat.text.get_by_text("Water weir carry")).to_be_in_viewport()
-    await long_chat.whole()
-    await is_at_end(long_chat)
+async def test_two_thousand_messages(visitor: Visitor, system: System) -> None:
+    """
+    They open at the last one; the way to the beginning, and back by the button that offers it; a turn after
+    them is as any other.
+    """
+    history.write(system.redis, "conv_long", "A long one", turns(_TURNS))
+    chat = await visitor.open("/c/conv_long")
+    last = chat.thread.get_by_text(f"Reply {_TURNS - 1}.")
+    await expect(last).to_be_in_viewport()
+    await is_at_end(chat)
+    await chat.thread.hover()
+    await chat.page.mouse.wheel(0, -500)
+    await expect(chat.to_end).to_be_visible()
+    await chat.thread.evaluate("view => { view.scrollTop = 0 }")
+    await expect(chat.thread.get_by_text("Question 0", exact=True)).to_be_in_viewport()
+    await chat.to_end.click()
+    await expect(last).to_be_in_viewport()
+    await expect(chat.to_end).to_have_count(0)
+    await chat.send(script(length=5))
+    await expect(chat.text.get_by_text("Water weir carry")).to_be_in_viewport()
+    await chat.whole()
+    await is_at_end(chat)
 
 
 async def test_sticks_to_the_end(chat: ChatPage) -> None:

@@ -59,7 +59,10 @@ async def test_fits(phone: ChatPage, system: System) -> None:
 
 
 async def test_thumbs(phone: ChatPage, system: System) -> None:
-    """Whatever can be tapped is large enough, in the thread and in the drawer."""
+    """
+    Whatever can be tapped is large enough, in the thread and in the drawer; and every field's letters, for
+    the browser to leave the page as it is.
+    """
     history.write(system.redis, "conv_show", "Water mills", TURNS)
     await phone.goto("/c/conv_show")
     await expect(phone.replies.last).to_be_in_viewport()
@@ -68,6 +71,11 @@ async def test_thumbs(phone: ChatPage, system: System) -> None:
     await phone.page.get_by_role("button", name="Show conversations").tap()
     await expect(phone.conversation("Water mills")).to_be_visible()
     await suits_thumbs(phone)
+    sizes = await phone.evaluate(
+        """[...document.querySelectorAll('input, textarea, select')].map(field =>
+          parseFloat(getComputedStyle(field).fontSize))"""
+    )
+    assert len(sizes) >= 3 and min(sizes) >= _UNZOOMED_PX
 
 
 async def suits_thumbs(phone: ChatPage) -> None:
@@ -79,16 +87,6 @@ async def suits_thumbs(phone: ChatPage) -> None:
         return not small
 
     await eventually(all_are_large, lambda: f"large enough for a thumb: {small}")
-
-
-async def test_fields_do_not_zoom(phone: ChatPage) -> None:
-    """Every field's letters are large enough for the browser to leave the page as it is."""
-    await phone.page.get_by_role("button", name="Show conversations").tap()
-    sizes = await phone.evaluate(
-        """[...document.querySelectorAll('input, textarea, select')].map(field =>
-          parseFloat(getComputedStyle(field).fontSize))"""
-    )
-    assert len(sizes) >= 3 and min(sizes) >= _UNZOOMED_PX
 
 
 async def test_drawer(phone: ChatPage) -> None:

@@ -50,6 +50,7 @@ async def test_copied(arrive: Arrive, way: str) -> None:
     said = f"Say **so**: \\(a\\) &amp; 3~5\r\n\r\n```python\r\n{code}\r\n```\r\n\r\nEnd.  \n"
     await chat.ask(script(text=said))
     await chat.reply.get_by_role("button", name="Copy message").click()
+    await expect(chat.reply.get_by_text("Copied")).to_have_count(1)
     assert await chat.evaluate("clip.readText()") == said
     await chat.reply.get_by_role("button", name="Copy code").click()
     assert await chat.evaluate("clip.readText()") == code

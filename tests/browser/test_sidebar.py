@@ -17,33 +17,38 @@ _MARK_IS_SEEN = """item => {
   return mark.right <= title.right;
 }"""
 BOAT = "How does a boat float?"
+#: The list comes two hundred at a time.
+_MANY = 600
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def filled(chat: ChatPage) -> ChatPage:
+async def filled(visitor: Visitor, system: System) -> ChatPage:
     """A page with two conversations, the second of them open."""
+    for conversation_id, question, ago_s in (("conv_mill", MILL, 60), ("conv_boat", BOAT, 0)):
+        history.write(system.redis, conversation_id, question, [(question, "It turns.")], ago_s)
+    chat = await visitor.open("/c/conv_boat")
+    await expect(chat.conversation(BOAT)).to_be_visible()
+    return chat
+
+
+async def test_order(chat: ChatPage) -> None:
+    """The last used is first; the open one is marked."""
     for question in (MILL, BOAT):
         await chat.goto()
         await chat.ask(question)
         await expect(chat.conversation(question)).to_be_visible()
-    return chat
+    await expect(chat.sidebar.get_by_role("listitem")).to_have_text([BOAT, MILL])
+    await expect(chat.sidebar.locator("[aria-current=page]")).to_have_text(BOAT)
 
 
-async def test_order(filled: ChatPage) -> None:
-    """The last used is first; the open one is marked."""
-    await expect(filled.sidebar.get_by_role("listitem")).to_have_text([BOAT, MILL])
-    await expect(filled.sidebar.locator("[aria-current=page]")).to_have_text(BOAT)
-
-
-async def test_open(filled: ChatPage) -> None:
-    """A conversation is opened by a click, with its messages and its title."""
+async def test_open_and_search(filled: ChatPage) -> None:
+    """
+    A conversation is opened by a click, with its messages and its title. What is typed is looked for; without
+    a hit the page says so.
+    """
     await filled.conversation(MILL).get_by_role("link").click()
     await expect(filled.questions).to_contain_text([MILL])
     await expect(filled.page).to_have_title(f"{MILL} · Headrace")
-
-
-async def test_search(filled: ChatPage) -> None:
-    """What is typed is looked for; without a hit the page says so."""
     search = filled.sidebar.get_by_role("searchbox")
     await search.fill("boat")
     await expect(filled.sidebar.get_by_role("listitem")).to_have_text([BOAT])
@@ -84,26 +89,26 @@ async def test_a_hit_shows_its_line(visitor: Visitor, system: System) -> None:
     await expect(chat.questions).to_contain_text(["Hi"])
 
 
-async def test_a_thousand(visitor: Visitor, system: System) -> None:
+async def test_a_long_list(visitor: Visitor, system: System) -> None:
     """All can be reached by scrolling, each once, and a list that is refreshed keeps its length."""
-    for number in range(1000):
+    for number in range(_MANY):
         history.write(system.redis, f"conv_{number}", f"Number {number}", [("Hi", "Hello")], ago_s=number)
     chat = await visitor.open()
     items = chat.sidebar.get_by_role("listitem")
     await expect(items).to_have_count(200)
-    for _ in range(4):
+    for _ in range(_MANY // 200 - 1):
         count = await items.count()
         await items.last.scroll_into_view_if_needed()
         await expect(items).not_to_have_count(count)
-    await expect(items).to_have_count(1000)
+    await expect(items).to_have_count(_MANY)
     titles = await items.locator(".title").all_text_contents()
-    assert titles == [f"Number {number}" for number in range(1000)]
-    history.write(system.redis, "conv_500", "Used again", [("Hi", "Hello")])
+    assert titles == [f"Number {number}" for number in range(_MANY)]
+    history.write(system.redis, "conv_300", "Used again", [("Hi", "Hello")])
     await chat.evaluate("window.dispatchEvent(new Event('focus'))")
     await expect(items.first).to_have_text("Used again")
-    await expect(items).to_have_count(1000)
+    await expect(items).to_have_count(_MANY)
     await items.last.get_by_role("link").click()
-    await expect(chat.page.get_by_role("heading", level=1)).to_have_text("Number 999")
+    await expect(chat.page.get_by_role("heading", level=1)).to_have_text(f"Number {_MANY - 1}")
 
 
 async def test_rename(filled: ChatPage, api: ChatClient) -> None:
