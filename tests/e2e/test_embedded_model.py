@@ -38,7 +38,7 @@ async def test_answers(up: Up, session: ClientSession) -> None:
     """A question is answered by a real model, with the tokens it counted; what it cannot do is refused."""
     [url] = await up.ready()
     async with HeadraceClient(url) as client:
-        events = [event async for event in client.start("What is the capital of France?")]
+        events = [event async for event in client.start("What is the capital of France?", max_tokens=12)]
     answer = "".join(event.text for event in events if isinstance(event, Chunk))
     assert answer.strip()
     assert not answer.startswith(" ")
@@ -48,7 +48,7 @@ async def test_answers(up: Up, session: ClientSession) -> None:
     tools = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]
     picture = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
     for asked, status in (
-        ({"input": "Hi!", "tools": tools, "max_output_tokens": 8}, 200),
+        ({"input": "Hi!", "tools": tools, "max_output_tokens": 2}, 200),
         ({"input": "Hi!", "tools": tools, "tool_choice": "required"}, 400),
         ({"input": [{"role": "user", "content": [picture]}]}, 400),
     ):
@@ -68,6 +68,7 @@ async def test_continues(up: Up, session: ClientSession) -> None:
         "continue_final_message": True,
         "add_generation_prompt": False,
         "temperature": 0,
+        "max_tokens": 6,
         "stop": gemma.PARAMETERS["stop"],
         "stream": True,
     }
@@ -81,10 +82,10 @@ async def test_a_cut_reply_goes_on(up: Up, session: ClientSession) -> None:
     """`continues` has it go on from its own text: one message, whose beginning is what was cut."""
     [url] = await up.ready()
     async with HeadraceClient(url) as client:
-        cut = client.start("Tell me a story about a ship.", conversation_id="cut", max_tokens=8)
+        cut = client.start("Tell me a story about a ship.", conversation_id="cut", max_tokens=4)
         begun = await cut.text()
         assert cut.generation_id is not None
-        whole = await client.continue_reply(cut.generation_id, conversation_id="cut", max_tokens=24).text()
+        whole = await client.continue_reply(cut.generation_id, conversation_id="cut", max_tokens=8).text()
     assert whole.startswith(begun) and len(whole) > len(begun)
     async with session.get(f"{url}/api/conversations/cut") as answer:
         messages = (await answer.json())["messages"]
