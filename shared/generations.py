@@ -77,6 +77,10 @@ class Generations:
     async def _create(self, submission: Submission) -> tuple[str, bool]:
         payload, ending = job_payload(submission.generation_id), stopped_unbegun("interrupted")
         cell, backlog = self._cell(submission.generation_id), self._backlog(submission.queue)
+        name = submission.conversation_id
+        if name is not None and self._broker.cells.of_conversation(submission.owner, name) is not cell:
+            # What is said would be where nobody looks for it.
+            raise ValueError(f"{submission.generation_id} is not in its conversation's cell")
         most = self._max_queued - backlog.elsewhere(cell)
         args: list[str | bytes | int] = [_creation(submission, self, most), payload, *ending]
         answer = await self._broker.run("create", cell, args)

@@ -103,3 +103,15 @@ async def test_a_queue_is_bounded_in_all(local: Local, session: ClientSession) -
         async with await chat.send():
             pass
     assert [(await chat.submit()).status for _ in range(5)] == [429] * 5
+
+
+async def test_a_response_joins_its_conversation(chat: ChatClient) -> None:
+    """Wherever that is: what was said in it is there, and the next response hears it."""
+    for name in (f"c{i}" for i in range(4)):
+        await chat.ask(script(length=2), conversation_id=name)
+        body = {"conversation": name, "input": script(length=3)}
+        made = await chat.call("POST", "/v1/responses", json=body)
+        assert made.status == 200, made
+        messages = (await chat.conversation(name))["messages"]
+        assert [message["role"] for message in messages] == ["user", "assistant"] * 2
+        assert messages[-1]["content"] == made.body["output"][0]["content"][0]["text"]

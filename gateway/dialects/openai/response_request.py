@@ -144,7 +144,7 @@ async def submission_of(request: web.Request, body: ResponseRequest) -> Submissi
     if tools.functions or not body.tools:
         # Servers refuse a choice among no tools.
         passed_on["tool_choice"] = tools.choice
-    suffix = new_suffix(request)
+    suffix = new_suffix(request, conversation_id)
     wanted = submission(
         request,
         body,
