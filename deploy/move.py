@@ -21,15 +21,7 @@ from shared.startup import SettingsWrong
 #: Every process looks at the clock several times a lease.
 _WATCHED_S = 3.0
 _PAGE = 200
-_BY_GENERATION = (keys.RECORD, keys.LOG, keys.AUDIO)
-_BY_CONVERSATION = (keys.CONVERSATION, keys.MESSAGES, keys.ASIDE, keys.SHARES)
 _BY_ROOM = (keys.ROOM, keys.ROOM_LOG, keys.ROOM_ONCE)
-_BY_FIRST = (keys.USE, keys.HELD, keys.BLOB, keys.BLOB_HOLDERS, keys.BLOBS, keys.SHARE)
-#: Of no conversation.
-_AT_HOME = (
-    *(keys.API_KEY, keys.API_KEYS, keys.TENANT, keys.TAKEN, keys.SECRET),
-    *(keys.SESSION, keys.SESSIONS, keys.SIGNING_IN),
-)
 _LISTS = (keys.CONVERSATIONS, keys.HOOKS)
 #: Of what has ended nothing is left here, or it is made anew.
 _LEFT = (
@@ -135,24 +127,16 @@ class _Mover:
     async def _targets(self, cell: Cell, kind: str, of: str) -> list[Target]:
         """Where a key goes, and what it is called there; nowhere, where that is not known."""
         cells = self._there.cells
-        if kind in _BY_GENERATION:
-            found = {cells.of_generation(of): of}
-        elif kind in _BY_CONVERSATION:
-            owner, _, conversation = of.partition(":")
-            found = {cells.of_conversation(owner, conversation): of}
-        elif kind in _BY_ROOM:
+        if kind in _BY_ROOM:
             room, colon, rest = of.partition(":")
             # Its id says its cell, and ends with what its conversation is known by.
             home = self._rooms.get(room[-ROOM_DIGEST:])
             found = {home: f"{id_in(cells, home, room[-ROOM_DIGEST:])}{colon}{rest}"} if home else {}
-        elif kind in _BY_FIRST:
-            found = {cells.of_tenant(of.partition(":")[0]): of}
-        elif kind in _AT_HOME:
-            found = {cells.home: of}
         elif kind == keys.IDEMPOTENCY:
             found = dict.fromkeys(await self._asked_in(cell, of), of)
         else:
-            found = {}
+            home = cells.of(kind, of)
+            found = {home: of} if home else {}
         return [(target, target.key(kind, name)) for target, name in found.items()]
 
     async def _asked_in(self, cell: Cell, of: str) -> list[Cell]:

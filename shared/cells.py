@@ -17,6 +17,25 @@ from shared import keys
 _T = TypeVar("_T", bound=Hashable)
 
 _ID = "gen_"
+#: Kinds of keys and channels by what says their cell: the id that follows (a room's is one too), …
+_BY_ID = (
+    *(keys.RECORD, keys.LOG, keys.LIVE, keys.AUDIO, keys.JOB),
+    *(keys.ROOM, keys.ROOM_LOG, keys.ROOM_MEMBERS, keys.ROOM_ONCE),
+)
+#: … owner and conversation, …
+_BY_CONVERSATION = (keys.CONVERSATION, keys.MESSAGES, keys.ASIDE, keys.GONE, keys.NEXT, keys.SHARES)
+#: … the tenant, owner or link that follows. …
+_BY_FIRST = (keys.USE, keys.HELD, keys.BLOB, keys.BLOB_HOLDERS, keys.BLOBS, keys.SHARE)
+#: These are in the first cell, …
+_FIRST = (
+    *(keys.API_KEY, keys.API_KEYS, keys.TENANT, keys.TAKEN, keys.SECRET),
+    *(keys.SESSION, keys.SESSIONS, keys.SIGNING_IN, keys.UPSTREAM, keys.LISTED, keys.SPEAKS),
+)
+#: … each cell has its own of these, and an idempotency key is where its request's conversation is.
+_EACH = (
+    *(keys.QUEUE, keys.TURNS, keys.USERS, keys.LINE, keys.LEASED, keys.PACE, keys.WAKE, keys.CANCEL),
+    *(keys.CLOCK, keys.CONVERSATIONS, keys.HOOKS, keys.IDEMPOTENCY),
+)
 #: Characters of a room's id after its cell.
 ROOM_DIGEST = 24
 
@@ -60,6 +79,17 @@ class Cells:
     def __len__(self) -> int:
         return len(self._all)
 
+    def of(self, kind: str, name: str) -> Cell | None:
+        """Where the key of that kind and name is; None where its name does not say, or each cell has one."""
+        if kind in _BY_ID:
+            return self.of_generation(name)
+        if kind in _BY_CONVERSATION:
+            owner, _, conversation = name.removeprefix(_gone(kind, name)).partition(":")
+            return self.of_conversation(owner, conversation)
+        if kind in _BY_FIRST:
+            return self.of_tenant(name.partition(":")[0])
+        return self.first if kind in _FIRST else None
+
     def of_generation(self, generation_id: str) -> Cell:
         """Where that generation is, if there is one. An id from before there were cells names one as well."""
         if len(self._all) == 1:
@@ -79,9 +109,9 @@ class Cells:
         """Where what belongs to no conversation is: keys, tenants, sessions."""
         return self._all[0]
 
-    def of_tenant(self, tenant: str) -> Cell:
-        """Where what a tenant has used is counted."""
-        return self._hashed(tenant)
+    def of_tenant(self, scope: str) -> Cell:
+        """Where what a tenant has used is counted, by its name in keys; an owner's files, a link."""
+        return self._hashed(scope)
 
     def of_idempotency(self, owner: str, key: str) -> Cell:
         """Where what is asked for under that key is, unless a conversation decides."""
@@ -125,6 +155,11 @@ def id_in(cells: Cells, cell: Cell, rest: str) -> str:
 def room_digest(owner: str, name: str) -> str:
     """What a room's id ends with, whatever cell it is in: it is its conversation's room."""
     return sha256(f"{owner}:{name}".encode()).hexdigest()[:ROOM_DIGEST]
+
+
+def _gone(kind: str, name: str) -> str:
+    """What stands before the owner of something deleted: of which kind it was."""
+    return name.partition(":")[0] + ":" if kind == keys.GONE else ""
 
 
 def digits(count: int) -> int:

@@ -227,7 +227,7 @@ class Ledger:
         return await self._broker.run(step, self._cell(tenant), [scope_of(tenant), *args])
 
     def _cell(self, tenant: str) -> Cell:
-        return self._broker.cells.of_tenant(tenant)
+        return self._broker.cells.of_tenant(scope_of(tenant))
 
 
 def periods() -> tuple[str, str]:

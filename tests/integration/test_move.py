@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -9,7 +10,10 @@ from aiohttp import ClientSession
 from deploy import move
 from gateway.rooms.log import Room, Said
 from shared import keys
+from shared.cells import Cells
 from shared.settings import Settings
+from tests.integration.test_blobs import upload
+from tests.kit.api_keys import made_key
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
@@ -63,13 +67,38 @@ async def test_all_is_there(local: Local, session: ClientSession, target: Settin
     assert len((await new.conversation("c0"))["messages"]) == 4
 
 
+async def test_what_is_of_a_tenant(local: Local, session: ClientSession, target: Settings) -> None:
+    """Keys, what they have used, files and links are there: no budget is given twice."""
+    url = await local.start(auth="keys")
+    _, secret = await made_key(local, limits={"tokens_per_month": 100_000})
+    chat = ChatClient(session, url, secret)
+    name = await upload(chat, b"Notes")
+    await chat.ask([{"type": "file", "blob": name}], conversation_id="c1")
+    link = (await chat.call("POST", "/api/conversations/c1/share", json={})).body
+
+    async def seen() -> list[Any]:
+        used = (await chat.call("GET", "/api/usage")).body["used"]["month"]
+        shared = {"X-Headrace-Share": link["secret"]}
+        answers = [
+            await chat.call("GET", f"/api/blobs/{name}"),
+            await chat.call("GET", f"/api/shared/{link['id']}", headers=shared),
+        ]
+        return [used, *((answer.status, answer.body) for answer in answers)]
+
+    kept = await seen()
+    assert kept[0]["total_tokens"] > 0 and [status for status, _ in kept[1:]] == [200, 200]
+    await local.stop_worker()
+    await local.stop_gateways()
+    await move.move(local.settings(), target, lambda line: None)
+    chat.url = await local.start(auth="keys", redis_url=target.redis_url, cells=CELLS)
+    assert await seen() == kept
+
+
 def test_every_kind_of_key_has_a_place() -> None:
     """Whoever adds one says where it goes."""
-    placed = [
-        *(move._BY_GENERATION, move._BY_CONVERSATION, move._BY_ROOM, move._BY_FIRST),
-        *(move._AT_HOME, move._LISTS, move._LEFT, (keys.IDEMPOTENCY, keys.LIVE, keys.CANCEL)),
-    ]
-    assert sorted(kind for kinds in placed for kind in kinds) == sorted(keys.NAMES.values())
+    own = {*move._BY_ROOM, *move._LISTS, *move._LEFT, keys.IDEMPOTENCY, keys.LIVE, keys.CANCEL}
+    cells = Cells(CELLS)
+    assert not [kind for kind in keys.NAMES.values() if kind not in own and cells.of(kind, "a:b") is None]
 
 
 async def test_only_what_has_ended(local: Local, session: ClientSession, target: Settings) -> None:

@@ -144,7 +144,7 @@ async def test_how_it_ends(scene: Scene) -> None:
     await eventually(lambda: is_gone(brief), "it expires")
     listed = (await scene.ann.call("GET", "/api/conversations/c1/share")).body["shares"]
     assert [share["id"] for share in listed] == [kept.id]
-    life_s = scene.local.redis.ttl(scene.local.state.broker.cells.of_tenant(kept.id).key(keys.SHARE, kept.id))
+    life_s = scene.local.redis.ttl(keys.SHARE + kept.id)
     assert 0 <= 7 * 24 * 3600 - life_s < 60, "a week, if nothing else is said"
     await scene.ann.call("DELETE", "/api/conversations/c1")
     assert await is_gone(kept)
@@ -187,7 +187,7 @@ async def test_revoked_after_it_could_not_be_looked_up(scene: Scene, monkeypatch
     """What the broker refuses to say is asked again: whoever reads is still sent away in the end."""
     monkeypatch.setattr(shares, "_LOOK_S", 0.02)
     link = await scene.link()
-    kept = scene.local.state.broker.cells.of_tenant(link.id).key(keys.SHARE, link.id)
+    kept = keys.SHARE + link.id
     async with await scene.ann.send(script(length=1000, rate=20), conversation_id="c1") as reader:
         path = f"/api/shared/{link.id}/chat/{reader.generation_id}/stream"
         await reader.until("chunk")

@@ -142,4 +142,5 @@ async def eventually_refused(chat: ChatClient) -> Any:
 
 def held_of(local: Local, tenant: str) -> str:
     """Where a tenant's reservations are."""
-    return local.state.broker.cells.of_tenant(tenant).key(keys.HELD, scope_of(tenant))
+    scope = scope_of(tenant)
+    return local.state.broker.cells.of_tenant(scope).key(keys.HELD, scope)

@@ -12,11 +12,10 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from shared import keys
-from shared.cells import Cell, Cells
+from shared.cells import Cells
 
 _TRIES_S = 10.0
 _TAG = re.compile(rb"\{c[0-9a-f]+\}:?")
-_OF_CONVERSATION = (keys.CONVERSATION, keys.MESSAGES, keys.NEXT)
 
 
 class CellsView:
@@ -34,7 +33,9 @@ class CellsView:
         kind = keys.tagged(match, "{c*}") if match.startswith("hr:") else match
         for client in self._everywhere():
             for key in client.scan_iter(match=kind, count=count):
-                yield _TAG.sub(b"", key, count=1)
+                name = _TAG.sub(b"", key, count=1)
+                assert key.decode() in self._names(name), f"nobody looks for {key!r} where it is"
+                yield name
 
     def keys(self, match: str = "*") -> list[bytes]:
         """The same, at once."""
@@ -45,6 +46,14 @@ class CellsView:
         for client in self._everywhere():
             client.flushdb()
 
+    def delete(self, *names: str | bytes) -> int:
+        """How many there were."""
+        return self._sum("delete", names)
+
+    def exists(self, *names: str | bytes) -> int:
+        """How many there are."""
+        return self._sum("exists", names)
+
     def pttl(self, key: bytes) -> int:
         """-1 if any key of that name would stay for ever."""
         found = [self._ask("pttl", name) for name in self._names(key)]
@@ -52,11 +61,16 @@ class CellsView:
 
     def __getattr__(self, command: str) -> Any:
         def ask(key: str | bytes, *args: Any, **options: Any) -> Any:
-            name, *others = self._names(key.encode() if isinstance(key, str) else key)
-            assert not others, f"{key!r} is in every cell"
-            return self._ask(command, name, *args, **options)
+            names = self._names(key)
+            if len(names) > 1:
+                names = [name for name in names if self._ask("exists", name)]
+                assert len(names) == 1, f"{key!r} is in {len(names)} cells"
+            return self._ask(command, names[0], *args, **options)
 
         return ask
+
+    def _sum(self, command: str, names: Iterable[str | bytes]) -> int:
+        return sum(self._ask(command, name) for each in names for name in self._names(each))
 
     def _ask(self, command: str, key: str, *args: Any, **options: Any) -> Any:
         """Through a failover, if there is one."""
@@ -69,22 +83,16 @@ class CellsView:
                     raise
                 time.sleep(0.05)
 
-    def _names(self, raw: bytes) -> list[str]:
+    def _names(self, name: str | bytes) -> list[str]:
         """
-        What it is called where it is; the same key of all cells, if it is no one generation's or
-        conversation's. One that says its cell is meant as it is.
+        What it is called where it is; the same key of all cells, where its name does not say which. One that
+        says its cell is meant as it is.
         """
+        raw = name if isinstance(name, bytes) else name.encode()
         key = raw.decode()
         if _TAG.search(raw):
             return [key]
         kind = next(name for name in keys.NAMES.values() if key.startswith(name))
         of = key.removeprefix(kind)
-        return [cell.key(kind, of) for cell in self._of(kind, of)]
-
-    def _of(self, kind: str, of: str) -> Iterable[Cell]:
-        if kind in {keys.RECORD, keys.LOG, keys.LIVE, keys.JOB}:
-            return [self._cells.of_generation(of)]
-        if kind in _OF_CONVERSATION:
-            owner, _, conversation = of.partition(":")
-            return [self._cells.of_conversation(owner, conversation)]
-        return self._cells
+        cell = self._cells.of(kind, of)
+        return [cell.key(kind, of) for cell in ([cell] if cell else self._cells)]

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from redis.crc import key_slot
 
+from shared import cells as kinds
 from shared import keys
 from shared.cells import Cells
 
@@ -61,3 +62,9 @@ def test_conversations_spread_and_stay() -> None:
     assert [Cells(256).of_conversation("owner", f"c{i}").number for i in range(4)] == FIXED
     spread = Counter(cells.of_conversation("owner", f"c{i}").number for i in range(6400))
     assert len(spread) == 64 and max(spread.values()) < 160
+
+
+def test_every_kind_of_key_is_in_one_place() -> None:
+    """What says its cell, or that each has one, is written down for all of them, once."""
+    said = (kinds._BY_ID, kinds._BY_CONVERSATION, kinds._BY_FIRST, kinds._FIRST, kinds._EACH)
+    assert sorted(kind for each in said for kind in each) == sorted(keys.NAMES.values())
