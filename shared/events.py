@@ -134,9 +134,13 @@ class Audio(_Event, frozen=True, omit_defaults=True, tag="audio", kw_only=True):
 
 
 class Reset(_Event, frozen=True, omit_defaults=True, tag="reset"):
-    """All that came before is void and the answer starts over; `reason` is the code of what broke it off."""
+    """
+    All that came before is void and the answer starts over; `reason` is the code of what broke it off. What
+    is to be `told_again` comes next.
+    """
 
     reason: str = "worker_lost"
+    told_again: bool = False
 
 
 class HandOver(_Event, frozen=True, omit_defaults=True, tag="hand_over", kw_only=True):

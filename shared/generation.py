@@ -140,6 +140,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     ended_ms: int | None = None
     attempt: int = 0
     lost: int = 0
+    #: The last attempt before which a broker may have lost what readers have.
+    torn: int = 0
     cancel: CancelReason | None = None
     #: Of an ended generation: the whole answer, why it ended, and what it cost.
     text: str | None = None

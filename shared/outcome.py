@@ -97,7 +97,7 @@ class Outcome:
                 self.parts.append(msgspec.structs.replace(event.part, at=self._chars))
                 self._until(event.ts)
                 self._spoke(event.ts)
-            case events.Reset():
+            case events.Reset(told_again=told_again):
                 self._text.clear()
                 self.parts.clear()
                 self._chars = 0
@@ -106,7 +106,8 @@ class Outcome:
                 self._newest.clear()
                 self._pieces.clear()
                 self._reasoned_from = self._reasoned_until = None
-                self._voided += self.tokens
+                if not told_again:
+                    self._voided += self.tokens
                 self.tokens = 0
                 self.given = self.begun = False
             case events.HandOver():

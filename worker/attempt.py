@@ -28,6 +28,7 @@ from worker.backends.redaction import for_clients, for_log
 from worker.producer import Producer
 from worker.running import Fenced, Running, Stopped
 from worker.state import Tools
+from worker.torn import is_torn, told_again
 
 logger = structlog.get_logger("worker.attempt")
 
@@ -36,6 +37,9 @@ _BROKER_RETRY_S = 0.5
 
 class Produces(Protocol):
     """What makes the events of one attempt, between its first and its last."""
+
+    #: Whether readers who may have more than a torn log are to begin anew, with what it has.
+    tells_again: bool
 
     @property
     def outcome(self) -> Outcome:
@@ -113,6 +117,10 @@ class Attempt:
             )
             self._producer.outcome.add(start)
             writer.put(start)
+        if self._producer.tells_again and is_torn(self._generation, log):
+            for event in told_again(log):
+                self._producer.outcome.add(event)
+                writer.put(event)
         return writer
 
     async def _read_log(self) -> list[Entry]:

@@ -55,6 +55,8 @@ _MAX_RETRY_AFTER_S = 20.0
 class Producer:
     """Writes the answer of one attempt, up to but without its terminal event."""
 
+    tells_again = True
+
     def __init__(self, tools: Tools, running: Running) -> None:
         self._tools = tools
         self._running = running

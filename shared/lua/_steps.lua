@@ -34,6 +34,17 @@ local function now_ms()
   return now_once
 end
 
+-- Which process the broker is; '' where it does not say. Another one than before may be without the tail of what was
+-- written: a replica, or the same from its disk.
+local server_once
+local function server()
+  if not server_once then
+    local info = redis.pcall('INFO', 'server')
+    server_once = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
+  end
+  return server_once
+end
+
 -- A script whose first write needs no memory may write on beyond the broker's limit: what runs already
 -- must be able to end. Only `create` is not let through, so a full broker takes nothing new.
 local function pass_memory_limit()

@@ -21,11 +21,15 @@ local claimed, broken, known = {}, {}, {}
 local function claim(id, r, top)
   local attempt = tonumber(r[2]) or 0
   if top then attempt = math.max(attempt, tonumber(string.match(top[1], '^%d+'))) end
-  attempt = attempt + 1
-  local held = attempt .. ':' .. nonce
   local lost = r[1] == 'running'
+  -- Readers may have more than this broker: see worker/torn.py. The last claim may be lost as well, and its number must not
+  -- be given twice.
+  local torn = lost and r[5] and r[5] ~= server()
+  attempt = attempt + 1 + (torn and MAX_ATTEMPTS or 0)
+  local held = attempt .. ':' .. nonce
   if lost then redis.call('HINCRBY', RECORD .. id, 'lost', 1) end
-  redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', attempt, 'lease', held)
+  redis.call('HSET', RECORD .. id, 'state', 'running', 'attempt', attempt, 'lease', held, 'server', server())
+  if torn then redis.call('HSET', RECORD .. id, 'torn', attempt) end
   redis.call('HSETNX', RECORD .. id, 'started_ms', wall_ms())
   -- `started_ms` is for people; this is counted from.
   redis.call('HSETNX', RECORD .. id, 'begun', now)
@@ -43,7 +47,7 @@ local function claim_from(jobs)
   for _, job in ipairs(jobs) do
     if #claimed == limit then break end
     local id = string.sub(job, #TAG + 1)
-    local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'queued_ms', 'lost')
+    local r = redis.pcall('HMGET', RECORD .. id, 'state', 'attempt', 'queued_ms', 'lost', 'server')
     local log = redis.pcall('XREVRANGE', LOG .. id, '+', '-', 'COUNT', 1)
     local lost = (tonumber(r[4]) or 0) + (r[1] == 'running' and 1 or 0)
     local suspect = lost > 0 and lost == MAX_ATTEMPTS - 1

@@ -9,7 +9,7 @@ local due = now_ms() + tonumber(ARGV[1])
 local answer = {}
 for i = 2, #ARGV, 3 do
   local queue, id, held = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local r = redis.pcall('HMGET', RECORD .. id, 'lease', 'state', 'cancel')
+  local r = redis.pcall('HMGET', RECORD .. id, 'lease', 'state', 'cancel', 'server', 'next_server')
   local length = redis.pcall('XLEN', LOG .. id)
   local state = 'lost'
   if r.err or type(length) == 'table' then
@@ -17,6 +17,10 @@ for i = 2, #ARGV, 3 do
   elseif holds(id, held, r[1], r[2]) then
     state = 'kept'
     give_lease(queue, id, due)
+    -- By its second renewal at another broker a worker has written again what that was without.
+    if r[4] ~= server() then
+      redis.call('HSET', RECORD .. id, r[5] == server() and 'server' or 'next_server', server())
+    end
   elseif r[1] == held and is_terminal(r[2]) then
     state = 'ended'
   elseif not r[2] then

@@ -11,6 +11,7 @@ from shared import keys
 from tests.conftest import StartStack
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
+from tests.kit.hand import fail_over
 from tests.kit.program import Program
 from tests.kit.reader import Reader
 from worker.backends.script import expected_text
@@ -129,3 +130,26 @@ async def test_jobs_wait_for_a_worker(own_stack: StartStack, session: ClientSess
         await stack.add_worker()
         await reader.all()
     assert reader.text == expected_text({"length": 5})
+
+
+async def test_what_a_failover_lost_with_its_worker(own_stack: StartStack, session: ClientSession) -> None:
+    """Readers have more than the log: they are told what it has, after a reset, and no word comes twice."""
+    stack = await own_stack(lease_s=1)
+    chat, options = ChatClient(session, stack.gateways[0].url), {"length": 40, "rate": 20}
+    readers = [await chat.send(script(**options), model=model) for model in ("scripted", "plain")]
+    await asyncio.gather(*(reader.until("chunk", 10) for reader in readers))
+    stack.workers[0].kill()
+    lost = [fail_over(stack.redis, reader.generation_id) for reader in readers]
+    for reader, last in zip(readers, lost, strict=True):
+        while reader.ids[-1] != last:
+            await reader.next()
+    await stack.add_worker()
+    for reader, last in zip(readers, lost, strict=True):
+        await reader.all()
+        assert reader.text == expected_text(options)
+        assert (await chat.status(reader.generation_id))["text"] == reader.text
+        async with await chat.resume(reader.generation_id, last) as resumed:
+            await resumed.all()
+        assert resumed.ids == reader.ids[reader.ids.index(last) + 1 :]
+        assert resumed.frames[0].type == "reset"
+    assert [sum(frame.type == "reset" for frame in reader.frames) for reader in readers] == [1, 2]

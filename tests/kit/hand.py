@@ -98,3 +98,11 @@ def done() -> End:
 def die(redis: Any, generation_id: str, queue: str = "scripted") -> None:
     """Its worker has been silent for longer than its lease."""
     redis.zadd(keys.QUEUE + queue, {generation_id: 1})
+
+
+def fail_over(redis: Any, generation_id: str) -> str:
+    """Another broker has what this one had, but for the last two events; gives the last of them."""
+    *_, first, last = (entry for entry, _ in redis.xrange(keys.LOG + generation_id))
+    redis.xdel(keys.LOG + generation_id, first, last)
+    redis.hset(keys.RECORD + generation_id, "server", "another")
+    return str(last.decode())

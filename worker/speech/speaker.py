@@ -40,6 +40,9 @@ _BROKER_RETRY_S = 0.3
 class Speaker:
     """Writes the sound of one attempt, up to but without its terminal event."""
 
+    #: A voice says what was lost in the same way, byte by byte.
+    tells_again = False
+
     def __init__(self, voices: Voices, sources: Sources, tools: Tools, running: Running) -> None:
         self._voices, self._sources, self._tools, self._running = voices, sources, tools, running
         self._generation = running.claim.generation
