@@ -125,11 +125,19 @@ class LeasedWorker(Worker):
             signal.set()
         ended = asyncio.create_task(self._all_ended())
         await asyncio.wait([ended, hurried], timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        await self._all_claimed()
         for task in self.tasks.values():
             task.cancel()
         await ended
 
+    async def _all_claimed(self) -> None:
+        """What a claim under way still brings is begun: nobody else would look after it for a lease."""
+        while self._asked:
+            self._room.clear()
+            await self._room.wait()
+
     async def _all_ended(self) -> None:
+        await self._all_claimed()
         while self.tasks:
             await asyncio.wait(self.tasks.values())
 

@@ -4,8 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
+from prometheus_client import REGISTRY
 from redis.exceptions import ResponseError
 
+from shared import keys
 from shared.broker import Broker
 from shared.cells import Cells
 from shared.cluster import Cluster
@@ -13,8 +16,10 @@ from shared.errors import BrokerUnavailable
 from shared.sentinel import Sentinels
 from shared.settings import Settings
 from tests.kit.broker import EmbeddedBroker
+from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.link import Link
+from tests.kit.local import Local
 
 
 async def test_a_cancelled_command_is_a_cancelled_task(broker: EmbeddedBroker) -> None:
@@ -80,3 +85,28 @@ async def test_a_pooled_connection_that_was_closed_meanwhile(broker: EmbeddedBro
     await redis.connection_pool.release(unread)
     assert await redis.echo("this") == b"this"
     await ours.close()
+
+
+async def test_what_is_being_claimed_is_handed_back(
+    local: Local, broker: EmbeddedBroker, session: ClientSession
+) -> None:
+    """The broker's answer to a claim is under way when its worker is told to end: nothing counts as lost."""
+    chat = ChatClient(session, await local.start(worker=False, lease_s=10))
+    with Link(broker.socket) as link:
+        await local.start_worker(redis_url=f"redis://127.0.0.1:{link.port}/1", lease_s=10)
+        await eventually(lambda: claims() > 0, "it looks for work")
+        link.delay_s = 0.3
+        async with await chat.send(script(length=20, rate=20)) as reader:
+            record = keys.RECORD + reader.generation_id
+            await eventually(lambda: local.redis.hget(record, "state") == b"running", "it is claimed")
+            await local.stop_worker()
+            assert local.redis.hget(record, "state") == b"queued"
+            await local.start_worker()
+            await reader.all()
+    assert local.redis.hget(record, "lost") is None
+
+
+def claims() -> float:
+    """How many this process has sent."""
+    name, labels = "headrace_redis_round_trips_total", {"command": "claim"}
+    return REGISTRY.get_sample_value(name, labels) or 0.0
