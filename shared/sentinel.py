@@ -59,6 +59,8 @@ class Sentinels:
         #: All that were opened, whether a pool still knows them or not.
         self._connections: WeakSet[Any] = WeakSet()
         self._looking: asyncio.Task[None] | None = None
+        #: What is being asked just now, for all who open a connection meanwhile.
+        self._asking: asyncio.Task[tuple[str, int]] | None = None
 
     def pool(self, **options: Any) -> "SentinelPool":
         """A pool of connections to the primary."""
@@ -72,7 +74,10 @@ class Sentinels:
         """Where the primary is now. Nothing stays with an old one, which may hang and never say so."""
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
-        return await self._ask()
+        if self._asking is None or self._asking.done():
+            # A crowd, each of which asked by itself, would wait for too long, and take that for silence.
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)
 
     async def close(self) -> None:
         """Close the connections to the sentinels themselves."""
@@ -81,6 +86,10 @@ class Sentinels:
             await asyncio.wait([self._looking])
             if not self._looking.cancelled():
                 self._looking.result()
+        if self._asking is not None:
+            self._asking.cancel()
+            # Who asked has been told how it failed.
+            await asyncio.gather(self._asking, return_exceptions=True)
         for sentinel in self._sentinel.sentinels:
             await sentinel.aclose()
 

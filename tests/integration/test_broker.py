@@ -68,6 +68,19 @@ async def test_whoever_looks_for_the_primary_can_be_ended(
                 pytest.fail(f"it outlived its end after {turns} turns of the loop")
 
 
+async def test_a_crowd_asks_the_sentinels_once(broker: EmbeddedBroker) -> None:
+    """Whoever opens a connection while they are asked hears what they say: each gets it, however many."""
+    redis: Any = broker.client(0)
+    redis.config_resetstat()
+    with Link(broker.socket) as link:
+        ours = Sentinels(f"redis+sentinel://127.0.0.1:{link.port}/service")
+        crowd = [ours.primary() for _ in range(100)]
+        answers = await asyncio.gather(*crowd, return_exceptions=True)
+        await ours.close()
+    assert {type(answer) for answer in answers} == {ResponseError}, "it is no sentinel"
+    assert redis.info("errorstats")["errorstat_ERR"]["count"] == 1
+
+
 async def test_a_pooled_connection_that_was_closed_meanwhile(broker: EmbeddedBroker) -> None:
     """It is replaced before a command is sent over it, as is one with something unread."""
     ours = Broker(Settings(redis_url=broker.url(0)))
