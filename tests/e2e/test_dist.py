@@ -74,7 +74,7 @@ def test_what_is_built(dist: Path) -> None:
         listed = set(packed.getnames())
         lib = {f"package/dist/lib/{name}" for name in ("sbom.cdx.json", "licences.txt", "build.json")}
         types = {f"package/dist/lib/{name}/index.d.ts" for name in ("client", "react")}
-        assert lib | types | {"package/dist/lib/styles.css"} <= listed
+        assert lib | types | {"package/dist/lib/styles.css", "package/LICENSE"} <= listed
         built = packed.extractfile("package/dist/lib/build.json")
         assert built is not None and json.loads(built.read())["source"]["commit"] == commit
 

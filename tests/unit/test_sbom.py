@@ -51,3 +51,9 @@ def test_of_the_npm_package(built: Path) -> None:
     bill = sbom.of_npm("1.2.3", SOURCE, built, {"packages": packages})
     assert bill["metadata"]["component"]["purl"] == "pkg:npm/headrace@1.2.3"
     assert {part["name"] for part in bill["components"]} == {"react", "@scope/it", "eventsource-parser"}
+
+
+def test_the_licence_goes_with_the_npm_package() -> None:
+    """npm packs the one that lies beside the manifest: the project's, word for word."""
+    root = Path(sbom.__file__).parents[2]
+    assert (root / "gateway/web/LICENSE").read_text() == (root / "LICENSE").read_text()
