@@ -1,9 +1,14 @@
 """Ports on this machine: whether one is free, and finding one that is."""
 
 import errno
+import fcntl
+import os
 import random
+import re
 import socket
+import tempfile
 from collections.abc import Collection
+from pathlib import Path
 
 #: How far `free_near` looks before it takes any.
 _NEAR = 20
@@ -52,6 +57,44 @@ def free_near(host: str, port: int, taken: Collection[int] = ()) -> int:
         except OSError:
             continue
     return free(host)
+
+
+class Held:
+    """
+    Ports that are ours from before our processes listen there until we end. Of two `headrace up` that start
+    at once both would find them free, and one would take the other's processes for its own.
+    """
+
+    def __init__(self) -> None:
+        self._files: list[int] = []
+
+    def take(self, host: str, port: int) -> bool:
+        """Whether nobody else, of the same user, holds it."""
+        name = re.sub(r"[^\w.-]", "_", f"headrace-{os.getuid()}-{host}-{port}")
+        try:
+            file = os.open(Path(tempfile.gettempdir(), name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            # Where nothing can be written the port itself is all there is to go by.
+            return True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._files.append(file)
+        return True
+
+    def take_free_near(self, host: str, port: int, taken: Collection[int] = ()) -> int:
+        """As `free_near`, and nobody else's."""
+        passed = {*taken}
+        while not self.take(host, found := free_near(host, port, passed)):
+            passed.add(found)
+        return found
+
+    def let_go(self) -> None:
+        """All of them."""
+        while self._files:
+            os.close(self._files.pop())
 
 
 def _bind(host: str, port: int) -> int:

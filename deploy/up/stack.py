@@ -62,6 +62,7 @@ class Stack:
         self._faces: list[Child] = []
         self._socket: Path | None = None
         self._model_port = 0
+        self._ports = ports.Held()
         self.addresses: list[str] = []
         #: What the models.toml says, once it is written.
         self.models: Models | None = None
@@ -73,6 +74,11 @@ class Stack:
         gateways = range(first, first + options.gateways)
         for port in gateways:
             ports.check(options.host, port)
+            if not self._ports.take(options.host, port):
+                raise CannotStart(
+                    f"port {port} of {options.host} is another `headrace up`'s: stop that one, or choose "
+                    "another with --port"
+                )
         if self._embedded is not None:
             self._model_port = ports.free("127.0.0.1")
         models = self._data.path / "models.toml"
@@ -136,6 +142,7 @@ class Stack:
         """Drain gateways and workers, then end what they needed."""
         for children in (self._faces, self._model, self._broker):
             await asyncio.gather(*(child.stop() for child in children))
+        self._ports.let_go()
         if self._socket is not None and self._socket.parent != self._data.path:
             shutil.rmtree(self._socket.parent, ignore_errors=True)
 
@@ -216,7 +223,7 @@ class Stack:
         taken = {*gateways, self._model_port}
         workers = []
         for number in range(1, self._options.workers + 1):
-            port = ports.free_near(host, gateways[0] + WORKER_PORTS_BEHIND + number - 1, taken)
+            port = self._ports.take_free_near(host, gateways[0] + WORKER_PORTS_BEHIND + number - 1, taken)
             taken.add(port)
             workers.append(
                 self._child(

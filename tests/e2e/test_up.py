@@ -263,6 +263,24 @@ async def test_port_taken(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     assert up.said.count("\n") == 1
 
 
+async def test_two_at_once(up: Up) -> None:
+    """Of two that want one port one has it, and the other says so: neither takes the other's for its own."""
+    (up.folder / "other").mkdir()
+    other = Up(up.folder / "other")
+    port = str(free_port())
+    try:
+        for one in (up, other):
+            one.start("--port", port)
+        await eventually(lambda: not (up.is_alive and other.is_alive), "one of them ends", 30)
+        first, second = (up, other) if up.is_alive else (other, up)
+        await first.ready()
+        assert await second.ended() == 1
+        assert "Headrace is ready" not in second.said
+        assert f"port {port} of 127.0.0.1 is " in second.said
+    finally:
+        await other.end()
+
+
 async def test_open_door(up: Up) -> None:
     """It does not listen beyond this machine without keys."""
     up.start("--host", "0.0.0.0")
