@@ -74,8 +74,11 @@ async def test_two_people(arrive: Arrive, system: System) -> None:
 
 async def test_a_room_is_cleared(arrive: Arrive, system: System) -> None:
     """Its creator clears it for all; what the model says there is drawn as elsewhere, and its tables sort."""
-    ann, bob = await begun(arrive, system)
+    ann, bob = await begun(arrive, system, viewport=_PHONE["viewport"])
     await join(bob.page, "Bob")
+    await expect(bob.page.get_by_role("button", name="2 people here")).to_be_visible()
+    title = bob.page.get_by_role("heading", name="Room")
+    assert await title.evaluate("it => it.scrollWidth <= it.clientWidth"), "it is cut"
     await bob.page.get_by_label("Message", exact=True).fill(script(text=_TABLE, length=20, rate=0))
     await bob.page.keyboard.press("Enter")
     await expect(ann.page.get_by_role("cell", name="100")).to_be_visible()
@@ -99,11 +102,12 @@ async def test_pictures(arrive: Arrive, system: System) -> None:
     ann, bob = await begun(arrive, system, **_PHONE)
     await join(bob.page, "Bob")
     await expect(ann.page.get_by_role("button", name="2 people here")).to_be_visible()
-    for who, words in ((ann, "What does the mill cost?"), (bob, script(text=_TABLE, length=20, rate=0))):
+    said = ((ann, "What does the mill cost?"), (bob, script(text=_TABLE, length=20, rate=0)))
+    for number, (who, words) in enumerate(said, 1):
         await who.page.get_by_label("Message", exact=True).fill(words)
-        await who.page.keyboard.press("Enter")
-        await expect(ann.page.locator(".message.assistant .message-actions").last).to_be_attached()
-    await bob.page.get_by_label("Message", exact=True).fill("and")
+        await who.page.get_by_role("button", name="Send").click()
+        await expect(ann.page.locator(".message.assistant .message-actions")).to_have_count(number)
+    await bob.page.get_by_label("Message", exact=True).press_sequentially("and what else", delay=200)
     await expect(ann.page.get_by_text("Bob is typing")).to_be_visible()
     for scheme in ("light", "dark"):
         for name, each in (("desktop", ann), ("phone", bob)):

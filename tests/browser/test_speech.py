@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Page, expect
 
 from shared import keys
 from tests.browser.chat_page import ChatPage
-from tests.browser.conftest import Arrive
+from tests.browser.conftest import RESULTS, Arrive
 from tests.kit import invariants
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import script
@@ -96,6 +96,24 @@ async def test_stop(arrive: Arrive, url: str) -> None:
     await chat.stop_button.click()
     await expect(chat.reply.locator("[data-reading]")).to_have_count(0)
     assert await chat.page.evaluate(MARKED) == ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "viewport"),
+    [("desktop", {"width": 1280, "height": 800}), ("phone", {"width": 390, "height": 844})],
+)
+async def test_pictures(arrive: Arrive, url: str, name: str, viewport: dict[str, int]) -> None:
+    """Of a reply that is read aloud, for those who look: both themes, a screen and a phone."""
+    chat = await (await arrive(url, viewport=viewport)).open()
+    await chat.send(script(rate=8, text=TEXT * 20))
+    await button(chat, "Read aloud").click()
+    await marked(chat.page, "river runs under the bridge")
+    for scheme in ("light", "dark"):
+        await chat.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        path = RESULTS / "screenshots" / f"speech-{name}-{scheme}.png"
+        await chat.page.screenshot(path=path, animations="disabled")
+    await chat.stop_button.click()
 
 
 async def test_the_tutorials_call(arrive: Arrive, url: str, tutorial: str) -> None:

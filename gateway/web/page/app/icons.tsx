@@ -71,6 +71,7 @@ export const ImageIcon = icon(
 export const SpeakerIcon = icon(
   <path d="M3.5 8v4h2.7l3.8 3V5L6.2 8zM12.8 7.8a3.2 3.2 0 0 1 0 4.4M14.9 5.7a6.1 6.1 0 0 1 0 8.6" />,
 );
+export const SilenceIcon = icon(<path d="M3.5 8v4h2.7l3.8 3V5L6.2 8zM13 8l4 4M17 8l-4 4" />);
 export const UpIcon = icon(<path d="m5 12.5 5-5 5 5" />);
 export const DownIcon = icon(<path d="m5 7.5 5 5 5-5" />);
 export const BackIcon = icon(<path d="m12.5 5-5 5 5 5" />);

@@ -93,9 +93,15 @@ function There({ roomId, name, userId, onRename }: ThereProps) {
               <PlusIcon />
             </IconButton>
             <h1 dir="auto">{further.room}</h1>
-            <button type="button" className="button who" onClick={() => setDialog('members')}>
+            <button
+              type="button"
+              className="button who"
+              aria-label={further.peopleHere(room.members.length)}
+              onClick={() => setDialog('members')}
+            >
               <MembersIcon />
-              {further.peopleHere(room.members.length)}
+              <span className="wide">{further.peopleHere(room.members.length)}</span>
+              <span className="narrow">{room.members.length}</span>
             </button>
             <IconButton label={further.shareRoom} onClick={() => setDialog('share')}>
               <ShareIcon />

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 import type { ChatMessage, HeadraceClient, SpeechAbilities } from '../../client/index.js';
 import { IconButton } from '../app/IconButton.tsx';
-import { SpeakerIcon, StopIcon } from '../app/icons.tsx';
+import { SilenceIcon, SpeakerIcon } from '../app/icons.tsx';
 import { rangesIn } from '../thread/matches.ts';
 import { useWords } from '../words/words.ts';
 import { player } from './player.ts';
@@ -43,7 +43,7 @@ export function Reader({ client, can, generationId, message }: ReaderProps) {
         aria-pressed={isReading}
         onClick={() => (isReading ? player.stop() : start())}
       >
-        {isReading ? <StopIcon /> : <SpeakerIcon />}
+        {isReading ? <SilenceIcon /> : <SpeakerIcon />}
       </IconButton>
       {ours?.state === 'failed' && <span role="status">{words.readingFailed}</span>}
     </span>
