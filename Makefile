@@ -87,7 +87,7 @@ PROMISES := $(addsuffix .py,$(addprefix tests/integration/test_,resume takeover 
 	silence owners asker_limits revocation busy_conversation conversations changed_conversations abandonment completions responses ui_message \
 	typed_content room_log))
 # Their keys are looked at as those of one broker.
-BROKERS_OWN := $(addsuffix .py,$(addprefix tests/integration/test_,blobs shares speech rooms room_strangers))
+BROKERS_OWN := $(addsuffix .py,$(addprefix tests/integration/test_,blobs shares speech speech_voices rooms room_refusals room_strangers))
 
 chaos: setup
 	@$(BIN)/python -m tests.kit.debian
