@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from aiohttp import ClientPayloadError, ClientSession, web
+from aiohttp import ClientPayloadError, ClientSession
 from openai import APIStatusError, AsyncOpenAI
 
 from shared import keys
@@ -16,8 +16,7 @@ from tests.kit import invariants, sound
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
-from tests.kit.local import Local
-from tests.kit.stack import MODELS, Stack
+from tests.kit.stack import Stack
 
 _DATABASE = 9
 TEXT = "The river runs under the bridge. The miller opens the gate in the morning."
@@ -46,16 +45,9 @@ async def url(system: Stack, session: ClientSession) -> AsyncIterator[str]:
     system.redis.set(keys.SPEAKS, able, px=120_000)
 
 
-async def spoken(session: ClientSession, url: str, **body: Any) -> bytes:
-    """The body of `POST /api/tts/stream`."""
-    async with session.post(f"{url}/api/tts/stream", json=body) as response:
-        assert response.status == 200, await response.text()
-        return await response.read()
-
-
 async def test_the_words_that_were_written(url: str, session: ClientSession) -> None:
     """A recogniser hears them, and a gap is as long as a breath."""
-    data = await spoken(session, url, text=TEXT)
+    data = await sound.spoken(session, url, text=TEXT)
     assert 3 < sound.seconds(data) < 9
     heard = sound.words(data)
     written = TEXT.lower().replace(".", "").split()
@@ -65,7 +57,7 @@ async def test_the_words_that_were_written(url: str, session: ClientSession) -> 
 @pytest.mark.parametrize("kind", ["wav", "pcm", "mp3", "opus"])
 async def test_formats(url: str, session: ClientSession, kind: str) -> None:
     """Each is one file of that kind from its first sentence to its last, of both languages."""
-    data = await spoken(session, url, text=f"{TEXT} {CHINESE}", format=kind)
+    data = await sound.spoken(session, url, text=f"{TEXT} {CHINESE}", format=kind)
     assert 6 < sound.seconds(data, kind) < 16
     assert sound.loudness(data, kind) > 0.01
 
@@ -240,10 +232,10 @@ async def test_marks_of_voices_are_words(url: str, session: ClientSession) -> No
         '<prosody rate="x-slow">one</prosody>',
         "[[s.]] one",
     ):
-        data = await spoken(session, url, text=text, format="pcm", voice="espeak")
+        data = await sound.spoken(session, url, text=text, format="pcm", voice="espeak")
         assert 0.2 < sound.seconds(data, "pcm") < 6, text
-    plain = await spoken(session, url, text="one", format="pcm", voice="espeak")
-    marked = await spoken(session, url, text="<speak>\x01one</speak>", format="pcm", voice="espeak")
+    plain = await sound.spoken(session, url, text="one", format="pcm", voice="espeak")
+    marked = await sound.spoken(session, url, text="<speak>\x01one</speak>", format="pcm", voice="espeak")
     assert marked == plain
 
 
@@ -269,7 +261,7 @@ async def test_many_at_once(url: str, session: ClientSession) -> None:
     """Fifty speeches of one asker: each is whole; one that is stopped is cut, and nobody else's."""
     texts = [f"Number {number}." for number in range(50)]
     sounds = await asyncio.gather(
-        *(spoken(session, url, text=text, format="pcm", voice="espeak") for text in texts)
+        *(sound.spoken(session, url, text=text, format="pcm", voice="espeak") for text in texts)
     )
     assert all(sound.seconds(data, "pcm") > 0.4 for data in sounds)
     async with session.post(f"{url}/api/tts/stream", json={"text": f"{TEXT} " * 100}) as response:
@@ -283,7 +275,7 @@ async def test_many_at_once(url: str, session: ClientSession) -> None:
 async def test_a_worker_dies(system: Stack, url: str, session: ClientSession) -> None:
     """Another goes on after the last sentence; the sound is the same as without."""
     text = f"{TEXT} {CHINESE} " * 3
-    expected = await spoken(session, url, text=text, format="opus")
+    expected = await sound.spoken(session, url, text=text, format="opus")
     async with session.post(f"{url}/api/tts/stream", json={"text": text, "format": "opus"}) as response:
         record = f"hr:gen:{response.headers['X-Generation-Id']}"
         data = await response.content.readany()
@@ -294,70 +286,3 @@ async def test_a_worker_dies(system: Stack, url: str, session: ClientSession) ->
         data += await response.read()
     assert system.redis.hget(record, "attempt") == b"2"
     assert data == expected
-
-
-async def test_nobody_speaks(local: Local, session: ClientSession, open_client: OpenClient) -> None:
-    """Without the extra: said clearly, to people, to OpenAI's clients and to the page."""
-    url = await local.start()
-    async with session.get(f"{url}/api/heartbeat") as response:
-        assert (await response.json())["speech"] is None
-    async with session.post(f"{url}/api/tts/stream", json={"text": "Hello."}) as response:
-        assert response.status == 501
-        assert "headrace[speech]" in (await response.json())["error"]["message"]
-    with pytest.raises(APIStatusError) as refused:
-        await open_client(url).audio.speech.create(model="tts-1", voice="alloy", input="Hello.")
-    assert refused.value.status_code == 501
-
-
-async def test_a_server_that_speaks(local: Local, session: ClientSession) -> None:
-    """
-    `[speech]` in models.toml is asked, sentence by sentence. What is installed speaks where it fails, and
-    where what it gives are no samples as they were asked for: they would be noise, or at another speed.
-    """
-    asked: list[dict[str, Any]] = []
-    odd = {
-        "One.": ("audio/mpeg", b"ID3\x04"),
-        "Two.": ("audio/mpeg", b"\xff\xf3\x84\xc4"),
-        "Three.": ("application/octet-stream", b"ID3\x04"),
-        "Four.": ("audio/pcm;rate=16000", b""),
-        "Five.": ("audio/L16; rate=24000; channels=2", b""),
-        "Six.": ("audio/mp4", b"\0\0\0\x20ftyp"),
-        "Seven.": ("application/octet-stream", b"\x1aE\xdf\xa3"),
-        "Eight.": ("application/octet-stream", b'{"error": '),
-    }
-
-    async def answer(request: web.Request) -> web.Response:
-        asked.append(await request.json())
-        if "gate" in asked[-1]["input"]:
-            return web.Response(status=500)
-        if (kind := odd.pop(asked[-1]["input"], None)) is not None:
-            return web.Response(body=kind[1] + b"\x30\x40" * 2400, headers={"Content-Type": kind[0]})
-        return web.Response(body=b"\x10\x20" * 2400, content_type="audio/pcm")
-
-    app = web.Application()
-    app.add_routes([web.post("/v1/audio/speech", answer)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await (site := web.TCPSite(runner, "127.0.0.1", 0)).start()
-        speech = f'[speech]\nbase_url = "{site.name}/v1"\nvoice = "anna"\n'
-        url = await local.start(MODELS + speech, speech="auto")
-        await eventually(lambda: local.redis.exists(keys.SPEAKS), "somebody speaks", 20)
-        data = await spoken(session, url, text=TEXT, format="pcm")
-        told = asked[:]
-        for sentence in list(odd):
-            wrong = await spoken(session, url, text=sentence, format="pcm")
-            assert b"\x30\x40" * 4 not in wrong, sentence
-    finally:
-        await runner.cleanup()
-    assert not odd
-    asked = told
-    assert [said["input"] for said in asked] == [f"{sentence}." for sentence in TEXT[:-1].split(". ")]
-    assert asked[0] | {"input": ""} == {
-        "model": "tts-1",
-        "input": "",
-        "voice": "anna",
-        "response_format": "pcm",
-    }
-    assert data.startswith(b"\x10\x20" * 2400)
-    assert sound.seconds(data, "pcm") > 1.5

@@ -6,8 +6,16 @@ from typing import Any
 
 import numpy
 import soundfile
+from aiohttp import ClientSession
 
 _HEARS_AT = 16_000
+
+
+async def spoken(session: ClientSession, url: str, **body: Any) -> bytes:
+    """The body of `POST /api/tts/stream`."""
+    async with session.post(f"{url}/api/tts/stream", json=body) as response:
+        assert response.status == 200, await response.text()
+        return await response.read()
 
 
 def samples(data: bytes, kind: str = "wav") -> tuple[Any, int]:
