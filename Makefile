@@ -85,14 +85,12 @@ dashboards: setup
 # The promises that speak of no broker's end, for brokers other than the suite's.
 PROMISES := $(addsuffix .py,$(addprefix tests/integration/test_,resume takeover cancel drain slow_reader idempotency \
 	silence owners asker_limits revocation busy_conversation conversations changed_conversations abandonment completions responses ui_message \
-	typed_content room_log))
-# Their keys are looked at as those of one broker.
-BROKERS_OWN := $(addsuffix .py,$(addprefix tests/integration/test_,blobs shares speech speech_voices rooms room_refusals room_strangers))
+	typed_content blobs shares speech speech_voices rooms room_log room_refusals room_strangers openai_conversations))
 
 chaos: setup
 	@$(BIN)/python -m tests.kit.debian
 	@$(BIN)/headrace model fetch gemma
-	@$(BIN)/python -m pytest -n 0 --broker sentinel $(PROMISES) $(BROKERS_OWN)
+	@$(BIN)/python -m pytest -n 0 --broker sentinel $(PROMISES)
 	@$(BIN)/python -m pytest -n 0 --broker cluster $(PROMISES)
 	@$(BIN)/python -m pytest tests/chaos tests/integration/test_openapi.py tests/e2e/test_dist.py -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)

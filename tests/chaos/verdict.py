@@ -39,9 +39,9 @@ def faults_of(follower: Follower, redis: Any, options: dict[str, Any]) -> list[s
         wrong.append(f"{ends.count(True)} terminal events in the log")
     if len(follower.terminals) != 1:
         wrong.append(f"{len(follower.terminals)} terminal events at the reader")
-    positions = [Position.parse(position) for position in follower.ids]
-    if positions != [position for position, _ in log]:
-        wrong.append(f"read {_brief(positions)}, logged {_brief([position for position, _ in log])}")
+    read, logged = [Position.parse(each) for each in follower.ids], [position for position, _ in log]
+    if _kept(read, log) != logged:
+        wrong.append(f"read {_brief(read)}, logged {_brief(logged)}")
     if follower.text != text_of(log):
         wrong.append("the reader's text is not the log's")
     expected = expected_text(options)
@@ -53,6 +53,13 @@ def faults_of(follower: Follower, redis: Any, options: dict[str, Any]) -> list[s
     if (follower.text != expected) if whole else not expected.startswith(follower.text):
         wrong.append(f"the text is not the script's: {follower.text[-60:]!r}")
     return [f"{name}: {fault}" for fault in wrong]
+
+
+def _kept(read: list[Position], log: list[tuple[Position, events.Event]]) -> list[Position]:
+    """What was *read*, without what a broker has lost with its worker, if the reader was told so."""
+    torn = [position for position, event in log if isinstance(event, Reset) and event.told_again]
+    logged = {position for position, _ in log}
+    return [each for each in read if each in logged or not torn or each > torn[-1]]
 
 
 def _brief(positions: list[Position]) -> str:
