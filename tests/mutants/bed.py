@@ -110,7 +110,7 @@ class Bed:
             report.unlink(missing_ok=True)
             left_s = max(1.0, limit_s - (time.monotonic() - began))
             kind, output = (self._pytest if is_pytest else self._program)(command, left_s)
-            ran = verdict.ran + (_read(report) if report.exists() else [])
+            ran = verdict.ran + _read(report)
             if kind != "passed" or verdict.kind == "passed":
                 verdict = verdict._replace(kind=kind)
             verdict = verdict._replace(
@@ -194,7 +194,9 @@ def _commands(
 
 def _read(report: Path) -> list[Ran]:
     """In JUnit's format, which both write; vitest's files are named from its own root."""
-    ran = []
+    ran: list[Ran] = []
+    if not (report.exists() and report.stat().st_size):
+        return ran  # one that was ended before it had written any
     for case in ElementTree.parse(report).iter("testcase"):
         failures = [f"{it.get('message')}\n{it.text}" for it in case if it.tag in {"failure", "error"}]
         file, name = case.get("file"), case.get("name")
