@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ChatSession, type ChatSnapshot, HeadraceClient, type SessionOptions } from '../index.js';
 import { MemoryOutbox } from '../outbox.js';
 import { ChatServer } from './chat_server.js';
@@ -41,6 +41,20 @@ const waiting = ({ snapshot }: ChatSession) => snapshot.waiting.map(({ state, co
 const posts = () => server.asked.filter(({ method, path }) => method === 'POST' && path === '/api/chat/stream');
 const idOf = (session: ChatSession, text: string) =>
   [...session.snapshot.messages, ...session.snapshot.waiting].find(({ content }) => content === text)?.id ?? '';
+
+/** A page whose request of *text* is held up on its way, until it is let go. */
+function held(text: string): { session: ChatSession; letGo: () => void } {
+  const gate = { letGo: () => {} };
+  const open_ = new Promise<void>((resolve) => {
+    gate.letGo = resolve;
+  });
+  const slow: typeof fetch = async (url, init) => {
+    if (String(init?.body ?? '').includes(text)) await open_;
+    return fetch(url, init);
+  };
+  const client = new HeadraceClient({ baseUrl: server.url, ...PATIENT, fetch: slow });
+  return { session: open(undefined, PATIENT, { client }), letGo: gate.letGo };
+}
 
 async function answering(session: ChatSession): Promise<Generation> {
   await eventually(() => server.generations.size > 0, 'the message arrives');
@@ -167,16 +181,29 @@ describe('a message that cannot be sent', () => {
   });
 
   test('for too long is tried again by itself', async () => {
+    const later = globalThis.setTimeout;
+    const soon = (run: () => void, ms?: number) => later(run, ms === 5_000 ? 20 : ms);
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation(soon as typeof setTimeout);
     server.down = true;
     const session = open(undefined, SOON);
     await session.sendMessage('hello');
     expect(brief(session)).toEqual(['failed hello']);
     server.answer = (generation) => generation.start().chunk('Hi').end();
     server.down = false;
-    session.close();
-    session.open();
     await shown(session, () => brief(session).join() === 'done hello,done Hi', 'it is answered');
     expect(session.snapshot.error).toBeNull();
+    vi.restoreAllMocks();
+  });
+
+  test('is not overtaken by what was written after it', async () => {
+    const { session, letGo } = held('one');
+    for (const text of ['one', 'two']) void session.sendMessage(text, { onBusy: 'queue' });
+    await shown(session, () => waiting(session).length === 1, 'the second waits');
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(posts()).toHaveLength(0);
+    letGo();
+    await eventually(() => posts().length === 2, 'both are sent');
+    expect(posts().map(({ body }) => body.message)).toEqual(['one', 'two']);
   });
 
   test('is not sent under another key, nor after the server forgot its own', async () => {
@@ -190,6 +217,41 @@ describe('a message that cannot be sent', () => {
     await shown(session, ({ messages }) => messages.length > 0, 'it is loaded');
     expect(session.snapshot.waiting.map(({ error }) => error?.code)).toEqual(['unauthorized', 'stale']);
     expect(posts()).toHaveLength(0);
+    server.answer = (generation) => generation.start().end();
+    for (const [index, id] of ['a', 'b'].entries()) {
+      await session.sendAgain(id);
+      await eventually(() => posts().length === index + 1, 'it is sent when its user says so');
+      expect(posts()[index]?.headers['idempotency-key']).not.toBe('k');
+      await shown(session, ({ isStreaming }) => !isStreaming, 'it is answered');
+    }
+    expect((await outbox.all()).map(({ id }) => id)).toEqual(['c']);
+  });
+
+  test('is sent after those that were written before it, by the next page too', async () => {
+    const { scope } = new HeadraceClient({ baseUrl: server.url });
+    const entry = { idempotencyKey: 'k', conversationId: 'c1', scope };
+    for (const [id, createdAt] of [
+      ['b', 2],
+      ['a', 1],
+      ['c', 3],
+    ] as const) {
+      await outbox.put({ ...entry, id, text: id, createdAt, idempotencyKey: id });
+    }
+    server.answer = (generation) => generation.start().end();
+    open('c1');
+    await eventually(() => posts().length === 3, 'all are sent');
+    expect(posts().map(({ body }) => body.message)).toEqual(['a', 'b', 'c']);
+  });
+
+  test('is as old as its first try, whoever tries again', async () => {
+    const { scope } = new HeadraceClient({ baseUrl: server.url });
+    const triedAt = Date.now() - 3600_000;
+    const entry = { id: 'a', idempotencyKey: 'k', conversationId: 'c1', text: 'hello', createdAt: 1, scope, triedAt };
+    await outbox.put(entry);
+    server.faults.set('POST', Array(1000).fill({ refuse: true }));
+    open('c1');
+    await eventually(() => posts().length > 0, 'it is tried');
+    expect(await outbox.all()).toMatchObject([{ triedAt }]);
   });
 });
 
@@ -215,8 +277,10 @@ describe('an edit', () => {
     await shown(first, () => brief(first).join() === 'unsent goodbye', 'it waits');
     first.close();
     server.faults.clear();
-    server.answer = (generation) => generation.start().chunk('Bye').end();
+    server.answer = (generation) => generation.start().chunk('Bye');
     const second = open('c1');
+    await shown(second, () => brief(second).join() === 'done goodbye,streaming Bye', 'it is in its place at once');
+    server.latest.end();
     await shown(second, () => brief(second).join() === 'done goodbye,done Bye', 'it is answered');
     expect(posts().at(-1)?.body).toMatchObject({ replaces: expect.stringContaining('gen_') });
   });
@@ -272,6 +336,18 @@ describe('a message written while a reply streams', () => {
     expect(server.waiting).toEqual([]);
   });
 
+  test('is not taken back once it was answered', async () => {
+    server.waiting.shift()?.generation.start().chunk('Twice').end();
+    expect(await session.takeBack(idOf(session, 'next'))).toBeNull();
+    expect(waiting(session)).toEqual(['queued next']);
+  });
+
+  test('that failed before its turn says so', async () => {
+    server.waiting.shift()?.generation.fail('queue_timeout', 'Nobody was free.');
+    asked.end();
+    await shown(session, () => waiting(session).join() === 'failed next', 'it says so');
+  });
+
   test('that was taken back elsewhere is gone', async () => {
     const [queued] = server.waiting;
     queued?.generation.end('cancelled');
@@ -280,6 +356,18 @@ describe('a message written while a reply streams', () => {
     await shown(session, ({ isStreaming }) => !isStreaming && waiting(session).length === 0, 'it is gone');
     expect(await outbox.all()).toEqual([]);
   });
+});
+
+test('a message that is taken back while the server takes it is stopped there', async () => {
+  const { session, letGo } = held('slowly');
+  void session.sendMessage('hello');
+  await answering(session);
+  const sent = session.sendMessage('slowly', { onBusy: 'queue' });
+  await shown(session, () => waiting(session).length === 1, 'it is on its way');
+  expect(await session.takeBack(idOf(session, 'slowly'))).toBe('slowly');
+  letGo();
+  await sent;
+  expect([server.generations.size, server.latest.state, server.waiting]).toEqual([2, 'cancelled', []]);
 });
 
 test('a conversation that somebody answers already lets the message wait, and shows that reply', async () => {

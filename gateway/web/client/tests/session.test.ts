@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ChatMessage, ChatSession, type ChatSnapshot, HeadraceClient, type SessionOptions } from '../index.js';
+import { readParts } from '../parts.js';
 import { ChatServer } from './chat_server.js';
 import { eventually } from './eventually.js';
 import type { Generation } from './generation.js';
@@ -338,6 +339,74 @@ describe('stopping', () => {
   });
 });
 
+test.each(['regenerate', 'editMessage'] as const)('a reply is stopped before %s asks anew', async (how) => {
+  const session = begin();
+  const sent = session.sendMessage('hello');
+  const generation = await answering(session);
+  const again = how === 'regenerate' ? session.regenerate() : session.editMessage(message(session, 0).id, 'hi');
+  await sent;
+  expect([generation.state, cancels()]).toEqual(['cancelled', 1]);
+  (await answering(session, 'Anew')).end();
+  await again;
+  expect(posts()[1]?.body.replaces).toBe(generation.id);
+});
+
+test("a conversation begins with its settings, whose model goes before the page's", async () => {
+  const session = begin({ model: 'small' });
+  await session.changeSettings({ model: 'own', temperature: 0.5 });
+  for (const text of ['one', 'two']) {
+    const sent = session.sendMessage(text);
+    (await answering(session)).end();
+    await sent;
+  }
+  expect(posts().map(({ body }) => body.model)).toEqual([undefined, undefined]);
+  expect(posts().map(({ body }) => body.settings)).toEqual([{ model: 'own', temperature: 0.5 }, undefined]);
+});
+
+test('a reply that may not be read is not asked for again and again', async () => {
+  const generation = server.submit({ conversation_id: 'c1', message: 'hello' }).start();
+  server.faults.set(generation.id, Array(50).fill({ status: 403 }));
+  const session = begin({ conversationId: 'c1', followMs: 5 });
+  await shown(session, ({ error }) => error?.status === 403, 'it is refused');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(server.faults.get(generation.id)).toHaveLength(49);
+});
+
+test('a reply that could not be stopped is read no more once another is asked for', async () => {
+  const session = begin({ client: new HeadraceClient({ baseUrl: server.url, ...FAST, callMs: 50, giveUpMs: 60_000 }) });
+  void session.sendMessage('hello');
+  const generation = await answering(session);
+  server.down = true;
+  void session.sendMessage('more');
+  await eventually(() => posts().length === 2, 'the next is asked for');
+  await eventually(() => generation.readers.size === 0, 'nobody reads the first');
+});
+
+test('a cut reply that could not go on stays as it was', async () => {
+  conversation();
+  const session = begin({ conversationId: 'c1', followMs: 60_000 });
+  await shown(session, ({ messages }) => messages.length === 2, 'it is loaded');
+  const going = session.continueReply();
+  await eventually(() => server.generations.size === 2, 'it is to go on');
+  server.latest.start().fail('upstream_broke', 'It broke.');
+  expect(await going).toBe(true);
+  expect(brief(session)[1]).toEqual(['assistant', 'done', 'Hi.']);
+  expect(session.snapshot.error).toMatchObject({ code: 'upstream_broke' });
+});
+
+test('a message that is asked again keeps its pictures', async () => {
+  const stored = { type: 'image', blob: 'b'.repeat(64), content_type: 'image/png', size: 5, name: 'a.png' } as const;
+  server.faults.set('POST', [{ status: 422 }]);
+  const session = begin();
+  await session.sendMessage('look', { parts: readParts([stored], '') });
+  const again = session.regenerate(message(session, 0).id);
+  (await answering(session)).end();
+  await again;
+  const [first, second] = posts().map(({ body }) => body.message);
+  expect(first).toHaveLength(2);
+  expect(second).toEqual(first);
+});
+
 describe('asking again', () => {
   let session: ChatSession;
   let asked: Generation;
@@ -400,11 +469,12 @@ describe('asking again', () => {
 
 describe('what goes wrong', () => {
   test('leaves an unsent message to be retried, once', async () => {
-    server.faults.set('POST', [{ status: 422 }]);
+    server.faults.set('POST', [{ status: 422, retryAfter: '7' }]);
     const session = begin();
     await session.sendMessage('hello');
     expect(brief(session)).toEqual([['user', 'failed', 'hello']]);
-    expect(session.snapshot).toMatchObject({ isStreaming: false, error: { code: 'told_to', status: 422 } });
+    const error = { code: 'told_to', status: 422, retryAfterMs: 7_000 };
+    expect(session.snapshot).toMatchObject({ isStreaming: false, error });
     const again = session.retry();
     (await answering(session)).end();
     await again;

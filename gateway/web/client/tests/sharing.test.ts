@@ -57,9 +57,9 @@ const streams = () => [...server.generations.values()].reduce((sum, one) => sum 
 const requests = () => server.asked.filter(({ path }) => path.endsWith('/stream')).length;
 
 /** What a page of the browser says that does nothing else. */
-function ghost(position: string | null, since = 1) {
+function ghost(position: string | null, isHidden = false) {
   const channel = new BroadcastChannel('headrace.streams.1');
-  const at = { reader: 'ghost', generationId: 'shared', isHidden: false, since, connection: 'open', isNew: false };
+  const at = { reader: 'ghost', generationId: 'shared', isHidden, since: 1, connection: 'open', isNew: false };
   return {
     beat: () => channel.postMessage({ kind: 'beat', ...at, position }),
     say: (message: unknown) => channel.postMessage(message),
@@ -85,6 +85,11 @@ describe('pages that read the same reply', () => {
   });
 
   test('go on when the one that leads leaves, each time', async () => {
+    const others = new BroadcastChannel('headrace.streams.1');
+    let left = 0;
+    others.onmessage = ({ data }) => {
+      left += Number(data.kind === 'left');
+    };
     for (let n = 0; n < 3; n += 1) page();
     await all('a');
     await eventually(() => streams() === 1, 'one stream is left');
@@ -96,8 +101,23 @@ describe('pages that read the same reply', () => {
       await all(said);
       await eventually(() => streams() === 1, 'another leads');
     }
+    await eventually(() => left === 2, 'those that leave say so');
+    others.close();
     generation.end();
     await Promise.all(readers.map(({ done }) => done));
+  });
+
+  test('are led by one that is seen, and not by one whose timers are late', async () => {
+    const hidden = ghost('1-1', true);
+    const one = page();
+    await all('a');
+    hidden.beat();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(streams()).toBe(1);
+    generation.chunk('b').end();
+    await one.done;
+    expect(one.text()).toBe('ab');
+    hidden.close();
   });
 
   test('go on when the one that leads says nothing any more', async () => {
@@ -124,8 +144,13 @@ describe('pages that read the same reply', () => {
     const data = frame.split('data: ')[1]?.trim() ?? '';
     const strange = [null, 7, {}, { kind: 'later' }, { kind: 'frame', generationId: 'other', id: '1-2', data }];
     for (const message of strange) careless.say(message);
-    careless.say({ kind: 'frame', generationId: 'shared', reader: 'ghost', id: '1-7', data });
+    // It is there, and goes on saying that it has read on.
+    const alive = setInterval(careless.beat, 500);
     await all('ab');
+    generation.chunk('c');
+    careless.say({ kind: 'frame', generationId: 'shared', reader: 'ghost', id: '1-9', data });
+    await all('abc');
+    clearInterval(alive);
     careless.say({ kind: 'left', reader: 'ghost' });
     generation.end();
     await one.done;

@@ -31,6 +31,7 @@ test('a speech that breaks off goes on where it was, each sentence once and whol
   const events = await all(client.speech('gen_1', { format: 'mp3' }));
   const sounds = events.map((event) => event.type === 'sentence' && new TextDecoder().decode(event.sound));
   expect(sounds).toEqual(['a', 'bc', false]);
+  expect(events.map((event) => event.type === 'sentence' && event.ms)).toEqual([10, 20, false]);
   expect(events.at(-1)).toEqual({ type: 'end', finishReason: 'stop' });
   expect(asked).toEqual([
     ['/api/chat/gen_1/speech?stream_format=sse&format=mp3', null],

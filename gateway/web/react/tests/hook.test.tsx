@@ -84,6 +84,17 @@ test('a new conversation that gets to know its id goes on as it is', async () =>
   expect(server.asked.filter(({ path }) => path.endsWith('/stream')).length).toBe(1);
 });
 
+test('a model that is chosen later answers the next message', async () => {
+  server.answer = (generation) => generation.start().end();
+  const one = page();
+  for (const model of ['first', 'second']) {
+    await one.show({ model });
+    await act(() => one.chat.sendMessage('hello'));
+  }
+  const sent = server.asked.filter(({ path }) => path === '/api/chat/stream');
+  expect(sent.map(({ body }) => body.model)).toEqual(['first', 'second']);
+});
+
 test('another conversation is another session, and nothing of the first is read any more', async () => {
   const first = server.submit({ conversation_id: 'c1', message: 'one' }).start().chunk('First');
   server.submit({ conversation_id: 'c2', message: 'two' }).start().chunk('Second').end();
