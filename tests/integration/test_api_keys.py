@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 
 from shared.api_keys import Wanted
 from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.lifetimes import LISTED_S
 from tests.kit.api_keys import CACHE_S, made_key, make_key
 from tests.kit.chat_client import Answer, ChatClient, script
 from tests.kit.eventually import eventually
@@ -170,6 +171,8 @@ async def test_history_is_taken_over_once(local: Local, session: ClientSession) 
     await keys.create(wanted, "a test", "old-key")
     with pytest.raises(Conflict):
         await keys.create(Wanted(tenant="umbrella"), "a test", "old-key")
+    with pytest.raises(Conflict):
+        await keys.create(wanted, "a test", "another-key")
 
 
 async def test_what_cannot_be_a_key(local: Local, keyed: list[str]) -> None:
@@ -189,6 +192,42 @@ async def test_what_cannot_be_a_key(local: Local, keyed: list[str]) -> None:
         assert refused.value.field == field
     with pytest.raises(NotFound):
         await local.state.api_keys.revoke("nothing")
+
+
+async def test_what_is_gone_stays_gone(local: Local, keyed: list[str]) -> None:
+    """A revoked key gets no new secret; nothing of one that expires while it is used comes back."""
+    kept, _ = await made_key(local)
+    await local.state.api_keys.revoke(kept.id)
+    with pytest.raises(Conflict):
+        await local.state.api_keys.rotate(kept.id, 60)
+    [record] = local.redis.keys(f"*{kept.id}")
+    assert local.redis.ttl(record) <= LISTED_S
+    local.redis.delete(record)
+    await local.state.api_keys.used(kept)
+    assert not local.redis.exists(record)
+
+
+async def test_an_admins_answers(local: Local, keyed: list[str], session: ClientSession) -> None:
+    """No cache keeps a secret; who made and rotated a key is on record; usage is each key's."""
+    noted: list[str] = []
+    local.state.audit.note = lambda event, **_: noted.append(event)  # type: ignore[method-assign]
+    one = ChatClient(session, keyed[0], await make_key(local, scopes=("admin", "chat", "read")))
+    made = await one.call("POST", "/api/admin/keys", json={"user": "ann"})
+    key_id = made.body["about"]["id"]
+    rotated = await one.call("POST", f"/api/admin/keys/{key_id}/rotate", json={"overlap_s": 60})
+    assert [answer.headers["Cache-Control"] for answer in (made, rotated)] == ["no-store"] * 2
+    key = await make_key(local, "umbrella", scopes=("admin",))
+    stranger = ChatClient(session, keyed[0], key)
+    assert key_id not in {each["id"] for each in (await stranger.call("GET", "/api/admin/keys")).body["keys"]}
+    for act in ("rotate", "revoke"):
+        assert (await stranger.call("POST", f"/api/admin/keys/{key_id}/{act}")).status == 404
+    await one.call("POST", f"/api/admin/keys/{key_id}/revoke")
+    assert [event for event in noted if "used" not in event] == ["key_created", "key_rotated", "key_revoked"]
+    await one.ask()
+    other = ChatClient(session, keyed[0], await make_key(local))
+    assert (await other.call("POST", "/api/admin/keys", json={})).status == 403
+    used = [(await each.call("GET", "/api/usage")).body["used"]["day"]["messages"] for each in (one, other)]
+    assert used == [1, 0]
 
 
 async def test_no_secret_is_kept(local: Local, keyed: list[str], session: ClientSession) -> None:

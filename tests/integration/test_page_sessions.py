@@ -84,6 +84,7 @@ async def test_signing_in_and_out(local: Local, url: str, browsers: list[ClientS
     assert (await page.call("GET", "/api/session")).body["user"] == "ann"
     copied = {"Cookie": f"headrace_session={cookie.value}", **OURS}
     assert (await page.call("DELETE", "/api/session")).status == 204
+    assert "headrace_session" not in {cookie.key for cookie in page.jar}
     async with ClientSession() as thief:
         stolen = [ChatClient(thief, one) for one in (url, elsewhere)]
         await eventually(lambda: all_refused(stolen, copied), "it is over at both")
@@ -223,6 +224,7 @@ async def test_signing_in_at_an_issuer(local: Local, browsers: list[ClientSessio
         assert wanted["client_id"] == CLIENT
         assert wanted["code_challenge_method"] == "S256"
         back = f"/api/session/issuer/callback?code=x&state={wanted['state']}"
+        issuer.id_token = issuer.token(aud=CLIENT, nonce=wanted["nonce"])
         assert (await Browser(browsers[1], url).call("GET", back)).status == 401
         for audience, nonce in ((CLIENT, "another"), ("headrace", wanted["nonce"])):
             issuer.id_token = issuer.token(aud=audience, nonce=nonce)
@@ -230,12 +232,14 @@ async def test_signing_in_at_an_issuer(local: Local, browsers: list[ClientSessio
             wanted = await begun(page, "/api/session/issuer?back=/c/c1")
             back = f"/api/session/issuer/callback?code=x&state={wanted['state']}"
         issuer.id_token = issuer.token(aud=CLIENT, nonce=wanted["nonce"])
+        kept = next(cookie.value for cookie in page.jar if cookie.key == "headrace_signing_in")
         signed_in = await page.call("GET", back)
         assert signed_in.status == 200
         assert "url=/c/c1" in signed_in.body
         assert challenge(issuer.exchanged["code_verifier"]) == wanted["code_challenge"]
         assert await page.is_in()
-        assert (await page.call("GET", back)).status == 401
+        for headers in (None, {"Cookie": f"headrace_signing_in={kept}"}):
+            assert (await page.call("GET", back, headers=headers)).status == 401
         assert (await page.call("GET", "/api/session/issuer?back=//evil.org")).status == 400
     finally:
         await issuer.close()

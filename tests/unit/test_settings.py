@@ -24,6 +24,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             ("LOG_LEVEL", "loud"),
         ),
         *(("MAX_BODY_BYTES", "0"), ("DRAIN_GRACE_S", "-0.1"), ("LOG_RETENTION_S", "1.5")),
+        *(("OIDC_ALGORITHMS", "RS256,HS256"), ("OIDC_ALGORITHMS", "none"), ("TRUSTED_PROXIES", "::/0")),
     ],
 )
 def test_what_cannot_be(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -32,6 +33,13 @@ def test_what_cannot_be(monkeypatch: pytest.MonkeyPatch, name: str, value: str) 
     with pytest.raises(ValidationError) as refused:
         Settings()
     assert [error["loc"] for error in refused.value.errors()] == [(name.lower(),)]
+
+
+def test_credentials_go_to_origins_that_are_named() -> None:
+    """Of a page that anybody may have written, a browser would bring its user's."""
+    assert Settings(cors_origins="https://a.example", cors_credentials=True).cors_credentials
+    with pytest.raises(ValidationError, match="must name the origins"):
+        Settings(cors_origins="*", cors_credentials=True)
 
 
 def test_frozen() -> None:
