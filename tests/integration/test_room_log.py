@@ -1,11 +1,16 @@
 """P19: what a room's steps do, one by one: each thing once, whoever does it."""
 
+import time
+
 import pytest
 
+from gateway.rooms import invitations
+from gateway.rooms.identity import _held_by
+from gateway.rooms.invitations import Invitations, NewInvitation, holds
 from gateway.rooms.log import Member, Room, Said
 from gateway.rooms.pace import Pace
 from shared import steps
-from shared.errors import TooBusy
+from shared.errors import Conflict, TooBusy
 from shared.outcome import stopped_unbegun
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
@@ -87,6 +92,28 @@ async def test_a_gateway_that_dies(room: Room) -> None:
     await eventually(is_alone, "only those of the other are there")
     assert (await room.meet("g2", 60_000, [ben], [])).carries
     assert sorted(await log(room)) == sorted([ANN.joined, ben.joined, ANN.left])
+
+
+async def test_invitations_end(room: Room, local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each when it says, no later than that of who invited; so many hold at the same time."""
+    monkeypatch.setattr(invitations, "MOST", 2)
+    every = Invitations(local.state.sealing)
+    first, _ = await every.make(room, NewInvitation(expires_s=60))
+    further, _ = await every.make(room, NewInvitation(expires_s=3600), first)
+    assert further.expires_s == first.expires_s
+    with pytest.raises(Conflict):
+        await every.make(room, NewInvitation())
+    fields, now = await room.fields(), time.time()
+    assert holds(fields, first) and holds(fields, further)
+    monkeypatch.setattr(time, "time", lambda: now + 62)
+    assert not holds(fields, first) and not holds(fields, further)
+    await every.make(room, NewInvitation())
+    monkeypatch.undo()
+
+
+def test_by_what_an_id_is_held() -> None:
+    """It says nothing in another room."""
+    assert _held_by("a", "secret") != _held_by("b", "secret")
 
 
 def test_whose_pace() -> None:

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
 from gateway.edge.leavers import tell
+from shared import keys
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
@@ -86,8 +87,8 @@ async def test_messages_wait_together(url: str, session: ClientSession) -> None:
         )
 
 
-async def test_a_reply_nobody_watches_is_there_later(url: str, session: ClientSession) -> None:
-    """All leave in mid-reply; whoever comes back finds all of it."""
+async def test_a_reply_nobody_watches_is_there_later(local: Local, url: str, session: ClientSession) -> None:
+    """All leave in mid-reply; whoever comes back finds all of it. Then nobody listens any more."""
     async with member(session, url, "r", "ann") as ann:
         await ann.say(script(length=30, rate=60))
         await ann.until("stream_chunk", 3)
@@ -96,6 +97,8 @@ async def test_a_reply_nobody_watches_is_there_later(url: str, session: ClientSe
         said = "".join(each["content"] for each in again.log if each["type"] == "stream_chunk")
         assert said == expected_text({"length": 30})
         assert [each["type"] for each in again.log].count("user_left") == 1
+    channels = f"{keys.LIVE}*"
+    await eventually(lambda: asyncio.sleep(0, not local.redis.pubsub_channels(channels)), "it is left")
 
 
 async def test_presence(local: Local, url: str, session: ClientSession) -> None:
@@ -142,6 +145,8 @@ async def test_invitations(local: Local, session: ClientSession) -> None:
     ann, bob = ChatClient(session, url, "sk-ann"), ChatClient(session, url, "sk-bob")
     made = await ann.call("POST", "/api/rooms", json={"room_id": "r", "may_stop": "creator"})
     assert made.status == 201
+    again = await ann.call("POST", "/api/rooms", json={"room_id": "r", "may_stop": "members"})
+    assert (again.status, again.body["may_stop"]) == (200, "creator"), "it keeps its rules"
     reader = await ann.call("POST", "/api/rooms/r/invitations", json={"role": "reader"})
     guest = await ann.call("POST", "/api/rooms/r/invitations", json={"expires_s": 3600})
     assert (await bob.call("GET", "/api/rooms/r")).status == 404
@@ -166,9 +171,14 @@ async def test_invitations(local: Local, session: ClientSession) -> None:
         assert (await invited.until("error"))["code"] == "forbidden"
         gone = await ann.call("DELETE", f"/api/rooms/r/invitations/{guest.body['id']}")
         assert gone.status == 204
+        gone = await ann.call("DELETE", f"/api/rooms/r/invitations/{guest.body['id']}")
+        assert gone.status == 404
         while await invited.next():
             pass
         assert invited.socket.close_code == 4403
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await session.ws_connect(f"{url}/ws/r?invitation={guest.body['invitation']}")
+        assert refused.value.status == 403
 
 
 async def test_a_mention(url: str, session: ClientSession) -> None:
