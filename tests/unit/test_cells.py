@@ -47,7 +47,7 @@ def test_an_id_says_its_cell(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "gen_", "gen_zz", "x", "gen_-1", "gen_ 1", "gen_1_", "gen_ü", "\ud800" * 9]
+    "wrong", ["", "gen_", "gen_zz", "gen_ff", "x", "gen_-1", "gen_ 1", "gen_1_", "gen_ü", "\ud800" * 9]
 )
 def test_what_is_no_id_is_in_some_cell(wrong: str) -> None:
     """Where it will not be found."""

@@ -140,6 +140,7 @@ def test_an_image(text: str, url: str) -> None:
     "text",
     [
         "`![a](b)`",
+        "`` ` ![a](b)``",
         "\\![a](b)",
         "![a]",
         "![a] (b)",

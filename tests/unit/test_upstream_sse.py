@@ -79,7 +79,7 @@ def test_events_are_read_as_the_standard_says(stream: bytes, payloads: list[byte
 
 
 @pytest.mark.parametrize("read_bytes", [1, 7, 1000])
-@pytest.mark.parametrize("line", [b"data: ", b"data: a\n", b": ", b""])
+@pytest.mark.parametrize("line", [b"data: ", b"data: [", b"data: a\n", b": ", b""])
 def test_an_event_over_the_bound_is_refused(line: bytes, read_bytes: int) -> None:
     """No event takes more memory than the bound, whether in one line or in many."""
     stream = line * 100 if line.endswith(b"\n") else line + b"x" * 150 + b"\n"
