@@ -115,6 +115,7 @@ async def test_what_is_refused(local: Local, session: ClientSession) -> None:
         ([{"type": "image", "blob": text}], "message[0]", "no image", "scripted"),
         ([remote], "message[0].image_url.url", "nothing is fetched", "scripted"),
         ([], "message", "length", "scripted"),
+        ([{"type": "text", "text": "x" * 20_000}] * 2, "message", "", "scripted"),
         ([{"type": "text", "text": " "}], "message", "empty", "scripted"),
         ([{"type": "video", "blob": text}], "message", "video", "scripted"),
     ):

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
-from openai import AsyncOpenAI
+from openai import APIStatusError, AsyncOpenAI
 
 from tests.conftest import OpenClient, StartStack
 from tests.kit.chat_client import script
@@ -178,6 +178,14 @@ async def test_compacting(openai: AsyncOpenAI) -> None:
     assert again.status == "completed"
     listed = (await openai.responses.input_items.list(again.id, order="asc")).data
     assert [item.type for item in listed] == ["message", "compaction", "message"]
+    second = await openai.responses.create(model="scripted", input="And now?", previous_response_id=first.id)
+    both = await openai.responses.compact(model="scripted", previous_response_id=second.id)
+    assert [item.type for item in both.output] == ["message", "message", "compaction"]
+    half = {"max_output_tokens": 1}
+    with pytest.raises(APIStatusError, match="no whole summary"):
+        await openai.with_options(max_retries=0).responses.compact(
+            model="scripted", input="Hello", extra_body=half
+        )
 
 
 async def test_counting(openai: AsyncOpenAI) -> None:
