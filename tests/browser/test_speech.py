@@ -110,7 +110,7 @@ async def test_pictures(arrive: Arrive, url: str, name: str, viewport: dict[str,
     await button(chat, "Read aloud").click()
     await marked(chat.page, "river runs under the bridge")
     for scheme in ("light", "dark"):
-        await chat.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await chat.page.emulate_media(color_scheme=scheme)
         path = RESULTS / "screenshots" / f"speech-{name}-{scheme}.png"
         await chat.page.screenshot(path=path, animations="disabled")
     await chat.stop_button.click()
