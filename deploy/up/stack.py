@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from rich.console import Console
 
 from deploy import programs
@@ -23,6 +21,7 @@ from deploy.up.child import Child, Say, StartFailed
 from deploy.up.cluster import CannotForm
 from deploy.up.data_directory import DataDirectory
 from deploy.up.embedded import Embedded
+from deploy.up.given_redis import reach
 from deploy.up.guard import Leash
 from deploy.up.options import CannotStart, Options
 from shared.models import Models
@@ -35,7 +34,6 @@ _DRAIN_GRACE_S = 3.0
 #: Beyond its own grace, for a process to end once it has drained.
 _END_S = 5.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
-_REDIS_TIMEOUT_S = 5.0
 _BROKER_LOG = "valkey.log"
 
 
@@ -92,7 +90,7 @@ class Stack:
         else:
             redis_url = options.redis or await self._start_broker()
         if options.redis:
-            await _reach(options.redis)
+            await reach(options.redis)
         if self._embedded is not None:
             self._model.append(self._new_model_server(self._embedded))
         env |= {
@@ -290,19 +288,6 @@ async def _together(work: Iterable[Awaitable[None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _reach(url: str) -> None:
-    try:
-        client = Redis.from_url(url, socket_connect_timeout=_REDIS_TIMEOUT_S, socket_timeout=_REDIS_TIMEOUT_S)
-    except ValueError as error:
-        raise CannotStart(f"--redis: {error}") from error
-    try:
-        await client.ping()
-    except (RedisError, OSError) as error:
-        raise CannotStart(f"cannot reach the Redis given with --redis: {error}") from error
-    finally:
-        await client.aclose()
 
 
 def _address(host: str, port: int) -> str:
