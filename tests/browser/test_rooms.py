@@ -56,7 +56,7 @@ async def test_two_people(arrive: Arrive, system: System) -> None:
     await expect(bob.page.get_by_role("button", name="2 人在线")).to_be_visible()
     await ann.page.get_by_label("Message", exact=True).fill("x")
     await expect(bob.page.get_by_text("Ann 正在输入…")).to_be_visible()
-    await ann.page.get_by_label("Message", exact=True).fill(script(rate=30, length=600))
+    await ann.page.get_by_label("Message", exact=True).fill(script(rate=30, length=6000))
     await ann.page.keyboard.press("Enter")
     await expect(bob.page.locator(".message.other .sender")).to_have_text("Ann")
     for each in (ann, bob):
