@@ -14,7 +14,7 @@ from typing import Any
 from shared.audio import AudioLog
 from shared.errors import BrokerUnavailable
 from shared.events import Audio, End, Error, Event, Reset, Text, Usage, cancel_reason, now_ms
-from shared.failures import NothingToSay, SpeechTooLong, failure
+from shared.failures import NothingToSay, SpeechTooLong, WorkerLost, failure
 from shared.messages import count_tokens
 from shared.outcome import Outcome
 from shared.speech import QUEUE, Speech
@@ -95,7 +95,7 @@ class Speaker:
                 if isinstance(item, Reset):
                     writer.put(item)
                     self.outcome.add(item)
-                elif item.spoken:
+                elif item.spoken and item.end > self.outcome.end:
                     sound = await self._voices.say(item, self._speech, self.outcome.carry)
                     await self._put(writer, keeper, item, sound)
             await self._verify(keeper)
@@ -159,20 +159,27 @@ class Speaker:
     async def _read(self) -> None:
         """Fill `_waiting`, as sentences are complete, with what no earlier attempt has spoken."""
         sentences, version = Sentences(), 0
+        #: The text so far, and what it was before it was told again.
+        text = before = ""
         async for found in self._source():
             for event in found:
                 match event:
-                    case Text():
-                        for at in range(0, len(event.text), _SLICE):
-                            self._wait(sentences.feed(event.text[at : at + _SLICE]), version)
+                    case Text(text=more):
+                        text += more
+                        if not (before.startswith(text) or text.startswith(before)):
+                            # In other words than those that were lost, which may be spoken already.
+                            sentences, version, before, more = Sentences(), version + 1, "", text
+                            self._start_over(version, WorkerLost.code)
+                        for at in range(0, len(more), _SLICE):
+                            self._wait(sentences.feed(more[at : at + _SLICE]), version)
                             await asyncio.sleep(0)
-                    case Reset():
-                        sentences, version = Sentences(), version + 1
-                        # Nobody wants to hear what is void.
+                    case Reset(told_again=True):
+                        sentences, text, before = Sentences(), "", max(before, text, key=len)
                         self._waiting.clear()
-                        if version > self.outcome.resets:
-                            self._waiting.append(Reset(ts=now_ms(), reason=event.reason))
-                            self._stirred.set()
+                        self._tokens = 0
+                    case Reset():
+                        sentences, version, text, before = Sentences(), version + 1, "", ""
+                        self._start_over(version, event.reason)
                     case Error():
                         self._broken = event
                     case End(finish_reason="cancelled") if not self._speech.was_stopped:
@@ -187,6 +194,13 @@ class Speaker:
         cell = self._tools.broker.cells.of_generation(speech.generation_id)
         async for found in self._sources.events(cell, speech.generation_id):
             yield found
+
+    def _start_over(self, version: int, reason: str) -> None:
+        """Nobody wants to hear what is void."""
+        self._waiting.clear()
+        if version > self.outcome.resets:
+            self._waiting.append(Reset(ts=now_ms(), reason=reason))
+            self._stirred.set()
 
     def _wait(self, sentences: list[Sentence], version: int) -> None:
         for sentence in sentences:
