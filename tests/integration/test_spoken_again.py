@@ -4,7 +4,7 @@ import pytest
 from aiohttp import ClientSession
 
 from shared import keys
-from shared.events import Reset, Start, Text
+from shared.events import Event, Reset, Start, Text
 from tests.kit.chat_client import ChatClient
 from tests.kit.eventually import eventually
 from tests.kit.hand import Hand, done
@@ -26,7 +26,7 @@ async def test_told_again(local: Local, session: ClientSession, again: str) -> N
     await local.start_worker(speech="auto")
     await eventually(lambda: local.redis.exists(keys.SPEAKS), "somebody speaks", 20)
     asked = {"format": "pcm", "stream_format": "sse"}
-    told = [Reset(ts=5, told_again=True), Text(6, FIRST), Text(7, again), Text(8, LAST)]
+    told: list[Event] = [Reset(ts=5, told_again=True), Text(6, FIRST), Text(7, again), Text(8, LAST)]
     spoken, resets = "", 0
     async with await chat.open("GET", f"/api/chat/{generation_id}/speech", params=asked) as speech:
         while frame := await speech.next():
