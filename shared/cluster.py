@@ -69,6 +69,8 @@ class Cluster:
         self._connections: defaultdict[Address, WeakSet[Any]] = defaultdict(WeakSet)
         self._moved: list[Callable[[], None]] = []
         self._looking: asyncio.Task[None] | None = None
+        #: Why none answered, as was said last.
+        self._silence = ""
         self._lock = asyncio.Lock()
 
     def primary(self, cell: Cell) -> Address:
@@ -108,9 +110,18 @@ class Cluster:
                     # It is asked last from now on.
                     self._nodes[address] = self._nodes.pop(address)
                 else:
+                    self._silence = ""
                     self._take(address, nodes)
                     return
+            self._say(last)
             raise BrokerUnavailable("No node of the cluster answers.", retry_after_s=1) from last
+
+    def _say(self, last: Exception | None) -> None:
+        """Tell the operator, once for each reason: a wrong password looks like absence to all others."""
+        why = f"{type(last).__name__}: {last}".removesuffix(": ")
+        if why != self._silence:
+            self._silence = why
+            logger.warning("no node of the cluster answers", nodes=len(self._nodes), error=why)
 
     def redirected(self, cell: Cell, error: MovedError) -> None:
         """A node has said that *cell* is elsewhere; where it does not say where, the next look will."""

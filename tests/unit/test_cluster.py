@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 from redis.exceptions import MovedError
+from structlog.testing import capture_logs
 
 from shared import keys
 from shared.cells import Cells
@@ -76,3 +77,16 @@ async def test_what_has_no_cell_any_more_is_broken_off() -> None:
     known._take(ONE, said(2, 2, (0, 16383)))
     assert writer.transport.is_closing()
     server.close()
+
+
+async def test_why_none_answers_is_said_once() -> None:
+    """A cluster that is not there, or refuses the password, is named in the log, and not each second."""
+    known = cluster()
+    with capture_logs() as logged:
+        for _ in range(3):
+            with pytest.raises(BrokerUnavailable):
+                await known.look()
+    [line] = logged
+    assert (line["log_level"], line["nodes"]) == ("warning", 1)
+    assert "ConnectionError" in line["error"]
+    await known.close()
