@@ -92,7 +92,8 @@ async def test_ready_means_that_a_message_is_taken(
 @pytest.fixture
 def node() -> Iterator[EmbeddedBroker]:
     """The only node of a Redis Cluster."""
-    options = ("--cluster-enabled", "yes", "--port", str(free_port()), "--bind", "127.0.0.1")
+    port, bus = str(free_port()), str(free_port())
+    options = ("--cluster-enabled", "yes", "--port", port, "--cluster-port", bus, "--bind", "127.0.0.1")
     node = EmbeddedBroker(None, None, *options)
     node.start()
     yield node
