@@ -166,25 +166,34 @@ class Speaker:
                 match event:
                     case Text(text=more):
                         text += more
-                        if not (before.startswith(text) or text.startswith(before)):
-                            # In other words than those that were lost, which may be spoken already.
-                            sentences, version, before, more = Sentences(), version + 1, "", text
-                            self._start_over(version, WorkerLost.code)
-                        for at in range(0, len(more), _SLICE):
-                            self._wait(sentences.feed(more[at : at + _SLICE]), version)
-                            await asyncio.sleep(0)
+                        if text.startswith(before):
+                            before = ""
+                        elif not before.startswith(text):
+                            sentences, before, more = self._told_otherwise(), "", text
+                        await self._feed(sentences, more, version)
                     case Reset(told_again=True):
                         sentences, text, before = Sentences(), "", max(before, text, key=len)
-                        self._waiting.clear()
                         self._tokens = 0
+                        self._void()
                     case Reset():
                         sentences, version, text, before = Sentences(), version + 1, "", ""
-                        self._start_over(version, event.reason)
+                        self._void()
+                        if version > self.outcome.resets:
+                            self._say_reset(Reset(ts=now_ms(), reason=event.reason))
                     case Error():
                         self._broken = event
                     case End(finish_reason="cancelled") if not self._speech.was_stopped:
                         raise Stopped(cancel_reason(event.reason or "user"), self._now())
+        if before:
+            # It ends before what was lost did.
+            sentences = self._told_otherwise()
+            await self._feed(sentences, text, version)
         self._wait(sentences.finish(), version)
+
+    async def _feed(self, sentences: Sentences, text: str, version: int) -> None:
+        for at in range(0, len(text), _SLICE):
+            self._wait(sentences.feed(text[at : at + _SLICE]), version)
+            await asyncio.sleep(0)
 
     async def _source(self) -> AsyncIterator[list[Event]]:
         speech = self._speech
@@ -195,19 +204,25 @@ class Speaker:
         async for found in self._sources.events(cell, speech.generation_id):
             yield found
 
-    def _start_over(self, version: int, reason: str) -> None:
-        """Nobody wants to hear what is void."""
-        self._waiting.clear()
-        if version > self.outcome.resets:
-            self._waiting.append(Reset(ts=now_ms(), reason=reason))
-            self._stirred.set()
+    def _told_otherwise(self) -> Sentences:
+        """The text goes on in other words than those that were lost, which may be spoken already."""
+        self._tokens = 0
+        self._void()
+        self._say_reset(Reset(ts=now_ms(), reason=WorkerLost.code, told_again=True))
+        return Sentences()
+
+    def _void(self) -> None:
+        """Nobody wants to hear what is void; that it is so has to be told."""
+        self._waiting = deque(item for item in self._waiting if isinstance(item, Reset))
+
+    def _say_reset(self, reset: Reset) -> None:
+        self._waiting.append(reset)
+        self._stirred.set()
 
     def _wait(self, sentences: list[Sentence], version: int) -> None:
         for sentence in sentences:
             self._tokens += count_tokens(sentence.spoken) if sentence.spoken else 0
-            if version > self.outcome.resets or (
-                version == self.outcome.resets and sentence.end > self.outcome.end
-            ):
+            if version >= self.outcome.resets:
                 self._waiting.append(sentence)
         if self._waiting:
             self._stirred.set()

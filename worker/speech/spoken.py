@@ -25,6 +25,8 @@ class Spoken(Outcome):
                 if event.last:
                     self.end, self.partial, self.carry = event.end, 0, event.carry
                 self._spoke(event.ts)
-            case Reset():
-                self.end = 0
-                self.resets += 1
+            case Reset(told_again=told_again):
+                # What was half said is void with the rest.
+                self.end = self.partial = 0
+                # The reply's log knows no version of it in which the lost words stand.
+                self.resets += not told_again
