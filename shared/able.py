@@ -13,12 +13,12 @@ SAY_EVERY_S = 8.0
 
 async def say_able(broker: Broker, able: Able) -> None:
     """A worker can speak. Raises `BrokerUnavailable`."""
-    cell = broker.cells.first
+    cell = broker.cells.home
     await broker.call("speaks", cell, "SET", cell.key(keys.SPEAKS), msgspec.json.encode(able), "PX", _GOOD_MS)
 
 
 async def read_able(broker: Broker) -> Able | None:
     """What can be spoken here; None where no worker speaks. Raises `BrokerUnavailable`."""
-    cell = broker.cells.first
+    cell = broker.cells.home
     raw = await broker.call("speaks", cell, "GET", cell.key(keys.SPEAKS))
     return None if raw is None else msgspec.json.decode(raw, type=Able)

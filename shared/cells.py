@@ -26,8 +26,8 @@ _BY_ID = (
 _BY_CONVERSATION = (keys.CONVERSATION, keys.MESSAGES, keys.ASIDE, keys.GONE, keys.NEXT, keys.SHARES)
 #: … the tenant, owner or link that follows. …
 _BY_FIRST = (keys.USE, keys.HELD, keys.BLOB, keys.BLOB_HOLDERS, keys.BLOBS, keys.SHARE)
-#: These are in the first cell, …
-_FIRST = (
+#: These are at home, …
+_AT_HOME = (
     *(keys.API_KEY, keys.API_KEYS, keys.TENANT, keys.TAKEN, keys.SECRET),
     *(keys.SESSION, keys.SESSIONS, keys.SIGNING_IN, keys.UPSTREAM, keys.LISTED, keys.SPEAKS),
 )
@@ -88,7 +88,7 @@ class Cells:
             return self.of_conversation(owner, conversation)
         if kind in _BY_FIRST:
             return self.of_tenant(name.partition(":")[0])
-        return self.first if kind in _FIRST else None
+        return self.home if kind in _AT_HOME else None
 
     def of_generation(self, generation_id: str) -> Cell:
         """Where that generation is, if there is one. An id from before there were cells names one as well."""
@@ -106,7 +106,7 @@ class Cells:
 
     @property
     def home(self) -> Cell:
-        """Where what belongs to no conversation is: keys, tenants, sessions."""
+        """Where what belongs to no conversation is: keys, tenants, sessions, what workers tell."""
         return self._all[0]
 
     def of_tenant(self, scope: str) -> Cell:
@@ -116,11 +116,6 @@ class Cells:
     def of_idempotency(self, owner: str, key: str) -> Cell:
         """Where what is asked for under that key is, unless a conversation decides."""
         return self._hashed(f"{owner}:{key}")
-
-    @property
-    def first(self) -> Cell:
-        """Where everything is that belongs to no generation."""
-        return self._all[0]
 
     def any(self) -> Cell:
         """One at random."""

@@ -15,14 +15,14 @@ _KEPT_MS = 24 * 3600 * 1000
 
 async def write(broker: Broker, listed: Mapping[str, Sequence[str]]) -> None:
     """What each upstream lists. Raises `BrokerUnavailable`."""
-    cell = broker.cells.first
+    cell = broker.cells.home
     said = msgspec.json.encode(listed)
     await broker.call("listed", cell, "SET", cell.key(keys.LISTED, WILDCARD), said, "PX", _KEPT_MS)
 
 
 async def read(broker: Broker) -> dict[str, list[str]]:
     """The same; nothing where nobody has written it. Raises `BrokerUnavailable`."""
-    cell = broker.cells.first
+    cell = broker.cells.home
     raw = await broker.call("listed", cell, "GET", cell.key(keys.LISTED, WILDCARD))
     return {} if raw is None else msgspec.json.decode(raw, type=dict[str, list[str]])
 

@@ -37,7 +37,7 @@ class Health:
 
     def __init__(self, broker: Broker, upstreams: Upstreams) -> None:
         self._broker = broker
-        self._cell = broker.cells.first
+        self._cell = broker.cells.home
         self._shared = [upstream for upstream in upstreams if not upstream.alone]
         #: What each was when last looked at.
         self._was_closed = dict.fromkeys(self._shared, True)
