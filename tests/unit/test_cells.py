@@ -66,5 +66,5 @@ def test_conversations_spread_and_stay() -> None:
 
 def test_every_kind_of_key_is_in_one_place() -> None:
     """What says its cell, or that each has one, is written down for all of them, once."""
-    said = (kinds._BY_ID, kinds._BY_CONVERSATION, kinds._BY_FIRST, kinds._FIRST, kinds._EACH)
+    said = (kinds._BY_ID, kinds._BY_CONVERSATION, kinds._BY_FIRST, kinds._AT_HOME, kinds._EACH)
     assert sorted(kind for each in said for kind in each) == sorted(keys.NAMES.values())
