@@ -52,6 +52,10 @@ class KnownKeys:
         key_id, secret = parts
         key, tenant = await self._known.get(key_id)
         used = None if key is None else await self._keys.opened_by(key, secret)
+        if key is not None and used is None:
+            # It may be a secret given out since: who has just been told it is not to wait.
+            key, tenant = await self._known.get_anew(key_id)
+            used = None if key is None else await self._keys.opened_by(key, secret)
         if key is None or tenant is None or used is None:
             raise Unauthorized(_WRONG)
         if request is None and key.acts_for is not None:

@@ -34,6 +34,10 @@ class Remembered(Generic[V]):
             return known[1]
         return await asyncio.shield(self._reading[name])
 
+    async def get_anew(self, name: str) -> V:
+        """The value of *name* as it is now. Raises what reading it raises."""
+        return await self._look(name)
+
     def put(self, name: str, value: V) -> None:
         """Replace what is remembered of *name*, which is as old as before."""
         if name in self._known:
@@ -52,6 +56,8 @@ class Remembered(Generic[V]):
         # Counted from before: what changes while it is read may not be in it.
         at = time.monotonic()
         value = await self._read(name)
+        if name in self._known and self._known[name][0] > at:
+            return value  # what was read later is there already
         self._known.pop(name, None)
         while len(self._known) >= _MOST:
             del self._known[next(iter(self._known))]

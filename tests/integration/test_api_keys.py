@@ -68,6 +68,17 @@ async def test_rotation_keeps_history_and_overlaps(
     assert [one["id"] for one in listed.body["conversations"]] == ["c1"]
 
 
+async def test_a_new_secret_opens_at_once(local: Local, session: ClientSession) -> None:
+    """Also at a gateway that goes by what it has read of the key; what is no secret of it opens nothing."""
+    url = await local.start(auth="keys", key_cache_s=60)
+    kept, old = await made_key(local)
+    assert await opened(session, url, old)
+    _, new = await local.state.api_keys.rotate(kept.id, 3600)
+    for key in (new, old):
+        assert await opened(session, url, key)
+    assert not await opened(session, url, new[:-1] + ("a" if new[-1] != "a" else "b"))
+
+
 async def test_a_revocation_reaches_every_gateway(
     local: Local, keyed: list[str], session: ClientSession
 ) -> None:
