@@ -28,6 +28,8 @@ LENGTH = 20_000
 STALLED = 20
 #: What a reader that does not read may cost: its buffer, a page of the log, and what both are made of.
 MOST_BYTES_A_READER = 2 * 1024**2
+#: Who waits no longer than this is not held up.
+MOST_BESIDE_S = 0.5
 #: Undisturbed delays below this are as good as none: a busy machine alone gives more.
 NOISE_S = 0.02
 #: The same for the second in which a thousand requests come, each of which takes the gateway some time.
@@ -107,12 +109,9 @@ async def patient() -> AsyncIterator[ClientSession]:
 
 @only_where_counted
 async def test_readers_that_do_not_read(own_stack: StartStack, session: ClientSession) -> None:
-    """While they stall memory is bounded and others are served as before; afterwards they get everything."""
+    """While they stall memory is bounded and others go on; afterwards they get everything."""
     stack = await own_stack(workers=2)
     gateway, chat = stack.gateways[0], ChatClient(session, stack.gateways[0].url)
-    calm = Crowd(session, stack, 10, length=40, rate=20)
-    await calm.begin()
-    await calm.end()
     before = resident_bytes(gateway)
     first = await chat.send(script(length=LENGTH, rate=4000, batch=40))
     async with first, lingering(gateway, first.generation_id, STALLED) as stalled:
@@ -126,7 +125,8 @@ async def test_readers_that_do_not_read(own_stack: StartStack, session: ClientSe
         await eventually(ended, "the long answer ends", 20)
         grown = resident_bytes(gateway) - before
         assert grown < (STALLED + 1) * MOST_BYTES_A_READER, f"{grown / 1024**2:.1f} MB"
-        assert p99(others.delays()) < 2 * max(p99(calm.delays()), NOISE_S)
+        # `test_a_minute` measures how much later; this may run beside anything.
+        assert p99(others.delays()) < MOST_BESIDE_S
         await first.all()
         for reader in stalled[:3]:
             while await reader.read(1024**2):
