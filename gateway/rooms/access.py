@@ -99,27 +99,17 @@ async def entrance(request: web.Request, name: str) -> Entered:
     return Entered(room, _rules(fields), invitation.role, invitation)
 
 
-async def why_not_any_more(
-    state: State, request: web.Request, entered: Entered, fields: Mapping[str, str], user_id: str
-) -> HeadraceError | None:
+def why_not_any_more(entered: Entered, fields: Mapping[str, str], user_id: str) -> HeadraceError | None:
     """
-    Why somebody who has entered may not be there any more: the token or invitation that they came by, or the
-    name that they go by, is not theirs any more. Of keys and sessions see `Visit.dismiss`.
+    Why somebody who was invited may not be there any more: the invitation, or the name that they go by, is
+    not theirs any more. Of keys, tokens and sessions see `Visit.dismiss`.
     """
-    if entered.invitation is not None:
-        if not holds(fields, entered.invitation):
-            return Forbidden("This invitation has expired, or was revoked.")
-        if f"{CREATORS}{user_id}" in fields:
-            return Taken("Somebody else goes by this `userId` here.")
+    if entered.invitation is None:
         return None
-    asker = request[ASKER]
-    is_kept = asker.key is not None or asker.session is not None
-    if is_kept or not asker.reads_counted or is_reserved(asker.tenant):
-        return None
-    try:
-        await state.askers.of(request)  # a token that says for how long it is good
-    except (Unauthorized, OutOfScope) as error:
-        return error
+    if not holds(fields, entered.invitation):
+        return Forbidden("This invitation has expired, or was revoked.")
+    if f"{CREATORS}{user_id}" in fields:
+        return Taken("Somebody else goes by this `userId` here.")
     return None
 
 

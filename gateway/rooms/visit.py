@@ -57,7 +57,7 @@ class Visit:
         listener: Listener,
         caller: Caller,
     ) -> None:
-        self._request, self._state = request, request.app[STATE]
+        self._state = request.app[STATE]
         self._entered, self._socket, self._place = entered, socket, place
         self._listener = listener
         self._acts = Acts(request, entered, place, listener, caller, self._reply)
@@ -86,7 +86,7 @@ class Visit:
             await self._socket.close(code=code, message=why)
 
     def dismiss(self, error: AccessEnded) -> None:
-        """The key or the session that it came by opens nothing any more."""
+        """The key, token or session that it came by opens nothing any more."""
         self._dismissed = error
         self._finish(_NOT_ANY_MORE[Unauthorized], error.message.encode()[:120])
 
@@ -148,13 +148,8 @@ class Visit:
             await asyncio.sleep(_CHECKED_S)
             why = None
             with suppress(HeadraceError):  # the broker is away: asked again
-                why = await access.why_not_any_more(
-                    self._state,
-                    self._request,
-                    self._entered,
-                    await self._place.fields(),
-                    self._acts.identity.user_id,
-                )
+                fields = await self._place.fields()
+                why = access.why_not_any_more(self._entered, fields, self._acts.identity.user_id)
             if why is not None:
                 code = next(code for kind, code in _NOT_ANY_MORE.items() if isinstance(why, kind))
                 self._finish(code, why.message.encode()[:120])

@@ -14,6 +14,7 @@ from shared.startup import refuse_half_an_issuer
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.issuer import FakeIssuer, b64, by_hmac, shared_secret, unsigned
 from tests.kit.local import Local
+from tests.kit.room_client import member
 
 LISTING = "/api/conversations"
 DAY_S = 24 * 3600
@@ -163,12 +164,15 @@ async def test_what_is_open_ends_with_its_token(
         reader,
         await bare.open("GET", token) as page,
         await staying.resume(reader.generation_id) as other,
+        member(session, local.url, "r", "ann", headers=ending._headers) as ann,
     ):
         for one in (reader, page):
             ended = await one.until("error", timeout_s=10)
             assert (ended.id, ended.data["metadata"]["code"]) == (None, "access_ended")
             assert await one.next() is None
         assert time.time() >= soon
+        assert (await ann.until("error"))["code"] == "access_ended"
+        assert await ann.next() is None and ann.socket.close_code == 4401
         seen = len(other.frames)
         await other.until("chunk")
         assert len(other.frames) > seen
