@@ -193,6 +193,8 @@ def _complete(name: str, model: Model) -> Model:
     except ValueError as error:
         raise ValueError(f"model {name!r}, {error}") from error
     taken = frozenset[str]().union(*(place.takes for place in found))
+    if "n" in model.accepts | taken:
+        raise ValueError(f"model {name!r}, accepts: a reply is one choice: leave out 'n'")
     return msgspec.structs.replace(
         model,
         cannot=[ability for ability in get_args(Ability) if ability not in taken],

@@ -43,6 +43,8 @@ SEND = "/api/chat/stream"
         ({"message": "Hi", "max_tokens": "5"}, "max_tokens"),
         ({"message": "Hi", "max_tokens": 10**30}, "max_tokens"),
         ({"message": "Hi", "multimodal": "yes"}, "multimodal"),
+        ({"message": "Hi", "multimodal": True, "n": 2}, "n"),
+        ({"message": "Hi", "multimodal": True, "stop": ["."]}, "stop"),
         ({"message": "Hi", "on_busy": "wait"}, "on_busy"),
         ({"message": "Hi", "on_disconnect": "maybe"}, "on_disconnect"),
     ],

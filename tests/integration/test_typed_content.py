@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
 from tests.kit.reader import Frame, Reader
@@ -104,6 +106,10 @@ async def test_any_reader_may_ask_for_it(chat: ChatClient) -> None:
     async with await chat.open("GET", f"{where}?multimodal=false") as reader:
         assert await reader.all() == plain.frames
     assert (await chat.call("GET", f"{where}?multimodal=perhaps")).error["field"] == "multimodal"
+    message = {"message": script(text=TEXT, length=1000, rate=0)}
+    async with await chat.open("POST", "/api/chat/stream?multimodal=true", json=message) as reader:
+        assert typed(await reader.all()) == typed((await ask(chat)).frames)
+    assert (await chat.call("POST", "/api/chat/stream?multimodal=2", json=message)).status == 400
     assert (await chat.call("GET", f"{where}?after=1-2.1")).error["field"] == "after"
     assert (await chat.call("GET", f"{where}?multimodal=1&after=1-2.01")).error["field"] == "after"
 
@@ -125,3 +131,21 @@ async def test_a_conversation_stream(local: Local, session: Any) -> None:
             rest = await again.all()
         whole = await first.all()
         assert typed(follower.frames + rest) == typed(whole)
+
+
+@pytest.mark.parametrize("model", ["scripted", "upstream"])
+@pytest.mark.parametrize("stop", [["done", "gate |"], '"```', "\n|--", "](https", ["``"], "nowhere"])
+async def test_a_stop_sequence(chat: ChatClient, model: str, stop: str | list[str]) -> None:
+    """A reply that a stop sequence has cut, wherever that stood, is typed up to there."""
+    stops = [stop] if isinstance(stop, str) else stop
+    cut = min((TEXT.partition(each)[0] for each in stops), key=len)
+    options = {"text": TEXT, "rate": 0, "length": 1000}
+    asked = {"model": model, "messages": [{"role": "user", "content": script(**options)}], "stop": stop}
+    whole = await chat.call("POST", "/v1/chat/completions", json=asked)
+    [choice] = whole.body["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (cut, "stop")
+    where = f"/api/chat/{whole.headers['X-Generation-Id']}/stream?multimodal=true"
+    async with await chat.open("GET", where) as reader:
+        frames = await reader.all()
+    assert reader.text == cut
+    assert "".join(content for _, content, _ in typed(frames)) == cut

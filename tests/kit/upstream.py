@@ -139,7 +139,7 @@ class FakeUpstream:
             await asyncio.sleep(b.first_token_delay_s)
             return _whole(b, seen)
         include_usage = bool((seen.body.get("stream_options") or {}).get("include_usage"))
-        planned = plan(b, seen.message if b.echo else "", seen.prefix, include_usage)
+        planned = plan(b, seen.message if b.echo else "", seen.prefix, include_usage, seen.stop)
         response = web.StreamResponse(
             headers={"Content-Type": b.content_type or "text/event-stream", "Cache-Control": "no-cache"}
         )
@@ -191,7 +191,7 @@ def _refusal(status: int, message: str, retry_after: str | None) -> web.Response
 
 
 def _whole(b: Behaviour, seen: Seen) -> web.Response:
-    deltas = text_deltas(b, seen.message, seen.prefix)
+    deltas = text_deltas(b, seen.message, seen.prefix, seen.stop)
     message: dict[str, Any] = {"role": "assistant", "content": "".join(deltas)}
     if b.tool_call:
         first, *rest = tool_call_pieces(b)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from worker.backends.script import Script, cut, deltas_of, generated_words
+from worker.backends.script import Script, cut, deltas_of, generated_words, up_to
 
 encode = msgspec.json.encode
 
@@ -103,6 +103,8 @@ class Act(enum.Enum):
 
 
 Step = bytes | Act
+#: A request's `stop`.
+Stop = str | tuple[str, ...] | None
 
 
 class BadPrefix(ValueError):
@@ -114,19 +116,17 @@ def chunked(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def text_deltas(behaviour: Behaviour, message: str, prefix: str) -> Sequence[str]:
-    """What is left to say after *prefix*."""
+def text_deltas(behaviour: Behaviour, message: str, prefix: str, stop: Stop = None) -> Sequence[str]:
+    """What is left to say after *prefix*, up to the first sequence of *stop*."""
     b = behaviour
     if b.stamp:
         return ["0" * _STAMP_DIGITS + " "] * b.length
     script = Script(length=b.length if b.text is None else None, text=b.text, seed=b.seed, echo=b.echo)
     deltas = deltas_of(script, message)
-    if not prefix:
-        return deltas
     whole = "".join(deltas)
     if not whole.startswith(prefix):
         raise BadPrefix()
-    return cut(whole[len(prefix) :])
+    return cut(up_to(whole[len(prefix) :], stop)) if prefix or stop else deltas
 
 
 def frame(choice: dict[str, Any], behaviour: Behaviour, finish_reason: str | None = None) -> bytes:
@@ -158,10 +158,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=64)
-def plan(behaviour: Behaviour, message: str, prefix: str, include_usage: bool) -> Plan:
+def plan(behaviour: Behaviour, message: str, prefix: str, include_usage: bool, stop: Stop = None) -> Plan:
     """The last steps hold all that ends the answer. Raises `BadPrefix`."""
     b = behaviour
-    deltas = text_deltas(b, message, prefix)
+    deltas = text_deltas(b, message, prefix, stop)
     said = len(cut(prefix))
     plain: list[Step] = []
     if not prefix:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tests.kit.upstream_frames import Act, Step, stamp_frame
+from tests.kit.upstream_frames import Act, Step, Stop, stamp_frame
 
 #: What falls due within this shares a wake-up.
 _TICK_S = 0.001
@@ -37,6 +37,12 @@ class Seen(msgspec.Struct, kw_only=True):
         if isinstance(content, list):
             content = "".join(part.get("text") or "" for part in content)
         return content if isinstance(content, str) else ""
+
+    @property
+    def stop(self) -> Stop:
+        """The sequences before which the answer is to end."""
+        stop = self.body.get("stop")
+        return tuple(stop) if isinstance(stop, list) else stop
 
     @property
     def called(self) -> bool:

@@ -49,6 +49,7 @@ def test_load(write: Write) -> None:
         ('[models.a]\nbackend = "magic"', "backend"),
         ('[models.a]\nbackend = "scripted"\nconcurrencyy = 1', "concurrencyy"),
         ('[models.a]\nbackend = "scripted"\nconcurrency = "many"', "concurrency"),
+        ('[models.a]\nbackend = "scripted"\naccepts = ["n"]', "'a', accepts: .*'n'"),
         ('default = "b"\n[models.a]\nbackend = "scripted"', "'b'"),
         ('modles = 1\n[models.a]\nbackend = "scripted"', "modles"),
     ],

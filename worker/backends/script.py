@@ -168,6 +168,12 @@ def cut(text: str) -> Sequence[str]:
     return _DELTA.findall(text)
 
 
+def up_to(text: str, stop: str | Sequence[str] | None) -> str:
+    """*text* before the first of its stop sequences, as a request's `stop` has them."""
+    stops = [stop] if isinstance(stop, str) else stop or ()
+    return text[: min((at for each in stops if each and (at := text.find(each)) >= 0), default=len(text))]
+
+
 def generated_words(seed: int, count: int) -> Sequence[str]:
     """*count* words in sentences."""
     # Not `random`: its sequences are promised by no Python version but the same one.

@@ -17,7 +17,16 @@ from shared.failures import UpstreamError, UpstreamRejected
 from shared.models import Model
 from worker.backends import Delta, Finished, Prompt, Take
 from worker.backends.pictures import NewPicture
-from worker.backends.script import DOWN, Script, cut, deltas_of, expected_text, generated_words, read_script
+from worker.backends.script import (
+    DOWN,
+    Script,
+    cut,
+    deltas_of,
+    expected_text,
+    generated_words,
+    read_script,
+    up_to,
+)
 
 __all__ = ["Scripted", "expected_text"]
 
@@ -99,6 +108,8 @@ class Scripted:
             if not whole.startswith(prompt.prefix):
                 raise UpstreamRejected("The script does not begin with this prefix.")
             deltas = list(cut(whole[len(prompt.prefix) :]))
+        if stop := prompt.parameters.get("stop"):
+            deltas = list(cut(up_to("".join(deltas), stop)))
         turn = _Turn([], "tool_calls" if script.tool_call else "stop", script.failure, _words(prompt))
         limit = prompt.max_tokens or self._max_tokens
         if limit is not None and limit < len(deltas):

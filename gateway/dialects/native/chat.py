@@ -9,7 +9,7 @@ from msgspec import Meta
 from gateway.dialects.native.continuation import continuation
 from gateway.dialects.native.frames import NATIVE
 from gateway.dialects.native.message import MessagePart, Said, read_message
-from gateway.dialects.native.typed import TYPED, Options, typed
+from gateway.dialects.native.typed import TYPED, Options, typed, wants_typed
 from gateway.edge import streams
 from gateway.edge.access import checked_settings, known_model, owned
 from gateway.edge.answers import answer_json
@@ -75,10 +75,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 async def send(request: web.Request) -> web.StreamResponse:
     """Accept a message and stream the answer to it."""
     body = await _read(request)
+    dialect = TYPED if wants_typed(request, body.multimodal) else NATIVE
     asked = await _submission(request, body, await _settings(request, body))
     if body.continues is not None:
         asked = await continuation(request.app[STATE], asked, body.continues, body.model)
-    dialect = TYPED if body.multimodal else NATIVE
     return await streams.stream_new(request, asked, dialect, streams.stream_headers)
 
 

@@ -12,7 +12,8 @@ _FOUND = (
     ("query", "q", {"type": "string", "maxLength": 200}),
     ("query", "before", STRING),
 )
-_TYPED = (*RESUME, ("query", "multimodal", BOOLEAN))
+_MULTIMODAL = ("query", "multimodal", BOOLEAN)
+_TYPED = (*RESUME, _MULTIMODAL)
 _SHARED = (("header", shares.HEADER, STRING),)
 _CACHED = (("header", "If-None-Match", STRING),)
 
@@ -23,7 +24,7 @@ ROUTES: Sequence[Route] = (
         chat.send,
         body=chat.ChatRequest,
         errors=(400, 401, 404, 409, 413, 415, 422, 429, 503),
-        parameters=IDEMPOTENT,
+        parameters=(*IDEMPOTENT, _MULTIMODAL),
     ),
     Route(
         "GET",

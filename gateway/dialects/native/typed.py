@@ -32,10 +32,15 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def typed(request: web.Request, generation: Generation) -> bool:
-    """Whether the answer has typed content. Raises `InvalidRequest` for an odd `?multimodal=`."""
+    """Whether this reader's stream has typed content. Raises `InvalidRequest` for an odd `?multimodal=`."""
+    return wants_typed(request, generation.dialect == NATIVE.name and generation.options(Options).multimodal)
+
+
+def wants_typed(request: web.Request, usual: bool) -> bool:
+    """What `?multimodal=` says, else *usual*. Raises `InvalidRequest` for an odd one."""
     match request.query.get("multimodal"):
         case None:
-            return generation.dialect == NATIVE.name and generation.options(Options).multimodal
+            return usual
         case "true" | "1":
             return True
         case "false" | "0":

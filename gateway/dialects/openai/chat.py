@@ -42,7 +42,8 @@ class CompletionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Literal[1] | None = None
+    #: Of its values 1 alone can be had.
+    n: int | None = None
     logprobs: bool | None = None
     store: bool | None = None
     max_tokens: _Tokens | None = None
@@ -149,6 +150,8 @@ def _submission(request: web.Request, body: CompletionRequest) -> Submission:
     options = body.stream_options or StreamOptions()
     if body.stream_options is not None and not body.stream:
         raise InvalidRequest("`stream_options` needs `stream`.", field="stream_options")
+    if body.n not in (None, 1):
+        raise InvalidRequest("`n` must be 1: a request is answered with one choice.", field="n")
     for name, wanted in {
         "logprobs": body.logprobs,
         "store": body.store,
