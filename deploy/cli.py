@@ -243,7 +243,7 @@ def move(*, source: str, target: str, cells: int, source_cells: int = 1) -> None
 def chat(
     message: str | None = None,
     *,
-    url: str = "http://127.0.0.1:8000",
+    url: str | None = None,
     conversation: str | None = None,
     model: str | None = None,
     speak: bool = False,
@@ -258,7 +258,7 @@ def chat(
     message
         What to say.
     url
-        The gateway's address.
+        The gateway's address [default: that of a `headrace up` in this folder, or http://127.0.0.1:8000].
     conversation
         The conversation to go on with; else a new one.
     model
@@ -268,8 +268,10 @@ def chat(
     api_key_env
         The environment variable that holds the API key, if the gateway wants one.
     """
+    from deploy.up import found
     from headrace.terminal import Chat
 
+    url = url or found.gateways()[0]
     if not url.startswith(("http://", "https://")):
         programs.fail(f"--url must be an http:// or https:// address, not {url!r}")
     key = os.environ.get(api_key_env)

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-_GATEWAY = "http://127.0.0.1:8000"
 #: Of an output that is no terminal: wide enough for its tables.
 _WIDTH = 140
 
@@ -27,8 +26,9 @@ def top(
     Parameters
     ----------
     gateway
-        Where a gateway serves /metrics [default: http://127.0.0.1:8000 and what `headrace up` has beside].
-        Beyond loopback that is its HEADRACE_ADMIN_PORT. May be given several times.
+        Where a gateway serves /metrics [default: those of a `headrace up` in this folder, or
+        http://127.0.0.1:8000 and what is beside it]. Beyond loopback that is its HEADRACE_ADMIN_PORT. May be
+        given several times.
     worker
         Where a worker does, likewise.
     every
@@ -37,9 +37,13 @@ def top(
         Show what happens between two looks, and end.
     """
     from deploy.top.top import NothingThere, run
+    from deploy.up import found
 
+    there = found.faces() if not gateway and not worker else None
+    if there is not None:
+        gateway, worker = there.gateways, there.workers
     try:
-        asyncio.run(run(gateway or [_GATEWAY], worker or [], every, _console(), once=once))
+        asyncio.run(run(gateway or found.gateways(), worker or [], every, _console(), once=once))
     except KeyboardInterrupt:
         pass
     except NothingThere as error:
@@ -58,19 +62,21 @@ def doctor(
     Parameters
     ----------
     url
-        Where clients reach Headrace, through its proxy if there is one [default: http://127.0.0.1:8000]. It
-        is asked something short. May be given several times.
+        Where clients reach Headrace, through its proxy if there is one [default: the gateways of a
+        `headrace up` whose files are in --data, or http://127.0.0.1:8000]. It is asked something short. May
+        be given several times.
     api_key_env
         The environment variable that holds an API key, if the gateway wants one.
     upstreams
         Ask each upstream a few tiny questions, as `headrace models check` does.
     data
-        Where the broker of a `headrace up` is, if HEADRACE_REDIS_URL names none.
+        Where a `headrace up` has its files, whose broker is meant if HEADRACE_REDIS_URL names none.
     """
     from deploy.doctor.doctor import run
+    from deploy.up import found
 
     well = asyncio.run(
-        run(url or [_GATEWAY], os.environ.get(api_key_env), _console(), data, upstreams=upstreams)
+        run(url or found.gateways(data), os.environ.get(api_key_env), _console(), data, upstreams=upstreams)
     )
     sys.exit(0 if well else 1)
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from deploy import programs
 from deploy.progress import bar
-from deploy.up import append_only, models_file, nodes, ports, upstreams, valkey
+from deploy.up import append_only, found, models_file, nodes, ports, upstreams, valkey
 from deploy.up.child import Child, Say, StartFailed
 from deploy.up.cluster import CannotForm
 from deploy.up.data_directory import DataDirectory
@@ -62,6 +62,7 @@ class Stack:
         self._model_port = 0
         self._ports = ports.Held()
         self.addresses: list[str] = []
+        self._worker_addresses: list[str] = []
         #: What the models.toml says, once it is written.
         self.models: Models | None = None
 
@@ -110,6 +111,9 @@ class Stack:
             await asyncio.gather(asking, return_exceptions=True)
         for child in self._model + self._faces:
             child.refuse_to_have_ended()
+        found.ours(self.addresses, self._worker_addresses, options.redis, self._settings.cells).note(
+            self._data.path
+        )
 
     async def _start_together(self) -> None:
         children = self._model + self._faces
@@ -138,6 +142,7 @@ class Stack:
 
     async def stop(self) -> None:
         """Drain gateways and workers, then end what they needed."""
+        found.forget(self._data.path)
         for children in (self._faces, self._model, self._broker):
             await asyncio.gather(*(child.stop() for child in children))
         self._ports.let_go()
@@ -223,6 +228,7 @@ class Stack:
         for number in range(1, self._options.workers + 1):
             port = self._ports.take_free_near(host, gateways[0] + WORKER_PORTS_BEHIND + number - 1, taken)
             taken.add(port)
+            self._worker_addresses.append(_address(host, port))
             workers.append(
                 self._child(
                     f"worker {number}",

@@ -16,6 +16,7 @@ from aiohttp import ClientSession
 from headrace import HeadraceClient, Reply
 from headrace.events import Chunk, Ended, Event, Failed, Reset
 from tests.e2e.up import Up, kill
+from tests.kit.command import said_by
 from tests.kit.eventually import eventually
 from tests.kit.program import environment, free_port
 from tests.unit.test_upstreams_at_start import upstream_that_says
@@ -78,6 +79,22 @@ async def test_one_command(running: Up, session: ClientSession) -> None:
         f"  logs:  {running.folder / 'data' / 'logs'}",
         "  stop:  Ctrl-C",
     ]
+
+
+async def test_it_is_found_from_its_folder(running: Up) -> None:
+    """Doctor, top and chat that are told no address ask its gateways and workers, wherever those listen."""
+    gateways = await running.ready()
+    (running.folder / ".headrace").symlink_to(running.folder / "data")
+    found = await asyncio.gather(
+        said_by("doctor", "--no-upstreams", cwd=running.folder),
+        said_by("top", "--once", "--every", "0.1", cwd=running.folder),
+        said_by("chat", "hi", "--model", "fast", cwd=running.folder),
+    )
+    assert [code for code, _ in found] == [0, 0, 0], found
+    doctor, top, chat = (said for _, said in found)
+    assert all(f"gateway {url}" in said for url in gateways for said in (doctor, top))
+    assert top.count(" up ") == 4
+    assert TEXT in chat
 
 
 async def test_it_speaks(running: Up, session: ClientSession, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "deploy/top": set(),
     "deploy/doctor": {"deploy/up", "deploy", "shared"},
     "deploy/keys": {"deploy/up", "deploy", "shared"},
-    "deploy/operate.py": {"deploy/top", "deploy/doctor"},
+    "deploy/operate.py": {"deploy/top", "deploy/doctor", "deploy/up"},
     "deploy/cli.py": {
         *("deploy", "deploy/operate.py", "deploy/client", "deploy/up", "deploy/page", "deploy/model"),
         *("deploy/keys", "shared"),

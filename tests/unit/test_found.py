@@ -1,4 +1,4 @@
-"""A `headrace up` in this folder is found by commands that were told of no broker."""
+"""A `headrace up` in this folder is found by commands that were told of no broker, and no gateway."""
 
 import socket
 from pathlib import Path
@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from deploy.up import found
+from deploy.up.leftovers import identity
 from deploy.up.nodes import Plan
 from shared.settings import Settings
 
@@ -39,3 +40,23 @@ def test_a_cluster(tmp_path: Path) -> None:
         settings = Settings.model_validate(found.settings(tmp_path))
         assert (settings.redis_url, settings.cells) == (f"redis+cluster://:p@127.0.0.1:{port}", 32)
     assert found.settings(tmp_path) == {}
+
+
+def test_its_gateways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While that very process runs, and with the broker it was given; the environment's word comes first."""
+    nobody = ["http://127.0.0.1:8000"]
+    assert found.gateways(tmp_path) == nobody
+    ours = found.ours(["http://127.0.0.1:1"], [], "redis://:p@far:1/0", 8)
+    ours.note(tmp_path)
+    assert ours.known == identity(ours.pid)
+    assert found.gateways(tmp_path) == ["http://127.0.0.1:1"]
+    settings = Settings.model_validate(found.settings(tmp_path))
+    assert (settings.redis_url, settings.cells) == ("redis://:p@far:1/0", 8)
+    assert (tmp_path / "faces.json").stat().st_mode & 0o077 == 0
+    msgspec.structs.replace(ours, known="another of that number").note(tmp_path)
+    assert (found.gateways(tmp_path), found.settings(tmp_path)) == (nobody, {})
+    ours.note(tmp_path)
+    monkeypatch.setenv("HEADRACE_REDIS_URL", "redis://elsewhere:6379/0")
+    assert found.gateways(tmp_path) == nobody
+    found.forget(tmp_path)
+    assert found.faces(tmp_path) is None
