@@ -21,6 +21,8 @@ BOOLEAN: Mapping[str, Any] = {"type": "boolean"}
 NUMBER: Mapping[str, Any] = {"type": "integer", "minimum": 0}
 #: Where a reader resumes.
 RESUME: Sequence[Parameter] = (("header", "Last-Event-ID", STRING), ("query", "after", STRING))
+#: Which bytes are asked for, and of which version.
+RANGE: Sequence[Parameter] = (("header", "Range", STRING), ("header", "If-Range", STRING))
 IDEMPOTENT: Sequence[Parameter] = (("header", "Idempotency-Key", STRING),)
 
 

@@ -212,6 +212,18 @@ class RangeNotSatisfiable(HeadraceError):
     code = "range_not_satisfiable"
     status = 416
 
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        size: int | None = None,
+        detail: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, field=field, detail=detail)
+        #: How many bytes there are in all, where that is known; becomes `Content-Range`.
+        self.size = size
+
 
 class IdempotencyMismatch(HeadraceError):
     """This Idempotency-Key was already used with a different request."""

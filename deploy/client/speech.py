@@ -25,6 +25,8 @@ async def speech_of(server: Server, generation_id: str, kind: str, voice: str) -
         headers = {"Accept": "audio/*"} | ({"Range": f"bytes={at}-"} if at else {})
         try:
             async with await server.request("GET", path, headers=headers) as response:
+                if at and response.status == 416 and response.headers.get("Content-Range") == f"bytes */{at}":
+                    return  # it broke off after its last byte
                 if response.status >= 400:
                     error = await refusal(response)
                     raise error if response.status not in _PASSING else ConnectionError(str(error))

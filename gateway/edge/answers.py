@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
-from shared.errors import HeadraceError, OutOfScope
+from shared.errors import HeadraceError, OutOfScope, RangeNotSatisfiable
 from shared.ledger import Verdict
 
 
@@ -102,6 +102,8 @@ def render(error: HeadraceError, shape: ErrorShape, request_id: str) -> web.Resp
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, OutOfScope):
         response.headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
+    if isinstance(error, RangeNotSatisfiable) and error.size is not None:
+        response.headers["Content-Range"] = f"bytes */{error.size}"
     if error.status == 415:
         response.headers["Accept-Encoding"] = "identity"
     if not error.retryable:

@@ -22,6 +22,7 @@ _EXPOSED = ", ".join(
     (
         *("X-Generation-Id", "X-Conversation-Id", "X-Heartbeat-Ms", "Location", "Idempotent-Replayed"),
         *("X-Request-Id", "Retry-After", "X-Should-Retry", "ETag", "RateLimit", "RateLimit-Policy"),
+        *("Accept-Ranges", "Content-Range"),
     )
 )
 _MAX_AGE_S = 600

@@ -1,7 +1,6 @@
 """A speech as one body of sound, as it comes; of one that broke off, a range goes on at any byte."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import NamedTuple
@@ -11,13 +10,14 @@ from aiohttp.client_exceptions import ClientConnectionResetError
 
 from gateway.edge.access import room_for_stream
 from gateway.edge.places import place_for_stream
+from gateway.edge.ranges import Span, asked_of
 from gateway.edge.sound import piece
 from gateway.edge.state import STATE
 from gateway.edge.streams import reading
 from gateway.relay.feed import Subscriber
 from gateway.speech.frames import PLACES
 from shared import metrics
-from shared.errors import AccessEnded, Draining, Gone, Internal, RangeNotSatisfiable
+from shared.errors import AccessEnded, Draining, Gone, Internal
 from shared.generation import Generation
 from shared.sockets import notice_loss
 from shared.speech import MEDIA_TYPES
@@ -26,16 +26,6 @@ from shared.speech import MEDIA_TYPES
 _STATUS_WAITS_S = 2.0
 #: How long a range may be ahead of what there is.
 _AHEAD_S = 2.0
-#: The last byte of what has no end yet: https://www.rfc-editor.org/rfc/rfc8673
-_NO_END = 2**53 - 1
-_RANGE = re.compile(r"bytes=(\d{1,40})-(\d{1,40})?")
-
-
-class Range(NamedTuple):
-    """From which byte to which, if it says so."""
-
-    first: int
-    last: int | None
 
 
 class _Piece(NamedTuple):
@@ -55,25 +45,16 @@ class _Cut(Exception):
     """It has failed or was stopped: what was written is not all of it."""
 
 
-def range_of(request: web.Request, generation: Generation) -> Range | None:
-    """What *request* asks for; None for all of it, also where it asks in a way that is not known."""
-    asked = _RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
-    if asked is None or request.headers.get("If-Range", _etag(generation)) != _etag(generation):
-        return None
-    first, last = int(asked[1]), int(asked[2]) if asked[2] else None
-    return None if last is not None and last < first else Range(first, last)
-
-
 async def stream(request: web.Request, generation: Generation, headers: dict[str, str]) -> web.StreamResponse:
     """All of *generation*'s sound, or the range that is asked for, as it comes."""
-    state, asked = request.app[STATE], range_of(request, generation)
-    speech = generation.asked.speech
+    state, etag = request.app[STATE], f'"{generation.id}"'
+    speech, asked = generation.asked.speech, asked_of(request, etag)
     headers = {
         **headers,
         "Content-Type": MEDIA_TYPES[speech.format if speech else "wav"],
         "Cache-Control": "no-cache, no-transform",
         "Accept-Ranges": "bytes",
-        "ETag": _etag(generation),
+        "ETag": etag,
         "X-Accel-Buffering": "no",
     }
     if request.method == "HEAD":
@@ -84,44 +65,52 @@ async def stream(request: web.Request, generation: Generation, headers: dict[str
     async with place_for_stream(request), reading(request, generation, PLACES) as subscriber:
         first = await subscriber.first_words(_STATUS_WAITS_S)
         async with aclosing(_pieces(subscriber, first)) as pieces:
-            begin = 0 if asked is None else asked.first
-            known, total, is_cut = await _known(pieces, begin, whole=generation.ended)
-            if asked is not None:
-                last = _NO_END if total is None else total - 1
-                last = last if asked.last is None else min(asked.last, last)
-                headers["Content-Range"] = f"bytes {begin}-{last}/{'*' if total is None else total}"
-                asked = Range(begin, last)
-            if total is not None:
-                end = total if asked is None else (asked.last or 0) + 1
-                headers["Content-Length"] = str(end - begin)
-            response = web.StreamResponse(status=200 if asked is None else 206, headers=headers)
-            await _write(
-                request, response, generation.id, _joined(known, pieces, is_cut), asked or Range(0, None)
-            )
+            known = await _known(pieces, asked.known_up_to if asked else 0, ended=generation.ended)
+            total, span = known.top if known.is_whole else None, None
+            if asked is not None and total is not None:
+                span = asked.within(total)
+            elif asked is not None:
+                span = asked.so_far(known.top, grows=not known.is_cut)
+            wanted = span or Span(0)
+            if span is not None:
+                headers["Content-Range"] = span.of(total)
+            end = total if wanted.last is None else wanted.last + 1
+            if end is not None:
+                headers["Content-Length"] = str(end - wanted.first)
+            response = web.StreamResponse(status=200 if span is None else 206, headers=headers)
+            await _write(request, response, generation.id, _joined(known, pieces), wanted)
             return response
 
 
-async def _known(
-    pieces: AsyncIterator[_Piece], begin: int, *, whole: bool
-) -> tuple[list[_Piece], int | None, bool]:
-    """
-    The pieces up to byte *begin*, or to the end of what is *whole*, with its size then; and whether that was
-    cut. Raises `RangeNotSatisfiable` where *begin* is beyond what there is.
-    """
-    known: list[_Piece] = []
-    is_cut, top = False, 0
+class _Known(NamedTuple):
+    """What is known of it before the first byte is sent."""
+
+    pieces: list[_Piece]
+    #: They are all that there is.
+    is_whole: bool = False
+    #: They are all that there will be, and not the whole.
+    is_cut: bool = False
+
+    @property
+    def top(self) -> int:
+        """How many bytes they have."""
+        return self.pieces[-1].end if self.pieces else 0
+
+
+async def _known(pieces: AsyncIterator[_Piece], ahead: int, *, ended: bool) -> _Known:
+    """The first *ahead* bytes, if they come within a while, or all of what has *ended*."""
+    known = _Known([])
     try:
-        async with asyncio.timeout(None if whole else _AHEAD_S):
-            while whole or top < begin:
-                known.append(await anext(pieces))
-                top = known[-1].end
-    except (TimeoutError, StopAsyncIteration):
-        pass
+        async with asyncio.timeout(None if ended else _AHEAD_S):
+            while ended or known.top < ahead:
+                known.pieces.append(await anext(pieces))
+    except TimeoutError:
+        return known
+    except StopAsyncIteration:
+        return _Known(known.pieces, is_whole=True)
     except _Cut:
-        is_cut = True
-    if begin > top or (begin == top and begin and whole):
-        raise RangeNotSatisfiable(field="Range", detail={"bytes": str(top)})
-    return known, top if whole and not is_cut else None, is_cut
+        return _Known(known.pieces, is_cut=True)
+    return known
 
 
 async def _write(
@@ -129,7 +118,7 @@ async def _write(
     response: web.StreamResponse,
     generation_id: str,
     pieces: AsyncIterator[_Piece],
-    asked: Range,
+    wanted: Span,
 ) -> None:
     audio = request.app[STATE].audio
     try:
@@ -137,11 +126,10 @@ async def _write(
         with metrics.open_streams.labels(PLACES.name).track_inprogress():
             try:
                 async for each in pieces:
-                    if each.end > asked.first:
+                    if each.end > wanted.first:
                         sound = await piece(audio, generation_id, each.place)
-                        end = None if asked.last is None else asked.last + 1 - each.at
-                        await response.write(sound[max(0, asked.first - each.at) : end])
-                    if asked.last is not None and each.end > asked.last:
+                        await response.write(wanted.cut(sound, each.at))
+                    if wanted.last is not None and each.end > wanted.last:
                         break
             except (_Cut, AccessEnded, Draining, Gone, Internal):
                 # A clean end would be the speech's end to whoever reads it.
@@ -153,10 +141,10 @@ async def _write(
         pass  # the client left
 
 
-async def _joined(known: list[_Piece], pieces: AsyncIterator[_Piece], is_cut: bool) -> AsyncIterator[_Piece]:
-    for each in known:
+async def _joined(known: _Known, pieces: AsyncIterator[_Piece]) -> AsyncIterator[_Piece]:
+    for each in known.pieces:
         yield each
-    if is_cut:
+    if known.is_cut:
         raise _Cut
     async for each in pieces:
         yield each
@@ -171,7 +159,3 @@ async def _pieces(subscriber: Subscriber, first: bytes) -> AsyncGenerator[_Piece
             place, at, size = line.decode().split()
             yield _Piece(place, int(at), int(size))
         data = await subscriber.read()
-
-
-def _etag(generation: Generation) -> str:
-    return f'"{generation.id}"'

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from gateway.route import IDEMPOTENT, RESUME, STRING, Route
+from gateway.route import IDEMPOTENT, RANGE, RESUME, STRING, Route
 from gateway.speech import calls
 
 _SOUNDS = ("audio/wav", "audio/pcm", "audio/mpeg", "audio/ogg")
 _STREAM_FORMAT = ("query", "stream_format", {"type": "string", "enum": ["audio", "sse"]})
-_RANGE = ("header", "Range", STRING)
 
 ROUTES: Sequence[Route] = (
     Route(
@@ -18,7 +17,7 @@ ROUTES: Sequence[Route] = (
         gives=_SOUNDS[0],
         also=_SOUNDS[1:],
         streams=True,
-        errors=(400, 401, 404, 413, 415, 416, 422, 429, 500, 501, 502, 503),
+        errors=(400, 401, 404, 413, 415, 422, 429, 500, 501, 502, 503),
         parameters=IDEMPOTENT,
     ),
     Route(
@@ -32,7 +31,7 @@ ROUTES: Sequence[Route] = (
         errors=(400, 401, 404, 410, 416, 429, 500, 501, 502, 503),
         parameters=(
             *RESUME,
-            _RANGE,
+            *RANGE,
             _STREAM_FORMAT,
             ("query", "voice", STRING),
             ("query", "format", STRING),
@@ -50,7 +49,7 @@ ROUTES: Sequence[Route] = (
         streams=True,
         statuses=(200, 204, 206),
         errors=(400, 401, 404, 410, 416, 429, 500, 502, 503),
-        parameters=(*RESUME, _RANGE, _STREAM_FORMAT),
+        parameters=(*RESUME, *RANGE, _STREAM_FORMAT),
         scopes=("chat", "read"),
         counts=False,
     ),
@@ -66,7 +65,7 @@ OPENAI_ROUTES: Sequence[Route] = (
         gives=_SOUNDS[2],
         also=(*_SOUNDS[:2], _SOUNDS[3]),
         streams=True,
-        errors=(400, 401, 413, 415, 416, 422, 429, 500, 501, 502, 503),
+        errors=(400, 401, 413, 415, 422, 429, 500, 501, 502, 503),
         parameters=IDEMPOTENT,
     ),
 )

@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from shared import keys
 from tests.conftest import StartStack
 from tests.kit.api_keys import made_key
+from tests.kit.byte_ranges import check_ranges
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
 from tests.kit.stack import MODELS, upstream_model
@@ -91,6 +92,11 @@ async def test_how_they_are_served(chat: ChatClient, session: ClientSession) -> 
         assert again.status == 304
     for name in ("0" * 64, "x", HASH.upper()):
         assert (await chat.call("GET", f"/api/blobs/{name}")).status == 404
+
+
+async def test_ranges(chat: ChatClient, session: ClientSession) -> None:
+    """Of its bytes, as RFC 9110 has them."""
+    await check_ranges(session, f"{chat.url}/api/blobs/{await upload(chat, PNG)}", PNG)
 
 
 async def test_what_is_refused(local: Local, session: ClientSession) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.dialects.native import archive, blobs, chat, conversations, shares
 from gateway.edge.cancellation import Receipt
-from gateway.route import BOOLEAN, IDEMPOTENT, RESUME, STRING, Route
+from gateway.route import BOOLEAN, IDEMPOTENT, RANGE, RESUME, STRING, Route
 from shared.headline import Conversation
 
 _FOUND = (
@@ -50,10 +50,11 @@ ROUTES: Sequence[Route] = (
         "/api/blobs/{hash}",
         blobs.read,
         gives="application/octet-stream",
-        statuses=(200, 304),
+        statuses=(200, 206, 304),
+        errors=(400, 401, 404, 416, 503),
         # Whoever may send a message sees what is in it.
         scopes=("read", "chat"),
-        parameters=_CACHED,
+        parameters=(*_CACHED, *RANGE),
     ),
     Route(
         "GET",
@@ -163,9 +164,9 @@ ROUTES: Sequence[Route] = (
         "/api/shared/{share_id}/blobs/{hash}",
         shares.blob,
         gives="application/octet-stream",
-        statuses=(200, 304),
-        errors=(404, 503),
-        parameters=(*_CACHED, *_SHARED),
+        statuses=(200, 206, 304),
+        errors=(404, 416, 503),
+        parameters=(*_CACHED, *RANGE, *_SHARED),
         public=True,
     ),
     Route(
