@@ -66,6 +66,7 @@ class FaultyServer:
         self._certificate = certificate
         self._down = fault in DOWN and not at
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held = socket.socket()
         #: How often it was asked, as far as it heard.
         self.asked = 0
 
@@ -74,11 +75,12 @@ class FaultyServer:
         host, port = self._server.sockets[0].getsockname()
         self.url = f"{'https' if self._fault == 'tls' else 'http'}://{host}:{port}/v1"
         if self._down and self._fault == "refused":
-            self._server.close()
+            self._refuse()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        self._held.close()
         for task in self._tasks:
             task.cancel()
 
@@ -117,6 +119,13 @@ class FaultyServer:
                 await asyncio.sleep(0.05)
         await self._go_wrong(writer)
 
+    def _refuse(self) -> None:
+        """Nobody listens from now on, and nobody else is given the port."""
+        address = self._server.sockets[0].getsockname()
+        self._server.close()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(address)
+
     async def _go_wrong(self, writer: asyncio.StreamWriter) -> None:
         if self._fault in DOWN:
             if self._down:
@@ -124,7 +133,7 @@ class FaultyServer:
                 return
             self._down = True
             if self._fault == "refused":
-                self._server.close()
+                self._refuse()
             _reset(writer)
         elif self._fault == "silence":
             await asyncio.get_running_loop().create_future()
