@@ -48,6 +48,11 @@ async def test_a_failed_generation(
         ({"model": "nope"}, sdk.NotFoundError, "model"),
         ({"messages": []}, sdk.BadRequestError, "messages"),
         (
+            {"system": "Be brief.", "messages": [{"role": "user", "content": []}]},
+            sdk.BadRequestError,
+            "messages",
+        ),
+        (
             {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
             sdk.BadRequestError,
             "tools[0].type",

@@ -81,6 +81,9 @@ async def test_deleting(openai: AsyncOpenAI, system: System) -> None:
     under_way = await openai.responses.create(
         model="scripted", input=script(rate=20, length=1000), background=True
     )
+    with pytest.raises(sdk.BadRequestError) as early:
+        await openai.responses.create(model="scripted", input="x", previous_response_id=under_way.id)
+    assert early.value.param == "previous_response_id"
     await openai.responses.delete(under_way.id)
     for call in (openai.responses.retrieve, openai.responses.cancel, openai.responses.delete):
         with pytest.raises(sdk.NotFoundError):

@@ -110,6 +110,10 @@ async def test_large(local: Local, session: ClientSession) -> None:
     assert made.status == 201
     said = (await chat.conversation(made.body["id"]))["messages"]
     assert [m["content"] for m in said] == [m["content"] for m in archive["messages"]]
+    message = archive["messages"][0] | {"content": "x" * 201_000}
+    large = {"generation_id": message["generation_id"], "messages": [message]}
+    refused = await read(chat, archive | {"branches": [large]})
+    assert (refused.status, refused.error["field"]) == (400, "branches")
     assert (await read(chat, archive | {"padding": "x" * 500_000})).status == 413
 
 

@@ -12,7 +12,7 @@ from gateway.edge import places
 from gateway.routes import ROUTES
 from shared import keys, metrics
 from shared.ledger import Used
-from tests.kit.api_keys import CACHE_S, make_key
+from tests.kit.api_keys import CACHE_S, made_key, make_key
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
@@ -275,6 +275,24 @@ async def test_a_room_is_its_makers_to_pay(local: Local, session: ClientSession)
         await ann.until("stream_error")
         assert ann.log[-1]["code"] == "rate_limited"
     assert (await used(local)).day.messages == 1
+
+
+async def test_a_room_whose_makers_key_is_gone(local: Local, session: ClientSession) -> None:
+    """Nobody pays for its replies, so there are no more; whoever is there is told."""
+    url = await start(local)
+    kept, key = await made_key(local)
+    ann = ChatClient(session, url, key)
+    await ann.call("POST", "/api/rooms", json={"room_id": "r"})
+    invited = await ann.call("POST", "/api/rooms/r/invitations", json={})
+    local.redis.delete(keys.API_KEY + kept.id)
+
+    async def is_gone() -> bool:
+        return (await ann.call("GET", "/api/usage")).status == 401
+
+    await eventually(is_gone, "the gateway knows")
+    async with member(session, url, "r", "guest", invitation=invited.body["invitation"]) as guest:
+        await guest.say("x")
+        assert (await guest.until("stream_error"))["code"] == "unauthorized"
 
 
 async def test_addresses_without_a_key(local: Local, session: ClientSession) -> None:

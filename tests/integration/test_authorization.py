@@ -143,6 +143,12 @@ PUBLIC = (
 )
 NEEDS = {(route.method, route.path): route.needs for route in ROUTES if not route.public}
 ALL = ("admin", "chat", "read")
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 
 
 class Scene(NamedTuple):
@@ -247,6 +253,9 @@ async def test_the_matrix(scene: Scene) -> None:
                     told = json.dumps(answer.body)
                     mine = [scene.names[name] for name in ("generation_id", "response_id", "key_id")]
                     assert not [one for one in mine if one in told], (who, call, told)
+    for scope in {*ALL} - {"chat"}:
+        answer = await scene.by_scope[scope].call("GET", "/ws/room1", headers=UPGRADE)
+        assert (answer.status, answer.body["error"]["code"]) == (403, "insufficient_scope"), scope
     for call, row in MATRIX.items():
         await expect("right", scene.right, call, row, *row.right)
     assert not wrong, "\n".join(wrong)

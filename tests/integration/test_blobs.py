@@ -113,13 +113,17 @@ async def test_what_is_refused(local: Local, session: ClientSession) -> None:
         assert (answer.status, answer.error["code"]) == (status, code)
     text = await upload(chat, b"a text")
     picture = {"type": "image", "blob": await upload(chat, PNG), "name": "cat.png"}
-    remote = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
+    remote, large = (
+        {"type": "image_url", "image_url": {"url": url}}
+        for url in ("https://example.org/x;base64,AA==", data_url(PNG + bytes(1001 - len(PNG))))
+    )
     for message, field, words, model in (
         ([picture], "message[0]", "cannot see pictures: cat.png", "blind"),
         ([{"type": "image", "blob": "0" * 64}], "message[0].blob", "no such blob", "scripted"),
         ([{"type": "image", "blob": "../x"}], "message[0].blob", "no such blob", "scripted"),
         ([{"type": "image", "blob": text}], "message[0]", "no image", "scripted"),
         ([remote], "message[0].image_url.url", "nothing is fetched", "scripted"),
+        ([large], "message[0]", "1000 bytes at most", "scripted"),
         ([], "message", "length", "scripted"),
         ([{"type": "text", "text": "x" * 20_000}] * 2, "message", "", "scripted"),
         ([{"type": "text", "text": " "}], "message", "empty", "scripted"),
@@ -280,6 +284,10 @@ async def test_archive(chat: ChatClient, elsewhere: ChatClient, session: ClientS
     assert await bytes_of(session, elsewhere, name) == (200, PNG)
     message = (await elsewhere.conversation(made.body["id"]))["messages"][0]
     assert message["parts"][0]["name"] == "cat.png"
+    other = {"blob": hashlib.sha256(drawn(9)).hexdigest(), "data": base64.b64encode(drawn(9)).decode()}
+    path = "/api/conversations/import?conversation_id=c1"
+    assert (await chat.call("POST", path, json=archive | {"blobs": [other]})).status == 409
+    assert (await bytes_of(session, chat, other["blob"]))[0] == 404, "nothing of what was refused is kept"
     for data in ("PGI+", "!", base64.b64encode(b"\0\1").decode()):
         archive["blobs"][0]["data"] = data
         refused = await elsewhere.call("POST", "/api/conversations/import", json=archive)

@@ -175,6 +175,8 @@ async def test_undo(chat: ChatClient, elsewhere: ChatClient, stack: Stack) -> No
     before, listed = await told(chat, "?branches=true"), await chat.call("GET", "/api/conversations")
     await chat.call("DELETE", "/api/conversations/c1")
     assert (await chat.call("GET", "/api/conversations/c1")).status == 404
+    lives = [stack.redis.pttl(key) for key in stack.redis.scan_iter(f"{keys.GONE}*:c1")]
+    assert len(lives) == 3 and 0 < max(lives) <= 15_000
     assert (await elsewhere.call("POST", "/api/conversations/c1/restore")).status == 200
     assert await told(chat, "?branches=true") == before
     assert (await chat.call("GET", "/api/conversations")).body == listed.body

@@ -113,6 +113,11 @@ async def test_an_end_without_a_worker_is_counted_once(local: Local, session: Cl
         assert (await chat.cancel(reader.generation_id)).body["status"] == "cancelled"
         assert (await chat.cancel(reader.generation_id)).body["status"] == "already_ended"
     assert ended("cancelled") == cancelled + 2
+    for path in ("/api/conversations/c2", "/v1/conversations/c2"):
+        deleted = await chat.send(conversation_id="c2")
+        await chat.call("DELETE", path)
+        assert (await deleted.all())[-1].data["metadata"]["finish_reason"] == "cancelled"
+    assert ended("cancelled") == cancelled + 4
     given_up = await chat.ask()
     assert given_up.end.data["metadata"]["code"] == "queue_timeout"
     assert ended("failed") == failed + 1

@@ -54,6 +54,10 @@ async def test_a_life(openai: AsyncOpenAI) -> None:
     assert [each.content[0].text for each in items] == ["One", "Two", "Three"]
     assert items[-1] == await openai.conversations.items.retrieve(item.id, conversation_id=made.id)  # type: ignore[arg-type]
     assert (await openai.conversations.delete(made.id)).deleted
+    with pytest.raises(sdk.NotFoundError):
+        await openai.conversations.items.create(made.id, items=added)
+    with pytest.raises(sdk.NotFoundError):
+        await openai.conversations.update(made.id, metadata={"k": "v"})
     for call in (openai.conversations.retrieve, openai.conversations.delete, openai.conversations.items.list):
         with pytest.raises(sdk.NotFoundError):
             await call(made.id)
@@ -99,14 +103,17 @@ async def test_a_call_that_nobody_answers(openai: AsyncOpenAI, upstream: FakeUps
 
 
 async def test_the_same_as_ours(openai: AsyncOpenAI, local: Local, session: ClientSession) -> None:
-    """A conversation of our own API is one of these, and the other way round."""
+    """A conversation of our own API is one of these, and the other way round; what was cut says so."""
     chat = ChatClient(session, local.url)
     await chat.ask(script(length=3), conversation_id="c1")
+    await chat.ask(script(fail_after=3, fail_code="upstream_rejected"), conversation_id="c1")
+    await chat.ask(script(finish_reason="length"), conversation_id="c1", model="upstream")
     items = await listed(openai, "c1")
-    assert [(item.role, item.content[0].text) for item in items] == [
+    assert [(item.role, item.content[0].text) for item in items[:2]] == [
         ("user", script(length=3)),
         ("assistant", expected_text({"length": 3})),
     ]
+    assert [item.status for item in items[1::2]] == ["completed", "incomplete", "incomplete"]
     made = await openai.conversations.create(items=[{"role": "user", "content": "One"}])
     await openai.responses.create(model="scripted", conversation=made.id, input="Two")
     answer = await chat.call("GET", f"/api/conversations/{made.id}")

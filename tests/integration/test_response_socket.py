@@ -169,7 +169,8 @@ async def test_a_gateway_that_stops(own_stack: StartStack, session: ClientSessio
 
 async def test_compacting(openai: AsyncOpenAI) -> None:
     """What the user said stays, all else becomes one item, which the next request is made with."""
-    first = await openai.responses.create(model="scripted", input="How high is it?")
+    said: list[Any] = [{"role": "user", "content": "How high?"}, {"role": "assistant", "content": "Hm."}]
+    first = await openai.responses.create(model="scripted", input=said)
     short = await openai.responses.compact(model="scripted", previous_response_id=first.id)
     assert short.object == "response.compaction"
     assert [item.type for item in short.output] == ["message", "compaction"]

@@ -10,7 +10,7 @@ from gateway.rooms.invitations import Invitations, NewInvitation, holds
 from gateway.rooms.log import Member, Room, Said
 from gateway.rooms.pace import Pace
 from shared import steps
-from shared.errors import Conflict, TooBusy
+from shared.errors import Conflict, NotFound, TooBusy
 from shared.outcome import stopped_unbegun
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
@@ -51,6 +51,16 @@ async def test_so_many_wait_for_an_answer(room: Room) -> None:
     assert under_way is not None
     assert (under_way.first, under_way.last) == (1, steps._MAX_ROOM_WAITING)
     assert await room.say([ASKED]) == 1
+
+
+async def test_one_that_has_gone(room: Room, local: Local) -> None:
+    """Whoever says or clears something there is told, and makes nothing of it."""
+    local.redis.delete(*local.redis.scan_iter(match="hr:room*"))
+    with pytest.raises(NotFound):
+        await room.say([ASKED])
+    with pytest.raises(NotFound):
+        await room.clear(b"cleared", b"stopped", stopped_unbegun("user"))
+    assert await room.fields() == {}
 
 
 async def test_what_was_cleared_is_not_answered(room: Room) -> None:

@@ -65,6 +65,8 @@ async def test_one_id_for_two_messages(url: str, session: ClientSession) -> None
         assert await error_of(ann, type="send_message", message="two", id="x:m1") == "idempotency_mismatch"
         await other.say("three", id="m1")
         await ann.until("message", content="three")
+        await other.say("four", id="x:m1")
+        await ann.until("message", content="four")
 
 
 async def test_a_stop_says_by_whom(local: Local, url: str, session: ClientSession) -> None:

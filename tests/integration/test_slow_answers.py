@@ -69,6 +69,7 @@ async def test_a_repeated_request_waits_as_well(local: Local, session: ClientSes
     answers = await asyncio.gather(*(chat.call("POST", path, json=body, headers=headers) for _ in range(3)))
     assert [said(kind, answer) for answer in answers] == [expected_text(SLOW)] * 3
     assert len({answer.body["id"] for answer in answers}) == 1
+    assert sorted("Idempotent-Replayed" in answer.headers for answer in answers) == [False, True, True]
 
 
 async def test_a_receipt_tells_the_state(own_stack: StartStack, session: ClientSession) -> None:

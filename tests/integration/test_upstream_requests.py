@@ -72,6 +72,13 @@ async def test_a_question_that_was_never_answered(local: Local, session: ClientS
         said = upstream.requests[-1].body["messages"]
         assert [message["role"] for message in said] == ["user"]
         assert said[0]["content"].endswith("\n\nAnd now?")
+        asked = {"model": "upstream", "input": script(never_answer=True), "background": True}
+        unanswered = (await chat.call("POST", RESPONSES, json=asked)).body["id"]
+        await upstream.until(lambda: len(upstream.requests) == 3)
+        await chat.call("POST", f"{RESPONSES}/{unanswered}/cancel")
+        more = {"model": "upstream", "input": "And now?", "previous_response_id": unanswered}
+        assert (await chat.call("POST", RESPONSES, json=more)).status == 200
+        assert upstream.requests[-1].body["messages"] == [said[0]]
 
 
 async def test_a_model_that_thinks_for_long(local: Local, session: ClientSession) -> None:
@@ -114,6 +121,7 @@ async def test_the_status_waits_for_the_first_word(local: Local, session: Client
         await local.start(MODELS + upstream_model(upstream.url))
         failures: list[tuple[dict[str, Any], int, str]] = [
             ({"status": 429, "retry_after": "60"}, 429, "upstream_rate_limited"),
+            ({"status": 400}, 400, "upstream_rejected"),
             ({"status": 400, "message": "maximum context length"}, 400, "context_length_exceeded"),
             ({"status": 401}, 502, "upstream_unauthorized"),
         ]

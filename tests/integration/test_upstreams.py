@@ -1,6 +1,7 @@
 """P14 in a system: several upstreams behind one model, and what becomes of those that are not well."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,6 +16,7 @@ from tests.kit.local import Local
 from tests.kit.upstream import FakeUpstream
 from worker import producer
 from worker.backends.script import expected_text
+from worker.backends.scripted import drawn
 
 LENGTH = 10
 TEXT = expected_text({"length": LENGTH})
@@ -227,6 +229,9 @@ async def test_what_an_upstream_takes(local: Local, session: ClientSession, two:
     assert (await ask(messages=said, tools=tools)).status == 200
     assert (await ask(messages=said, top_k=3)).status == 200
     assert (len(first.requests), len(second.requests)) == (1, 2)
+    url = f"data:image/png;base64,{b64encode(drawn(1)).decode()}"
+    await chat.ask([{"type": "image_url", "image_url": {"url": url}}])
+    assert (len(first.requests), len(second.requests)) == (1, 3)
     refused = await ask(messages=shown, tools=tools)
     assert refused.status == 400
     assert refused.body["error"]["message"] == (

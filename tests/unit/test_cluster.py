@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from shared import keys
 from shared.cells import Cells
-from shared.cluster import Cluster, is_cluster
+from shared.cluster import Address, Cluster, is_cluster
 from shared.errors import BrokerUnavailable
 
 CELLS = Cells(8)
@@ -77,6 +77,26 @@ async def test_what_has_no_cell_any_more_is_broken_off() -> None:
     known._take(ONE, said(2, 2, (0, 16383)))
     assert writer.transport.is_closing()
     server.close()
+
+
+async def test_who_does_not_answer_is_asked_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each look would wait for it again."""
+    known, asked = Cluster("redis+cluster://127.0.0.1:1,127.0.0.1:2", CELLS), list[Address]()
+
+    class Node:
+        def __init__(self, address: Address) -> None:
+            self.address = address
+
+        async def execute_command(self, _: str) -> Any:
+            asked.append(self.address)
+            if self.address == ONE:
+                raise TimeoutError
+            return said(2, 1, (0, 16383))
+
+    monkeypatch.setattr(known, "_client", Node)
+    for _ in range(2):
+        await known.look()
+    assert asked == [ONE, TWO, TWO]
 
 
 async def test_why_none_answers_is_said_once() -> None:

@@ -162,6 +162,21 @@ def test_a_picture_costs_its_field() -> None:
         _read(SSEParser().feed(b"data: " + text + b"\n\n"))
 
 
+@pytest.mark.parametrize(
+    ("choice", "thought"),
+    [
+        ({"delta": {"content": [{"text": "Hi"}]}, "message": {"content": "Hi"}}, ""),
+        ({"delta": {"content": [{"type": "thinking", "thinking": [{"text": "hm"}]}, {"text": "Hi"}]}}, "hm"),
+    ],
+)
+def test_a_choice_that_is_read_with_care(choice: dict[str, Any], thought: str) -> None:
+    """It is said once, its thoughts as such; its reason, which comes in the same chunk, is the end."""
+    completion, deltas = Completion(), list[Delta]()
+    completion.take([msgspec.json.encode({"choices": [choice | {"finish_reason": "stop"}]})], deltas)
+    assert (_thoughts(deltas), _text(deltas)) == (thought, "Hi")
+    assert completion.ended and not completion.goes_on
+
+
 _THINKING = "<think>\nLet me see.\n</think>\n\nFour, not <think>five</think>."
 
 

@@ -5,6 +5,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from shared import counting as ours
+from shared import metrics
 
 BOUNDS = (0.1, 1, 2.5)
 OBSERVED = (0, 0.1, 0.10001, 1, 2, 2.5, 2.6, 1000)
@@ -31,3 +32,11 @@ def test_the_same_page(monkeypatch: pytest.MonkeyPatch, labelled: bool) -> None:
             (counter.labels("m") if labelled else counter).inc(value)
             (histogram.labels("m") if labelled else histogram).observe(value)
     assert page(got) == page(expected)
+
+
+def test_tenants_are_labels_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that came first keep their own."""
+    monkeypatch.setattr(metrics, "_tenants", {})
+    for _ in range(2):
+        labels = [metrics.tenant(f"t{number}") for number in range(300)]
+        assert labels == [*(f"t{number}" for number in range(200)), *["*"] * 100]

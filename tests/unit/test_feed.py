@@ -8,6 +8,7 @@ import pytest
 from gateway.dialects.native.frames import NATIVE
 from gateway.relay.feed import Feed, Subscriber
 from gateway.relay.outbox import Outbox
+from gateway.relay.pages import Pages
 from gateway.relay.replay_gate import Turns
 from shared import events
 from shared.errors import BrokerRefused, Draining
@@ -135,6 +136,17 @@ async def test_a_crowd_shares_a_page() -> None:
     assert {frames.count(b"id: ") for frames in read} == {2}
     assert all(b"id: 1-1" in frames and b"id: 1-2" in frames for frames in read)
     assert log.reads == 2
+
+
+async def test_who_comes_later_reads_anew() -> None:
+    """A page is of those who asked while it was read: it may be longer since."""
+    log = Log()
+    log.turn.set()
+    pages = Pages(feed_with_a_reader()[0].generation, cast(Any, log), Turns())
+    for reads in (1, 2):
+        async with pages.after(ORIGIN, lambda: None) as page:
+            assert len(page.entries) == 3
+        assert log.reads == reads
 
 
 async def test_a_crowd_shares_a_refusal() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.dialects.openai.chat import CompletionRequest, check_messages
@@ -68,6 +68,7 @@ def test_fields_of_any_value(fields: dict[str, Any]) -> None:
             assert msgspec.json.decode(msgspec.json.encode(request), type=kind) == request
 
 
+@example(items=[{"role": "assistant", "content": [{"type": "input_image", "image_url": "data:,"}]}])
 @given(items=st.lists(objects, max_size=4))
 def test_items_and_messages_of_any_shape(items: list[dict[str, Any]]) -> None:
     """Input items become chat messages that the chat check accepts, or an InvalidRequest that names one."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.failures import UpstreamFailed, UpstreamRejected
 from shared.models import Model, Models
 from shared.upstream import UpstreamEntry
 from worker.upstreams import AllBusy, Upstream, Upstreams
@@ -75,6 +76,18 @@ async def test_concurrency() -> None:
     each[0].breaker.open("upstream_failed")
     with pytest.raises(AllBusy):
         upstreams.pick(each)
+
+
+async def test_what_is_held_against_it() -> None:
+    """Nothing that is wrong with a request; and of a model's only upstream nothing at all."""
+    [alone], [one, _] = opened({})[1], opened({}, {})[1]
+    for _ in range(5):
+        one.failed(UpstreamRejected())
+        alone.failed(UpstreamFailed())
+    assert one.breaker.closed and alone.breaker.closed
+    for _ in range(5):
+        one.failed(UpstreamFailed())
+    assert not one.breaker.closed
 
 
 async def test_names_that_pass_through() -> None:
