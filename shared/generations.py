@@ -32,7 +32,7 @@ from shared.messages import Message
 from shared.outcome import Outcome, stopped_unbegun
 from shared.queue import job_payload
 from shared.replication import replicated
-from shared.trim import trim
+from shared.trim import TRIM_WITHIN_S, trim
 
 _T = TypeVar("_T")
 
@@ -68,9 +68,7 @@ class Generations:
         return await self.surely(self._create(submission))
 
     def max_wait_s(self, submission: Submission) -> float:
-        """
-        How long *submission* may have to wait; in the background half as long, so that it is shed first.
-        """
+        """How long *submission* may have to wait; in the background half as long: it is shed first."""
         longest_s = self._broker.settings.max_wait_s
         return longest_s / 2 if submission.priority == "background" else longest_s
 
@@ -98,9 +96,8 @@ class Generations:
             raise NotContinuable(field="continues")
         if outcome == "too_busy":
             raise TooBusy(retry_after_s=2)
-        if self._broker.settings.min_replicas and not await replicated(
-            self._broker, submission.generation_id
-        ):
+        wanted = self._broker.settings.min_replicas
+        if wanted and not await replicated(self._broker, submission.generation_id):
             raise BrokerUnavailable(retry_after_s=1)
         metrics.generations_created.labels(metrics.labelled(submission.model), submission.dialect).inc()
         if outcome == "waiting":
@@ -112,11 +109,14 @@ class Generations:
                 with suppress(BrokerUnavailable, BrokerRefused):
                     noted = blobs.listed(answer[2])
                     await self._blobs.hold(submission.owner, submission.conversation_id, noted)
-            if submission.conversation_id is not None and answer[1] and len(self._broker.cells) > 1:
-                # What it could not see to is seen to with the next; the message is accepted.
-                with suppress(BrokerUnavailable, BrokerRefused):
-                    await trim(self._broker, submission.owner, submission.conversation_id)
+            if submission.conversation_id is not None and answer[1]:
+                await self.make_room(submission.owner, submission.conversation_id)
         return submission.generation_id, True
+
+    async def make_room(self, owner: str, new: str) -> None:
+        """Trim for *new*, which is there by now; a cell that is away holds it up for a moment alone."""
+        if len(self._broker.cells) > 1:
+            await asyncio.wait([self._begun(trim(self._broker, owner, new))], timeout=TRIM_WITHIN_S)
 
     async def known(self, submission: Submission) -> str | None:
         """
@@ -159,10 +159,7 @@ class Generations:
         Do *work* to its end, though its caller be cancelled: what follows an accepted step must not be lost
         with the client that asked for it.
         """
-        task = asyncio.create_task(work)
-        self._owned.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._begun(work))
 
     async def finished(self) -> None:
         """Returns once what callers left behind is done."""
@@ -170,6 +167,12 @@ class Generations:
             await asyncio.wait(self._owned)
         for backlog in self._backlogs.values():
             await backlog.finished()
+
+    def _begun(self, work: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
+        task = asyncio.create_task(work)
+        self._owned.add(task)
+        task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._owned.discard(task)

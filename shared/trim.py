@@ -11,6 +11,8 @@ from shared.broker import Broker
 from shared.cells import Cell
 from shared.place import Place, scored
 
+#: What is new waits for it no longer; what a cell that is away keeps from it is seen to with the next.
+TRIM_WITHIN_S = 0.25
 #: Conversations being answered that are passed over.
 _ACTIVE = 64
 

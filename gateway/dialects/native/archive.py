@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from hashlib import sha256
 from typing import Literal
 from urllib.parse import quote
@@ -20,13 +19,12 @@ from gateway.edge.submission import new_conversation_id
 from shared import messages
 from shared.blobs import is_hash
 from shared.branches import Branch, Fork
-from shared.errors import BrokerRefused, BrokerUnavailable, Busy, InvalidRequest, NotFound, Taken
+from shared.errors import Busy, InvalidRequest, NotFound, Taken
 from shared.events import now_ms
 from shared.generation import TERMINAL_STATES, ChatSettings
 from shared.messages import Message
 from shared.parts import Part, pieces
 from shared.steps import MAX_BRANCHES
-from shared.trim import trim
 
 _MOST_TITLE_CHARS = 200
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
@@ -120,7 +118,7 @@ async def read(request: web.Request) -> web.StreamResponse:
         archive.settings,
         list(_branches(archive.branches, renamed, state.settings.max_conversation_bytes)),
     )
-    await _trim(state, owner, conversation_id)
+    await state.generations.make_room(owner, conversation_id)
     conversation = await state.conversations.load(owner, conversation_id)
     return answer_json(conversation, status=201)
 
@@ -165,7 +163,7 @@ async def fork(request: web.Request) -> web.StreamResponse:
         None if headline.settings is msgspec.UNSET else headline.settings,
         [(mark, [bytes(raw) for raw in each.messages]) for mark, each in aside],
     )
-    await _trim(state, owner, new)
+    await state.generations.make_room(owner, new)
     return answer_json(await state.conversations.load(owner, new), status=201)
 
 
@@ -175,13 +173,6 @@ def _said_at(branch: Branch) -> int:
 
 def _size(raw: msgspec.Raw) -> int:
     return len(bytes(raw))
-
-
-async def _trim(state: State, owner: str, new: str) -> None:
-    if len(state.broker.cells) > 1:
-        # What it could not see to is seen to with the next message.
-        with suppress(BrokerUnavailable, BrokerRefused):
-            await trim(state.broker, owner, new)
 
 
 class _Renamed:
