@@ -15,7 +15,7 @@ import structlog
 
 from shared.broker import Broker
 from shared.cells import Cell
-from shared.cluster import Address
+from shared.cluster import Address, named
 from shared.errors import BrokerUnavailable
 from shared.subscriber import Channel, Subscriber
 
@@ -73,6 +73,10 @@ class Channels:
     def away_within(self, cell: Cell, seconds: float) -> bool:
         """Whether the broker of *cell* was away that short a time ago."""
         return asyncio.get_running_loop().time() - self._lost_at.get(cell, -math.inf) < seconds
+
+    def away(self) -> list[str]:
+        """The primaries that are not heard at present."""
+        return sorted(named(home) for home, each in self._subscribers.items() if each.away)
 
     async def run(self) -> None:
         """Stay connected for ever, to whichever primaries there are."""

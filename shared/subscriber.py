@@ -15,7 +15,7 @@ from redis.exceptions import AskError
 from shared import metrics
 from shared.broker import BROKEN, Broker
 from shared.cells import Cell
-from shared.cluster import Address
+from shared.cluster import Address, named
 from shared.redis_private import PushReader
 
 logger = structlog.get_logger("shared.subscriber")
@@ -75,6 +75,8 @@ class Subscriber:
         self._outgoing: asyncio.Queue[tuple[str, Channel]] = asyncio.Queue()
         #: Why it broke the last time.
         self.error: Exception | None = None
+        #: From when it broke until something is heard again: a node that hangs still takes connections.
+        self.away = False
 
     def add(self, channel: Channel) -> None:
         """Listen there."""
@@ -96,8 +98,10 @@ class Subscriber:
                 failures = 0
                 await self._follow(connection)
             except BROKEN as error:
-                why = str(error) or type(error).__name__
-                logger.warning("connection lost, connecting again", channels=self._name, error=why)
+                if not self.away:
+                    # Once: it is tried again and again.
+                    self.away, why = True, str(error) or type(error).__name__
+                    self._say("connection lost, connecting again", error=why)
                 metrics.redis_failures.labels(self._name).inc()
                 self.error = error
                 self._lost(self._home)
@@ -107,6 +111,9 @@ class Subscriber:
                 await self._disconnect()
             await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
             failures += 1
+
+    def _say(self, what: str, **more: str) -> None:
+        logger.warning(what, channels=self._name, node=named(self._home), **more)
 
     async def _connect(self) -> Connection:
         connection = self._connection = self._broker.connection(self._home)
@@ -145,10 +152,11 @@ class Subscriber:
                 async with asyncio.timeout(_PING_S):
                     command, channel = await self._outgoing.get()
             except TimeoutError:
-                if time.monotonic() - self._read_at > 2 * _PING_S:
-                    raise
+                self._refuse_silence()
                 await connection.send_command("PING", check_health=False)
                 continue
+            # Also where there is always something to ask for, which leaves no time for a ping.
+            self._refuse_silence()
             group, cell = [channel.name], channel.cell
             while not self._outgoing.empty() and len(group) < _MOST_AT_ONCE:
                 following, channel = self._outgoing.get_nowait()
@@ -159,12 +167,20 @@ class Subscriber:
                 group.append(channel.name)
             await connection.send_command(command, *group, check_health=False)
 
+    def _refuse_silence(self) -> None:
+        """Raises `TimeoutError` where nothing has been heard for too long, not even an answer."""
+        if time.monotonic() - self._read_at > 2 * _PING_S:
+            raise TimeoutError
+
     async def _receive(self, connection: Connection) -> None:
         reader = PushReader(connection)
         message_kind, subscribed, unsubscribed = self._kinds
         while True:
             await reader.wait()
             self._read_at = time.monotonic()
+            if self.away:
+                self.away = False
+                self._say("connected again")
             for message in reader.messages():
                 kind = message[0]
                 if kind == message_kind:
