@@ -21,6 +21,12 @@ class Health(msgspec.Struct, frozen=True):
     timestamp: str
 
 
+class Ready(Health, frozen=True):
+    """It takes messages; those of a primary that is *away* wait for it, or for its replica."""
+
+    away: list[str]
+
+
 class Heartbeat(Health, frozen=True):
     """A sign of life, how often a silent stream gives one, and how long a message may be."""
 
@@ -54,7 +60,7 @@ async def ready(request: web.Request) -> web.StreamResponse:
     if state.draining:
         raise Draining(retry_after_s=1)
     await state.readiness.check()
-    return answer_json(Health("ok", iso(now_ms())))
+    return answer_json(Ready("ok", iso(now_ms()), state.relay.away()))
 
 
 async def expose(request: web.Request) -> web.StreamResponse:

@@ -35,7 +35,7 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/api/heartbeat", health.beat, gives=health.Heartbeat, errors=(), public=True),
     Route("GET", "/livez", health.live, gives=health.Health, errors=(), public=True),
     Route("GET", "/version", health.version, gives=Build, errors=(), public=True),
-    Route("GET", "/readyz", health.ready, gives=health.Health, errors=(503,), public=True),
+    Route("GET", "/readyz", health.ready, gives=health.Ready, errors=(503,), public=True),
     Route("GET", "/metrics", health.expose, gives="text/plain", errors=(), public=True, private=True),
     Route("GET", "/openapi.json", openapi.describe, gives="application/json", errors=(), public=True),
     Route("GET", "/docs", openapi.page, gives="text/html", errors=(), public=True),

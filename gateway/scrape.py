@@ -1,33 +1,42 @@
-"""What a gateway looks up when it is scraped: how much waits, and how the broker is."""
+"""
+What a gateway looks up when it is scraped: how much waits, and how the broker is. A primary that does not
+answer holds up no scrape for longer than a moment, and is named.
+"""
 
 import asyncio
-from collections import Counter
+from contextlib import suppress
+from typing import Any
 
 from gateway.edge.state import State
 from shared import metrics, queue
 from shared.broker import Broker
 from shared.cells import Cell
 from shared.clock import BrokerClock
-from shared.cluster import ONLY, Address
+from shared.cluster import named
 from shared.errors import BrokerRefused, BrokerUnavailable
 
-_LOOKED_UP = (metrics.broker_memory, metrics.broker_memory_limit, metrics.broker_cells)
+#: `headrace top` and Prometheus wait longer.
+_WITHIN_S = 1.0
+_LOOKED_UP = (
+    *(metrics.broker_answers, metrics.broker_memory, metrics.broker_memory_limit),
+    metrics.broker_cells,
+)
+#: Of a cluster of which no node has said where anything is.
+_UNKNOWN = "unknown"
+_AWAY = (BrokerUnavailable, BrokerRefused, TimeoutError)
 
 
 async def look(state: State) -> None:
-    """Set the gauges of queues and broker; where the broker does not answer, say so and leave the rest."""
-    try:
-        async with asyncio.TaskGroup() as both:
-            both.create_task(_queues(state))
-            both.create_task(_primaries(state.broker))
-    except* (BrokerUnavailable, BrokerRefused):
-        metrics.broker_answers.set(0)
-    else:
-        metrics.broker_answers.set(1)
+    """Set the gauges of queues and broker; of queues, what the cells of those primaries hold that answer."""
+    answering = await _primaries(state.broker)
+    if answering:
+        with suppress(*_AWAY):
+            async with asyncio.timeout(_WITHIN_S):
+                await _queues(state, answering)
 
 
-async def _queues(state: State) -> None:
-    found = await asyncio.gather(*(_depths(state, cell) for cell in state.broker.cells))
+async def _queues(state: State, cells: list[Cell]) -> None:
+    found = await asyncio.gather(*(_depths(state, cell) for cell in cells))
     for name, of_cells in zip(state.models.queues, zip(*found, strict=True), strict=True):
         metrics.queue_depth.labels(name).set(sum(waiting for waiting, _ in of_cells))
         metrics.queue_oldest_age.labels(name).set(max(age_s for _, age_s in of_cells))
@@ -38,29 +47,43 @@ async def _depths(state: State, cell: Cell) -> list[tuple[int, float]]:
     return [await queue.depth(state.broker, cell, name, now) for name in state.models.queues]
 
 
-async def _primaries(broker: Broker) -> None:
-    """Of each primary: its cells, and its memory where we may ask. One that is gone is not shown any more."""
-    found = Counter(broker.home(cell) for cell in broker.cells)
-    memory = await asyncio.gather(*(_memory(broker, cell) for cell in broker.one_of_each()))
+async def _primaries(broker: Broker) -> list[Cell]:
+    """
+    Of each primary: whether it answers, its cells, and its memory where we may ask. One that is gone is not
+    shown any more. Gives the cells of those that answer.
+    """
+    of: dict[str, list[Cell]] = {}
+    for cell in broker.cells:
+        of.setdefault(_home(broker, cell), []).append(cell)
+    memories = await asyncio.gather(*(_memory(broker, cells[0]) for cells in of.values()))
     for gauge in _LOOKED_UP:
         gauge.clear()
-    for home, cells in found.items():
-        metrics.broker_cells.labels(_named(home)).set(cells)
-    for home, used, most in memory:
-        if used is not None:
-            metrics.broker_memory.labels(_named(home)).set(used)
-        if most:
-            metrics.broker_memory_limit.labels(_named(home)).set(most)
+    answering = []
+    for (name, cells), memory in zip(of.items(), memories, strict=True):
+        metrics.broker_answers.labels(name).set(memory is not None)
+        metrics.broker_cells.labels(name).set(len(cells))
+        if memory is None:
+            continue
+        answering += cells
+        if (used := memory.get("used_memory")) is not None:
+            metrics.broker_memory.labels(name).set(used)
+        if most := memory.get("maxmemory"):
+            metrics.broker_memory_limit.labels(name).set(most)
+    return answering
 
 
-async def _memory(broker: Broker, cell: Cell) -> tuple[Address, int | None, int | None]:
-    home = broker.home(cell)
-    # A user that may not ask this may do its work all the same.
-    [info] = await broker.pipe("info", cell, [("INFO", "memory")], tolerates=lambda i, error: True)
-    if not isinstance(info, dict):
-        return home, None, None
-    return home, info.get("used_memory"), info.get("maxmemory")
+def _home(broker: Broker, cell: Cell) -> str:
+    try:
+        return named(broker.home(cell))
+    except BrokerUnavailable:
+        return _UNKNOWN
 
 
-def _named(home: Address) -> str:
-    return "only" if home == ONLY else f"{home[0]}:{home[1]}"
+async def _memory(broker: Broker, cell: Cell) -> dict[str, Any] | None:
+    """Nothing of it where its user may not ask, who may do his work all the same; None: it is away."""
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            [info] = await broker.pipe("info", cell, [("INFO", "memory")], tolerates=lambda i, error: True)
+    except _AWAY:
+        return None
+    return info if isinstance(info, dict) else {}

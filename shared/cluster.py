@@ -180,7 +180,8 @@ class Cluster:
         self._homes |= homes
         moved = [cell for cell, (address, _) in homes.items() if before.get(cell, address) != address]
         if moved:
-            logger.info("cells have another primary", cells=len(moved))
+            to = sorted({named(homes[cell][0]) for cell in moved})
+            logger.info("cells have another primary", cells=len(moved), nodes=to)
         present = {address for address, _ in self._homes.values()}
         for left in {*before.values()} - present:
             # It may hang, and never say that it is no primary.
@@ -214,6 +215,11 @@ class _Pool(BlockingConnectionPool):
 
 def _slot(place: tuple[int, Cell]) -> int:
     return place[0]
+
+
+def named(address: Address) -> str:
+    """What logs and metrics call that primary."""
+    return "only" if address == ONLY else f"{address[0]}:{address[1]}"
 
 
 def is_cluster(url: str) -> bool:

@@ -111,7 +111,9 @@ heartbeats = Counter("headrace_heartbeats", "Heartbeat comments written.")
 
 # Queue and broker
 
-queue_depth = Gauge("headrace_queue_depth", "Generations waiting for a worker.", ["queue"])
+queue_depth = Gauge(
+    "headrace_queue_depth", "Generations waiting for a worker, where their primary answers.", ["queue"]
+)
 queue_oldest_age = Gauge(
     "headrace_queue_oldest_age_seconds", "How long the first in the queue has waited.", ["queue"]
 )
@@ -125,7 +127,9 @@ append_batch = Histogram(
 redis_round_trips = Counter("headrace_redis_round_trips", "Commands sent to Redis.", ["command"])
 redis_failures = Counter("headrace_redis_failures", "Commands that Redis did not answer.", ["command"])
 broker_answers = Gauge(
-    "headrace_broker_answers", "Whether all of the broker answers this gateway (1) or not (0), at a scrape."
+    "headrace_broker_answers",
+    "Whether a primary answers this gateway (1) or not (0), at a scrape.",
+    ["primary"],
 )
 broker_memory = Gauge(
     "headrace_broker_memory_bytes",

@@ -97,8 +97,7 @@ class LeasedWorker(Worker):
                 # Whether the broker is away tells the next claim, over another connection.
                 logger.warning("waiting for work took too long, connecting again")
             except (BrokerUnavailable, BrokerRefused, *BROKEN) as error:
-                self.tools.registry.broker_failed(cell)
-                logger.warning("broker away, connecting again", error=str(error) or type(error).__name__)
+                self.tools.registry.broker_failed(cell, error)
                 await asyncio.sleep(_RECONNECT_S)
 
     async def _wait_in_line(self, cell: Cell) -> None:
@@ -159,6 +158,7 @@ class LeasedWorker(Worker):
                 queued_within_s=registry.queued_within_s(cell),
                 suspects=suspects,
             )
+            registry.broker_answers(cell)
             for claim in claims:
                 self._start(claim)
             self._say_broken(cell, broken)

@@ -71,7 +71,7 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, lambda: hurry.set() if stop.is_set() else stop.set())
-    face = await _face(settings, broker, stop)
+    face = await _face(settings, broker, channels, stop)
     stopping = asyncio.create_task(_set(stop))
     tasks: list[asyncio.Task[None]] = [asyncio.create_task(broker.confirm())]
     try:
@@ -113,7 +113,9 @@ async def _set(signal: asyncio.Event) -> None:
     await signal.wait()
 
 
-async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> web.AppRunner:
+async def _face(
+    settings: Settings, broker: Broker, channels: Channels, stopping: asyncio.Event
+) -> web.AppRunner:
     readiness = Readiness(broker, full_is_ready=True)
 
     async def live(_: web.Request) -> web.Response:
@@ -126,7 +128,7 @@ async def _face(settings: Settings, broker: Broker, stopping: asyncio.Event) -> 
             return web.json_response({"status": error.message}, status=503)
         if stopping.is_set():
             return web.json_response({"status": "draining"}, status=503)
-        return web.json_response({"status": "ok"})
+        return web.json_response({"status": "ok", "away": channels.away()})
 
     async def expose(_: web.Request) -> web.Response:
         body, content_type = metrics.expose()

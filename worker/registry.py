@@ -16,6 +16,7 @@ from shared import metrics
 from shared.broker import Broker
 from shared.cells import Cell
 from shared.clock import BrokerClock
+from shared.cluster import named
 from shared.errors import BrokerRefused, BrokerUnavailable
 from shared.events import cancel_reason
 from shared.queue import Queue, Renewed
@@ -28,6 +29,7 @@ logger = structlog.get_logger("worker.registry")
 #: Renewals in one lease: two may be lost before the lease is.
 _RENEWALS_PER_LEASE = 3
 _RETRY_S = 0.2
+_SETTLED_S = 1.0
 
 
 class Registry:
@@ -35,6 +37,7 @@ class Registry:
 
     def __init__(self, broker: Broker, queue: Queue, cancels: Cancels, settings: Settings) -> None:
         self._queue = queue
+        self._broker = broker
         self._cells = broker.cells
         self._clocks = {cell: BrokerClock(broker, cell) for cell in broker.cells}
         self._settings = settings
@@ -42,6 +45,8 @@ class Registry:
         #: Loop time at which a cell's broker was last away. For one lease from then on, lapsed leases are
         #: left to their workers: everybody's have lapsed, and those alive must have the chance to renew.
         self._failed_at: dict[Cell, float] = {}
+        #: The primaries that were said to be away, and when they last were.
+        self._away: dict[str, float] = {}
         self._look = {cell: asyncio.Event() for cell in broker.cells}
         self._claiming_suspect = False
         self._cancels = cancels
@@ -83,9 +88,33 @@ class Registry:
             if free:
                 self._claiming_suspect = False
 
-    def broker_failed(self, cell: Cell) -> None:
+    def broker_failed(self, cell: Cell, error: Exception) -> None:
         """The broker of *cell* was away just now."""
-        self._failed_at[cell] = asyncio.get_running_loop().time()
+        now = self._failed_at[cell] = asyncio.get_running_loop().time()
+        node = self._node(cell)
+        if node not in self._away:
+            # Once for all of its cells and queues, each of which asks again and again.
+            logger.warning("broker away, connecting again", node=node, error=_cause(error))
+        self._away[node] = now
+
+    def broker_answers(self, cell: Cell) -> None:
+        """It took something of *cell*."""
+        if not self._away:
+            return
+        # What was sent to it while it hung still fails.
+        since = asyncio.get_running_loop().time() - _SETTLED_S
+        if self._away.get(node := self._node(cell), since) < since:
+            del self._away[node]
+            logger.warning("broker answers again", node=node)
+        # A replica has taken over from one that is no primary any more.
+        for gone in self._away.keys() - {self._node(each) for each in self._cells}:
+            del self._away[gone]
+
+    def _node(self, cell: Cell) -> str:
+        try:
+            return named(self._broker.home(cell))
+        except BrokerUnavailable:
+            return "unknown"
 
     def queued_within_s(self, cell: Cell) -> float | None:
         """How new a job of *cell* must be for this process to claim it now; None when any will do."""
@@ -113,8 +142,8 @@ class Registry:
                 # Even where nothing runs: a clock that nobody looks at stands still.
                 await self._clocks[cell].look()
                 await self._renew(cell)
-            except BrokerUnavailable:
-                self.broker_failed(cell)
+            except BrokerUnavailable as error:
+                self.broker_failed(cell, error)
                 await asyncio.sleep(_RETRY_S)
                 look.set()
 
@@ -169,3 +198,9 @@ def give_up(running: Running) -> None:
     """What the broker refuses to keep for it will not be otherwise at the next try; the others go on."""
     logger.error("a log cannot be written", generation=running.claim.generation.id)
     running.fence()
+
+
+def _cause(error: Exception) -> str:
+    """In the broker's own words, not those that users are told."""
+    cause = error.__cause__ or error
+    return str(cause) or type(cause).__name__

@@ -1,13 +1,16 @@
 """The broker: reached, of a version that will do, with rights and settings that keep what it is given."""
 
+import asyncio
 import re
 import time
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from deploy.doctor.findings import Finding, good, mind, wrong
 from shared.broker import Broker
 from shared.cells import Cell
+from shared.cluster import is_cluster
 from shared.errors import BrokerRefused, BrokerUnavailable, Unavailable
 from shared.readiness import Readiness
 from shared.settings import Settings
@@ -39,9 +42,8 @@ async def look(settings: Settings) -> list[Finding]:
                 )
             ]
         found = [good("broker", "it answers, and takes what gateways and workers write")]
-        for cell in broker.one_of_each():
-            found += await _primary(broker, cell, settings)
-        return found
+        each = [_primary(broker, cell, settings) for cell in broker.one_of_each()]
+        return found + list(chain.from_iterable(await asyncio.gather(*each)))
     finally:
         await readiness.close()
         await broker.close()
@@ -56,7 +58,8 @@ async def _primary(broker: Broker, cell: Cell, settings: Settings) -> list[Findi
         away_s = float(seconds) + float(micros) / 1e6 - (began + time.time()) / 2
         [info] = await broker.pipe("info", cell, [("INFO",)], tolerates=lambda i, error: True)
     except (BrokerUnavailable, BrokerRefused) as error:
-        return [wrong(name, error.message, "start it, or let its replica take over")]
+        why = type(error.__cause__ or error).__name__
+        return [wrong(name, f"does not answer ({why})", "start it, or let its replica take over")]
     found = [_clock(name, away_s)]
     if not isinstance(info, dict):
         return [*found, mind(name, "its user may not ask how it is set", "add +info to the user's rights")]
@@ -139,6 +142,14 @@ def _replicas(name: str, info: Mapping[str, Any], settings: Settings) -> list[Fi
                 f"{name}: replicas",
                 f"{there}, HEADRACE_MIN_REPLICAS wants {settings.min_replicas}: each reply waits in vain",
                 "bring them back, or lower HEADRACE_MIN_REPLICAS",
+            )
+        ]
+    if not there and is_cluster(settings.redis_url):
+        return [
+            mind(
+                f"{name}: replicas",
+                "none: where it ends, its conversations and streams wait until it is back",
+                "give it one: CLUSTER REPLICATE",
             )
         ]
     return [good(f"{name}: replicas", str(there))] if there else []

@@ -149,8 +149,8 @@ BROKER = Dashboard(
         Panel(
             "Answers",
             "short",
-            {"{{instance}}": f"headrace_broker_answers{_GATEWAY}"},
-            "1, or 0 where a gateway does not reach all of it.",
+            {"{{primary}}": f"min by (primary) (headrace_broker_answers{_GATEWAY})"},
+            "1, or 0 where a gateway does not reach that primary.",
         ),
         Panel("Memory", "bytes", {"{{primary}}": "max by (primary) (headrace_broker_memory_bytes)"}),
         Panel(

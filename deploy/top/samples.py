@@ -47,6 +47,18 @@ class Look:
             default=0.0,
         )
 
+    def least(self, name: str, **labels: str) -> float:
+        """Its smallest, where one that sees less is right."""
+        return -max(
+            (
+                -value
+                for page in self.pages.values()
+                for has, value in page.get(name, {}).items()
+                if labels.items() <= dict(has).items()
+            ),
+            default=0.0,
+        )
+
     def values(self, name: str, label: str) -> list[str]:
         """All that a label has been."""
         found = (dict(has).get(label) for page in self.pages.values() for has in page.get(name, {}))

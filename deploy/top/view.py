@@ -15,6 +15,7 @@ def picture(between: Between, gateways: Sequence[str], workers: Sequence[str]) -
         _headline(between),
         _latencies(between),
         _processes(between, gateways, workers),
+        _primaries(between),
         _upstreams(between),
     )
 
@@ -70,6 +71,22 @@ def _processes(between: Between, gateways: Sequence[str], workers: Sequence[str]
                 f"{one.total('headrace_open_streams', here):.0f}" if kind == "gateway" else "",
                 f"{one.total('headrace_generations_running', here):.0f}" if kind == "worker" else "",
             )
+    return table
+
+
+def _primaries(between: Between) -> RenderableType:
+    """Of the broker, as the gateways see them: one that any of them misses is down."""
+    table = _table("primary", "", "memory", "cells")
+    now = between.now
+    for primary in now.values("headrace_broker_answers", "primary"):
+        is_up = now.least("headrace_broker_answers", primary=primary) > 0
+        used = now.most("headrace_broker_memory_bytes", primary=primary)
+        table.add_row(
+            primary,
+            Text("up", style="green") if is_up else Text("down", style="bold red"),
+            f"{used / 1e6:.0f} MB" if used else "",
+            f"{now.most('headrace_broker_cells', primary=primary):.0f}",
+        )
     return table
 
 

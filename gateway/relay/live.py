@@ -31,6 +31,7 @@ class Live:
         self._subscribed = subscribed
         self._leaving: dict[str, asyncio.TimerHandle] = {}
         self.run = self._channels.run
+        self.away = self._channels.away
 
     async def subscribe(self, generation_id: str) -> None:
         """Returns once everything published from now on will be delivered. Raises `BrokerUnavailable`."""

@@ -134,6 +134,10 @@ class Relay:
         """Returns if it can hear what is published there. Raises `BrokerUnavailable`, caused by why not."""
         await self._live.try_out(cell)
 
+    def away(self) -> list[str]:
+        """The primaries that are not heard at present: what is theirs waits for them."""
+        return self._live.away()
+
     async def run(self) -> None:
         """Follow the live connection and look after silent feeds, for ever."""
         async with asyncio.TaskGroup() as tasks:

@@ -161,8 +161,8 @@ async def failed(chat: ChatClient, moves: Moves) -> None:
 async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
     """One that is silent, and one that waits for a worker while somebody looks at the metrics."""
     # Other tests of this process may have looked too.
-    metrics.broker_answers.set(0)
-    for gauge in (metrics.broker_memory, metrics.broker_memory_limit, metrics.broker_cells):
+    gauges = metrics.broker_answers, metrics.broker_memory, metrics.broker_memory_limit, metrics.broker_cells
+    for gauge in gauges:
         gauge.clear()
     moves.begin()
     async with await chat.send(SILENT) as reader:

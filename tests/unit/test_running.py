@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from shared.broker import Broker
+from shared.errors import BrokerUnavailable
 from shared.generation import Generation
 from shared.queue import Claim
 from shared.settings import Settings
@@ -42,7 +43,7 @@ async def test_what_is_claimed_after_the_broker_was_away() -> None:
     registered = registry()
     [cell] = registered._cells
     seen = [registered.queued_within_s(cell)]
-    registered.broker_failed(cell)
+    registered.broker_failed(cell, BrokerUnavailable())
     seen.append(registered.queued_within_s(cell))
     registered._failed_at[cell] -= 10
     seen.append(registered.queued_within_s(cell))
@@ -57,7 +58,7 @@ async def test_a_cell_that_was_away_alone_is_claimed_with_care() -> None:
     settings = Settings(cells=2)
     registered = Registry(Broker(settings), cast(Any, None), Cancels(), settings)
     away, there = registered._cells
-    registered.broker_failed(away)
+    registered.broker_failed(away, BrokerUnavailable())
     assert registered.queued_within_s(there) is None
     assert registered.queued_within_s(away) is not None
 
