@@ -19,6 +19,8 @@ from shared.errors import TooBusy
 
 #: Of one conversation.
 _MOST = 20
+#: How long a link lives at most.
+LONGEST_S = 90 * 24 * 3600
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -65,7 +67,8 @@ class Shares:
             [
                 ("ZREMRANGEBYSCORE", listed, "-inf", now),
                 ("ZADD", listed, share.expires_ms, msgspec.json.encode(share)),
-                ("PEXPIRE", listed, self._broker.settings.conversation_ttl_s * 1000),
+                # As long as any of them, or its owner could not revoke what still opens.
+                ("EXPIRE", listed, LONGEST_S),
             ],
             transaction=True,
         )

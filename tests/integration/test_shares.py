@@ -131,7 +131,11 @@ async def test_live(scene: Scene, session: ClientSession) -> None:
 
 async def test_how_it_ends(scene: Scene) -> None:
     """Revoked, expired, or its conversation deleted: for good, also if there is another of that name."""
-    link, brief, kept = await scene.link(), await scene.link(expires_s=1), await scene.link()
+    link, brief = await scene.link(expires_s=90 * 86400), await scene.link(expires_s=1)
+    kept = await scene.link()
+    [listing] = scene.local.redis.keys(f"{keys.SHARES}*")
+    ttl = scene.local.redis.ttl
+    assert ttl(listing) >= ttl(keys.SHARE + link.id), "what opens can be revoked"
     listed = (await scene.ann.call("GET", "/api/conversations/c1/share")).body["shares"]
     assert len(listed) == 3 and listed[0]["id"] == brief.id
     assert "secret" not in listed[0]

@@ -24,7 +24,7 @@ from shared.conversations import Whole
 from shared.errors import AccessEnded, BrokerRefused, BrokerUnavailable, NotFound
 from shared.headline import Conversation
 from shared.position import ORIGIN
-from shared.shares import Share, Shared
+from shared.shares import LONGEST_S, Share, Shared
 
 #: The header that has a link's secret: what stands after `#` in it, which no browser sends by itself.
 HEADER = "X-Headrace-Share"
@@ -38,7 +38,7 @@ class ShareRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST /api/conversations/{conversation_id}/share`"""
 
     #: How long the link lives.
-    expires_s: Annotated[int, Meta(ge=1, le=90 * 24 * 3600)] = _WEEK_S
+    expires_s: Annotated[int, Meta(ge=1, le=LONGEST_S)] = _WEEK_S
 
 
 class NewShare(msgspec.Struct, frozen=True):
