@@ -75,8 +75,8 @@ def settings(data: Path = Path(".headrace")) -> dict[str, object]:
     found: dict[str, object]
     if there is not None and there.redis_url is not None:
         found = {"redis_url": there.redis_url, "cells": there.cells}
-    elif (data / "valkey.sock").exists():
-        found = {"redis_url": valkey.url(data / "valkey.sock")}
+    elif socket := valkey.found(data):
+        found = {"redis_url": valkey.url(socket)}
     elif plan := nodes.running(data):
         found = {"redis_url": plan.url, "cells": plan.cells}
     else:

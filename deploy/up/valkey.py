@@ -15,6 +15,7 @@ from urllib.parse import quote
 #: A unix socket's path ends at 104 bytes on macOS and at 108 on Linux, its closing zero included.
 _MAX_SOCKET_PATH_BYTES = 100
 _PING_TIMEOUT_S = 1.0
+_SOCKET = "valkey.sock"
 
 
 def is_installed() -> bool:
@@ -23,11 +24,23 @@ def is_installed() -> bool:
 
 
 def socket_path(data: Path) -> Path:
-    """Where to listen: in *data*, or in a new folder of our own where that path would be too long."""
-    path = data / "valkey.sock"
+    """
+    Where to listen: in *data*, or in a new folder of our own where that path would be too long. Then a link
+    in *data* leads there, for `found`.
+    """
+    path = data / _SOCKET
     if len(os.fsencode(path)) <= _MAX_SOCKET_PATH_BYTES:
         return path
-    return Path(tempfile.mkdtemp(prefix="headrace-")) / "valkey.sock"
+    elsewhere = Path(tempfile.mkdtemp(prefix="headrace-")) / _SOCKET
+    path.unlink(missing_ok=True)
+    path.symlink_to(elsewhere)
+    return elsewhere
+
+
+def found(data: Path) -> Path | None:
+    """The socket of the broker that has its files in *data*, if there is one."""
+    path = data / _SOCKET
+    return path.resolve() if path.exists() else None
 
 
 def url(socket: Path) -> str:

@@ -1,12 +1,13 @@
 """A `headrace up` in this folder is found by commands that were told of no broker, and no gateway."""
 
+import shutil
 import socket
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from deploy.up import found
+from deploy.up import found, valkey
 from deploy.up.leftovers import identity
 from deploy.up.nodes import Plan
 from shared.settings import Settings
@@ -28,6 +29,18 @@ def test_one_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.models == tmp_path / "models.toml"
     monkeypatch.setenv("HEADRACE_REDIS_URL", "redis://elsewhere:6379/0")
     assert found.settings(tmp_path) == {}
+
+
+def test_far_down(tmp_path: Path) -> None:
+    """Where a socket's path would be too long in its folder, the folder leads to it."""
+    data = tmp_path / ("x" * 100)
+    data.mkdir()
+    for _ in "ab":
+        path = valkey.socket_path(data)
+        assert found.settings(data) == {}
+        path.touch()
+        assert found.settings(data)["redis_url"] == f"unix://{path}"
+        shutil.rmtree(path.parent)
 
 
 def test_a_cluster(tmp_path: Path) -> None:
