@@ -15,6 +15,7 @@ Labels = frozenset[tuple[str, str]]
 Page = Mapping[str, Mapping[Labels, float]]
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
+_PORTS = 65536
 
 
 class Look:
@@ -74,20 +75,24 @@ class Between:
 
     def rate(self, name: str, among: Iterable[str] | None = None, **labels: str) -> float:
         """How much a counter rose in a second. A process that has begun anew counts from nothing."""
-        addresses = [address for address in self.now.pages if among is None or address in among]
-        return sum(self._rise(name, [address], labels) for address in addresses) / self._s
+        return self._risen(name, among, labels) / self._s
 
     def quantile(self, of: float, histogram: str, **labels: str) -> float | None:
         """As Prometheus estimates it; None where nothing was observed."""
         counts: dict[float, float] = defaultdict(float)
         for bound in self.now.values(f"{histogram}_bucket", "le"):
-            counts[float(bound)] += self._rise(f"{histogram}_bucket", None, {**labels, "le": bound})
+            counts[float(bound)] += self._risen(f"{histogram}_bucket", None, {**labels, "le": bound})
         return quantile(of, sorted(counts.items()))
 
-    def _rise(self, name: str, among: Sequence[str] | None, labels: Mapping[str, str]) -> float:
-        now = self.now.total(name, among, **labels)
-        before = self.before.total(name, among, **labels)
-        return now if now < before else now - before
+    def _risen(self, name: str, among: Iterable[str] | None, labels: Mapping[str, str]) -> float:
+        """Each process by itself: one that has gone, or begun anew, takes nothing from the others."""
+        risen = 0.0
+        for address in self.now.pages:
+            if among is None or address in among:
+                now = self.now.total(name, [address], **labels)
+                before = self.before.total(name, [address], **labels)
+                risen += now if now < before else now - before
+        return risen
 
 
 def quantile(of: float, cumulative: Sequence[tuple[float, float]]) -> float | None:
@@ -116,8 +121,10 @@ async def look(http: aiohttp.ClientSession, addresses: Sequence[str]) -> Look:
 async def answering(http: aiohttp.ClientSession, address: Callable[[int], str], first: int) -> list[str]:
     """Those at *first* and the ports that follow, up to one that does not answer."""
     found: list[str] = []
-    while await _page(http, address(first + len(found))) is not None:
-        found.append(address(first + len(found)))
+    for port in range(first, _PORTS):
+        if await _page(http, address(port)) is None:
+            break
+        found.append(address(port))
     return found
 
 
@@ -127,7 +134,7 @@ async def _page(http: aiohttp.ClientSession, address: str) -> Page | None:
             if response.status != 200:
                 return None
             return parsed(await response.text())
-    except (aiohttp.ClientError, TimeoutError, OSError):
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):  # or what answers is no page of metrics
         return None
 
 

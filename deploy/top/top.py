@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 from rich.console import Console
 from rich.live import Live
+from yarl import URL
 
 from deploy.top.samples import Between, answering, look
 from deploy.top.view import picture
@@ -52,11 +52,14 @@ async def run(
 
 
 async def _found(http: aiohttp.ClientSession, gateway: str) -> tuple[list[str], list[str]]:
-    parts = urlsplit(gateway)
-    first = parts.port or {"https": 443}.get(parts.scheme, 80)
+    try:
+        url = URL(gateway)
+        first = url.with_port(url.port).port or 80
+    except ValueError as error:
+        raise NothingThere(f"{gateway} is no address such as http://127.0.0.1:8000") from error
 
     def at(port: int) -> str:
-        return urlunsplit((parts.scheme, f"{parts.hostname}:{port}", "", "", ""))
+        return str(url.with_port(port)).rstrip("/")
 
     gateways = await answering(http, at, first)
     return gateways or [gateway], await answering(http, at, first + _WORKERS_FROM)

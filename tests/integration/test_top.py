@@ -5,11 +5,12 @@ import math
 from io import StringIO
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 from rich.console import Console
 
-from deploy.top.samples import quantile
-from deploy.top.top import run
+from deploy.top.samples import Between, Look, Page, parsed, quantile
+from deploy.top.top import NothingThere, _found, run
+from deploy.up import ports
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.command import said_by
 from tests.kit.eventually import eventually
@@ -63,3 +64,41 @@ def test_quantile(of: float, expected: float) -> None:
     assert quantile(of, [(0.1, 5), (1.0, 10), (math.inf, 10)]) == pytest.approx(expected)
     assert quantile(of, []) is None
     assert quantile(1, [(0.1, 1), (math.inf, 2)]) == 0.1
+
+
+def test_each_process_by_itself() -> None:
+    """One that has begun anew counts from nothing; one that is gone takes nothing from the others."""
+    between = Between(
+        Look(pages(old=(0, 100), new=(0, 50), gone=(0, 70)), 0), Look(pages(old=(0, 104), new=(6, 0)), 2)
+    )
+    assert between.rate("s_bucket", le="1.0") == 5
+    assert between.rate("s_bucket", ["old"], le="1.0", kind="a") == 2
+    assert between.rate("s_bucket", kind="b") == 0
+    assert between.quantile(0.6, "s") == 0.5
+    assert between.quantile(0.9, "s", kind="b") is None
+
+
+def pages(**counts: tuple[int, int]) -> dict[str, Page]:
+    """What processes say that have observed so much up to a half, and so much between that and one."""
+    text = 's_bucket{{le="0.5",kind="a"}} {}\ns_bucket{{le="1.0",kind="a"}} {}\n'
+    return {address: parsed(text.format(few, few + more)) for address, (few, more) in counts.items()}
+
+
+async def test_what_stands_beside_it(session: ClientSession) -> None:
+    """Also of an address with colons, and up to what is something else."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        is_ours = (request.url.port or 0) < first + 2
+        return web.Response(text="headrace_open_streams 1\n" if is_ours else "<html>no metrics</html>")
+
+    app, first = web.Application(), ports.free("::1", 3)
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    for port in range(first, first + 3):
+        await web.TCPSite(runner, "::1", port).start()
+    beside = [f"http://[::1]:{port}" for port in range(first, first + 2)]
+    assert await _found(session, f"{beside[0]}/") == (beside, [])
+    with pytest.raises(NothingThere, match="no address"):
+        await _found(session, "127.0.0.1:8000")
+    await runner.cleanup()
