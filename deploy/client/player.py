@@ -27,7 +27,8 @@ def command() -> tuple[str, ...] | None:
 async def play(samples: AsyncIterator[bytes], started: tuple[str, ...]) -> int:
     """
     Play 16-bit *samples* of one channel, 24,000 a second; gives the player's exit status, not 0 where it
-    could not. Cancelled, it is silent at once. Raises `OSError` where it does not start.
+    could not. Cancelled, or where *samples* fail, it is silent at once. Raises `OSError` where it does not
+    start.
     """
     player = await asyncio.create_subprocess_exec(
         *started,
@@ -43,8 +44,8 @@ async def play(samples: AsyncIterator[bytes], started: tuple[str, ...]) -> int:
                     await player.stdin.drain()
             player.stdin.close()
         return await player.wait()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            player.kill()
-        await player.wait()
-        raise
+    finally:
+        if player.returncode is None:
+            with suppress(ProcessLookupError):
+                player.kill()
+            await player.wait()

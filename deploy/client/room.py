@@ -51,7 +51,7 @@ class Room:
         self._unread: dict[str, str] = {}
         self._typed_at = -_TYPING_S
         self._failures = 0
-        self._left = False
+        self._left = asyncio.Event()
 
     @property
     def user_id(self) -> str:
@@ -63,11 +63,13 @@ class Room:
         What is said, each entry of the log once. Ends after `leave`. Raises `HeadraceError` where it may not
         be there (any more).
         """
-        while not self._left:
+        while not self._left.is_set():
             reason = "the connection ended"
             try:
                 query = {**self._who, **({"after": self.position} if self.position else {})}
                 async with self._server.socket(self._path, query, _HEARTBEAT_S) as socket:
+                    if self._left.is_set():  # meanwhile
+                        return
                     self._socket = socket
                     for sent in [*self._unread.values()]:
                         await socket.send_str(sent)
@@ -85,11 +87,13 @@ class Room:
                 reason = str(error) or type(error).__name__
             finally:
                 self._socket = None
-            if not self._left:
+            if not self._left.is_set():
                 retry_s = min(_LONGEST_WAIT_S, 0.2 * 2 ** min(self._failures, 10)) * (1 + random.random() / 2)
                 self._failures += 1
                 yield Reconnecting(reason=reason, retry_s=retry_s)
-                await asyncio.sleep(retry_s)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(retry_s):
+                        await self._left.wait()
 
     async def say(self, message: str) -> str:
         """Say it once, whatever breaks meanwhile; gives the id that it is read with. See `Refused`."""
@@ -124,7 +128,7 @@ class Room:
 
     async def leave(self) -> None:
         """Go: the iteration ends."""
-        self._left = True
+        self._left.set()
         if self._socket is not None:
             await self._socket.close()
 

@@ -53,7 +53,7 @@ async def test_a_member_whose_connection_breaks(local: Local, session: ClientSes
 
 
 async def test_a_room_that_is_not_open(local: Local) -> None:
-    """It says why, and does not try for ever; an invitation revoked ends the iteration."""
+    """It says why, and does not try for ever; who leaves has left, also while it connects."""
     url = await local.start(api_keys="sk-ann")
     async with HeadraceClient(url) as stranger, HeadraceClient(url, api_key="sk-ann") as ann:
         with pytest.raises(HeadraceError) as refused:
@@ -77,6 +77,11 @@ async def test_a_room_that_is_not_open(local: Local) -> None:
                 assert event.you == guest.user_id
                 assert {"userId": event.you, "name": event.you, "role": "reader"} in event.members
                 await guest.leave()
+        coming = asyncio.ensure_future(anext(aiter(room := ann.room("r", user_id="ann"))))
+        await asyncio.sleep(0)
+        await room.leave()
+        with pytest.raises(StopAsyncIteration):
+            await coming
 
 
 def kinds(read: list[RoomEvent], kind: type[RoomEvent]) -> list[RoomEvent]:

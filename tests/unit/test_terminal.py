@@ -1,11 +1,16 @@
 """What a model says reaches the terminal as text alone: nothing in it moves, hides or reorders anything."""
 
+import asyncio
 import io
+import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from headrace import HeadraceError
 from headrace.events import Ended
+from headrace.player import play
 from headrace.terminal import Chat
 
 _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
@@ -70,3 +75,30 @@ async def test_an_answer_that_may_not_be_whole(reason: str, told: str) -> None:
     notes = io.StringIO()
     assert await Chat("http://127.0.0.1:1", out=io.StringIO(), notes=notes)._read(reply()) == 0  # type: ignore[arg-type]
     assert (told in notes.getvalue()) if told else not notes.getvalue()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_player_ends_with_the_sound(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """Also where the sound breaks off: no player is left that waits for more."""
+
+    async def sound() -> AsyncIterator[bytes]:
+        yield b"ab"
+        if fails:
+            raise HeadraceError("it broke off")
+        yield b"cd"
+
+    started: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def kept(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*command, **options))
+        return started[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", kept)
+    command = ("sh", "-c", '[ "$(cat)" = abcd ] && exit 3')
+    if fails:
+        with pytest.raises(HeadraceError):
+            await play(sound(), command)
+        assert started[0].returncode == -signal.SIGKILL
+    else:
+        assert await play(sound(), command) == 3
