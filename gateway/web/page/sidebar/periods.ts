@@ -3,17 +3,19 @@ import type { ListedConversation } from '../../client/index.js';
 
 export type Period = 'today' | 'yesterday' | 'lastWeek' | 'older';
 
-const DAY_MS = 86_400_000;
-
 export function byPeriod(list: readonly ListedConversation[], now = Date.now()): [Period, ListedConversation[]][] {
-  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  // By the calendar: where clocks are changed a day is longer, or shorter.
+  const midnight = (daysAgo: number) => {
+    const today = new Date(now);
+    return new Date(today.getFullYear(), today.getMonth(), today.getDate() - daysAgo).getTime();
+  };
   const found: Record<Period, ListedConversation[]> = { today: [], yesterday: [], lastWeek: [], older: [] };
   for (const each of list) found[periodOf(each.updated_ms, midnight)].push(each);
   return (Object.entries(found) as [Period, ListedConversation[]][]).filter(([, members]) => members.length > 0);
 }
 
-function periodOf(ms: number, midnight: number): Period {
-  if (ms >= midnight) return 'today';
-  if (ms >= midnight - DAY_MS) return 'yesterday';
-  return ms >= midnight - 7 * DAY_MS ? 'lastWeek' : 'older';
+function periodOf(ms: number, midnight: (daysAgo: number) => number): Period {
+  if (ms >= midnight(0)) return 'today';
+  if (ms >= midnight(1)) return 'yesterday';
+  return ms >= midnight(7) ? 'lastWeek' : 'older';
 }
