@@ -94,12 +94,13 @@ async def member(
 
 
 def transcript(log: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """What was said by whom, replies joined; timestamps and places left out."""
+    """What was said by whom, each reply joined, whoever came meanwhile; timestamps and places left out."""
     said: list[tuple[str, str, str]] = []
     for entry in log:
         kind, who = entry["type"], entry.get("userId") or entry.get("generation_id") or ""
-        if kind == "stream_chunk" and said and said[-1][:2] == (kind, who):
-            said[-1] = (kind, who, said[-1][2] + entry["content"])
+        begun = [at for at, each in enumerate(said) if each[:2] == (kind, who)]
+        if kind == "stream_chunk" and begun:
+            said[begun[0]] = (kind, who, said[begun[0]][2] + entry["content"])
         elif kind == "stream_reset":
             said = [each for each in said if each[:2] != ("stream_chunk", who)]
         else:
