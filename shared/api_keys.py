@@ -20,6 +20,7 @@ from shared.events import now_ms
 from shared.generation import Priority
 from shared.lifetimes import FOREVER_S, LISTED_S
 from shared.limits import NO_LIMITS, Limits
+from shared.names import shown_name
 from shared.sealing import Sealing
 from shared.tenants import Tenants, checked_name
 
@@ -153,7 +154,7 @@ class ApiKeys:
             tenant=wanted.tenant,
             user=wanted.user,
             scopes=scopes,
-            label=wanted.label[:200],
+            label=shown_name(wanted.label, 200),
             acts_for=wanted.acts_for,
             priority=wanted.priority,
             limits=wanted.limits,

@@ -28,6 +28,7 @@ from shared.errors import (
 from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal, Usage
 from shared.generation import Generation, Submission, parse
+from shared.headline import title_of
 from shared.messages import Message
 from shared.outcome import Outcome, stopped_unbegun
 from shared.queue import job_payload
@@ -312,7 +313,7 @@ def _creation(submission: Submission, limits: Any, max_queued: int) -> bytes:
         if submission.settings is not None:
             new["settings"] = msgspec.json.encode(submission.settings).decode()
         names = " ".join(part.name for part in submission.parts or ())
-        new["title"] = (submission.message or names)[:80]
+        new["title"] = title_of(submission.message or names)
     if submission.idempotency_key is not None:
         new["idempotency"] = submission.idempotency_key
         # For `lua/restore.lua`.

@@ -4,7 +4,10 @@ import msgspec
 
 from shared.events import Usage
 from shared.generation import ChatSettings
+from shared.names import shown_name
 from shared.skipped import skipped
+
+_TITLE_CHARS = 80
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -33,6 +36,11 @@ class Version(msgspec.Struct, frozen=True):
     headline: Conversation
     tag: str
     spent: Spent | None = None
+
+
+def title_of(said: str) -> str:
+    """What a conversation is called that begins with *said*."""
+    return shown_name(said, _TITLE_CHARS)
 
 
 def version_of(conversation_id: str, fields: dict[bytes, bytes]) -> Version | None:

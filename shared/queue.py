@@ -16,6 +16,7 @@ from shared.broker import Broker, pack
 from shared.cells import Cell
 from shared.errors import BrokerUnavailable
 from shared.generation import Generation, parse
+from shared.headline import title_of
 
 #: The name under which arq knows the job function.
 JOB_FUNCTION = "generate"
@@ -100,7 +101,9 @@ class Queue:
 
     async def restore(self, claim: Claim) -> bool:
         """Write the record again that the broker lost; False when there is one after all."""
-        title = msgspec.json.decode(claim.record["turn"])["content"][:80] if "turn" in claim.record else ""
+        title = (
+            title_of(msgspec.json.decode(claim.record["turn"])["content"]) if "turn" in claim.record else ""
+        )
         args: list[str | bytes | int] = [claim.generation.id, self._lease_ms, claim.lease]
         args += [msgspec.json.encode(claim.record), job_payload(claim.generation.id), title]
         return bool(await self._broker.run("restore", self._cell(claim), args))

@@ -10,6 +10,7 @@ from shared.broker import Broker
 from shared.errors import Conflict, InvalidRequest
 from shared.lifetimes import FOREVER_S
 from shared.limits import NO_LIMITS, Limits
+from shared.names import seen
 
 _NAME = re.compile(
     r"[^\s\x00-\x1f\x7f\ud800-\udfff](?:[^\x00-\x1f\x7f\ud800-\udfff]{0,126}[^\s\x00-\x1f\x7f\ud800-\udfff])?"
@@ -104,7 +105,7 @@ def is_reserved(name: str) -> bool:
 
 
 def checked_name(name: str, field: str) -> str:
-    """A tenant's or user's name: 1 to 128 characters, no control characters. Raises `InvalidRequest`."""
-    if not _NAME.fullmatch(name) or (field == "tenant" and is_reserved(name)):
+    """A tenant's or user's name: 1 to 128 characters, all of them seen. Raises `InvalidRequest`."""
+    if not _NAME.fullmatch(name) or seen(name) != name or (field == "tenant" and is_reserved(name)):
         raise InvalidRequest(f"`{field}` must have 1 to 128 visible characters.", field=field)
     return name

@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.edge.nulls import without_nulls
 from gateway.edge.state import STATE
 from shared.errors import InvalidRequest, RequestTimeout, TooLarge, UnsupportedMediaType
+from shared.names import shown_name
 
 T = TypeVar("T")
 
@@ -19,8 +20,7 @@ _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}", re.ASCII)
 _FIELD = re.compile(r"at `\$\.([^`]*)`")
 _NAMED = re.compile(r"field `([^`]*)`")
 
-#: Of a file's name.
-_MOST_NAME_CHARS = 120
+_MOST_FILE_NAME_CHARS = 120
 #: Levels of arrays and objects in a body. It is written and read again on the way to the model, where a
 #: parser that meets its own limit would fail the generation, not the request.
 _MAX_DEPTH = 100
@@ -130,10 +130,22 @@ def clean_text(text: str, field: str, max_chars: int) -> str:
     return kept
 
 
-def clean_name(name: str) -> str:
+def clean_name(name: str, field: str, max_chars: int) -> str:
+    """*name* as others see it. Raises `InvalidRequest` where nothing of it is seen, or too much."""
+    shown = shown_name(name, len(name))
+    if not shown:
+        raise InvalidRequest(f"`{field}` is empty: it has nothing that is seen.", field=field)
+    if len(shown) > max_chars:
+        raise InvalidRequest(
+            f"`{field}` has {len(shown)} characters; at most {max_chars} are allowed.", field=field
+        )
+    return shown
+
+
+def clean_file_name(name: str) -> str:
     """What a file is called, for people: one line, without folders, and no longer than needed."""
-    line = "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cs", "Cf", "Zl", "Zp"})
-    return line.replace("\\", "/").rpartition("/")[2].strip()[-_MOST_NAME_CHARS:]
+    shown = shown_name(name, len(name)).replace("\\", "/").rpartition("/")[2]
+    return shown_name(shown[-_MOST_FILE_NAME_CHARS:], _MOST_FILE_NAME_CHARS)
 
 
 def checked_id(value: str, field: str) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
-from gateway.edge.body import checked_id, clean_text
+from gateway.edge.body import checked_id, clean_name
 from gateway.edge.sessions import is_secure
 from gateway.edge.state import ASKER
 from gateway.rooms.access import CREATORS, Entered
@@ -58,8 +58,7 @@ class Caller:
         self._request, query = request, request.query
         #: The id that it asked to have; None as long as it has not.
         self.wanted = checked_id(query["userId"], "userId") if query.get("userId") else None
-        name = clean_text(query["name"], "name", _MOST_NAME_CHARS) if query.get("name") else ""
-        self._name = " ".join(name.split())
+        self._name = clean_name(query["name"], "name", _MOST_NAME_CHARS) if query.get("name") else ""
         given, kept = query.get("member"), request.cookies.get(_COOKIE, "")
         if given is not None and not _SECRET.fullmatch(given):
             raise InvalidRequest("`member` is 16 to 128 letters and digits of your own.", field="member")

@@ -14,6 +14,7 @@ from gateway.edge.state import ASKER, STATE
 from gateway.rooms import access, invitations
 from gateway.rooms.access import Answers, Right, Rules
 from gateway.rooms.invitations import Invitations, InvitedRole, NewInvitation
+from shared.names import shown_name
 
 
 class NewRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,7 +58,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     name = checked_id(asked.room_id, "room_id") if asked.room_id is not None else f"room_{uuid.uuid4().hex}"
     model = known_model(state, asked.model)
     rules = Rules(
-        title=asked.title,
+        title=shown_name(asked.title, len(asked.title)),
         answers=asked.answers,
         may_stop=asked.may_stop,
         may_clear=asked.may_clear,

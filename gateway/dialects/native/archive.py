@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.dialects.native.message import checked_type
 from gateway.edge.access import checked_settings
 from gateway.edge.answers import answer_json
-from gateway.edge.body import checked_id, clean_name, clean_text, read_body
+from gateway.edge.body import checked_id, clean_file_name, read_body
 from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.submission import new_conversation_id
 from shared import messages
@@ -23,6 +23,7 @@ from shared.errors import Busy, InvalidRequest, NotFound, Taken
 from shared.events import now_ms
 from shared.generation import TERMINAL_STATES, ChatSettings
 from shared.messages import Message
+from shared.names import shown_name
 from shared.parts import Part, pieces
 from shared.steps import MAX_BRANCHES
 
@@ -102,7 +103,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     kinds = {each.blob: _checked(each, state.blobs.most_bytes) for each in archive.blobs}
     if not archive.messages:
         raise InvalidRequest("`messages` is empty.", field="messages")
-    title = " ".join(clean_text(archive.title[:_MOST_TITLE_CHARS] or "…", "title", _MOST_TITLE_CHARS).split())
+    title = shown_name(archive.title, _MOST_TITLE_CHARS) or "…"
     if archive.settings is not None:
         checked_settings(state, archive.settings)
     owner, renamed = request[ASKER].owner, _Renamed()
@@ -185,14 +186,17 @@ class _Renamed:
         return self._names.setdefault(old, f"gen_{uuid.uuid4().hex}")
 
     def encoded(self, said: Sequence[Message]) -> list[bytes]:
-        return [
-            messages.encode(
-                message
-                if message.generation_id is None
-                else msgspec.structs.replace(message, generation_id=self.name(message.generation_id))
-            )
-            for message in said
-        ]
+        return [messages.encode(self._renamed(message)) for message in said]
+
+    def _renamed(self, message: Message) -> Message:
+        changed: dict[str, object] = {}
+        if message.generation_id is not None:
+            changed["generation_id"] = self.name(message.generation_id)
+        if message.parts:
+            changed["parts"] = [
+                msgspec.structs.replace(part, name=clean_file_name(part.name)) for part in message.parts
+            ]
+        return msgspec.structs.replace(message, **changed)
 
 
 def _branches(
@@ -219,8 +223,6 @@ def _check(message: Message) -> None:
     for part in message.parts or ():
         if part.blob and not is_hash(part.blob):
             raise InvalidRequest(f"{part.blob[:80]!r} is no blob.", field="messages")
-        if part.name != clean_name(part.name):
-            raise InvalidRequest(f"{part.name[:80]!r} is no name of a file.", field="messages")
     if message.ts < 0:
         raise InvalidRequest("A message's `ts` is a time since 1970.", field="messages")
 

@@ -9,7 +9,7 @@ from gateway.dialects.native.frames import CONVERSATION, OF_GENERATION
 from gateway.dialects.native.typed import TYPED_CONVERSATION, typed
 from gateway.edge.access import checked_settings, owned, room_for_stream
 from gateway.edge.answers import answer_json
-from gateway.edge.body import checked_id, clean_text, read_body
+from gateway.edge.body import checked_id, clean_name, read_body
 from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.streams import checked_resumption, expired, resume_value, stream_headers, stream_known
 from gateway.relay.dialect import Dialect, Resumption
@@ -162,7 +162,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest("The body names neither a `title` nor `settings`.", field="title")
     title, settings = asked.title, asked.settings
     if title is not None:
-        title = " ".join(clean_text(title, "title", _MOST_TITLE_CHARS).split())
+        title = clean_name(title, "title", _MOST_TITLE_CHARS)
     if settings is not None:
         settings = checked_settings(request.app[STATE], settings)
     conversations, owner = request.app[STATE].conversations, request[ASKER].owner

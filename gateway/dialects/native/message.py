@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from aiohttp import web
 
-from gateway.edge.body import clean_name, clean_text
+from gateway.edge.body import clean_file_name, clean_text
 from gateway.edge.state import ASKER, STATE
 from shared.blobs import TEXT, Blob, is_hash, type_of
 from shared.errors import InvalidRequest, NotFound, TooLarge, UnsupportedMediaType
@@ -107,7 +107,7 @@ async def read_message(
                 blob=blob.hash,
                 content_type=blob.content_type,
                 size=blob.size,
-                name=clean_name(part.name),
+                name=clean_file_name(part.name),
                 at=len(text),
             )
         )
@@ -124,7 +124,7 @@ def _check_sight(request: web.Request, message: list[MessagePart], model: str) -
         if isinstance(part, ImagePart | ImageUrlPart):
             models = request.app[STATE].models
             if "pictures" in models.serving(model).cannot:
-                what = f": {clean_name(part.name)}" if part.name else ""
+                what = f": {clean_file_name(part.name)}" if part.name else ""
                 raise InvalidRequest(
                     f"The model {model!r} cannot see pictures{what}.", field=f"message[{number}]"
                 )

@@ -24,6 +24,7 @@ from shared import messages
 from shared.attachments import chat_content
 from shared.errors import InvalidRequest, NotFound
 from shared.events import ToolCall, now_ms
+from shared.headline import title_of
 from shared.messages import Message
 
 _Object = dict[str, Any]
@@ -31,7 +32,6 @@ _Metadata = Annotated[dict[str, str], Meta(max_length=16)]
 
 #: How many items one call may add.
 _MOST_ADDED = 20
-_TITLE_CHARS = 80
 #: Who says what is kept, by who says it in chat; a tool's result is the user's.
 _ROLES: dict[str, Literal["user", "assistant", "system"]] = {
     "assistant": "assistant",
@@ -177,7 +177,7 @@ def _answered(message: _Object, ids: Container[str | None]) -> _Object | None:
 
 def _noted(given: Sequence[_Object]) -> tuple[list[Message], str]:
     """*given* items as messages to be kept, and a title. Raises `InvalidRequest` naming what is none."""
-    title = last_said(response_items.chat_messages(given))[:_TITLE_CHARS]
+    title = title_of(last_said(response_items.chat_messages(given)))
     said = []
     for each in response_items.items_of(given, uuid.uuid4().hex):
         [read, *_] = [*response_items.chat_messages([each]), None]
