@@ -237,6 +237,12 @@ def move(*, source: str, target: str, cells: int, source_cells: int = 1) -> None
         sys.exit(str(error))
     except CannotMove as error:
         programs.fail(str(error))
+    except KeyboardInterrupt:
+        print(
+            "headrace: broken off; only a part may be there: empty the target before the next try",
+            file=sys.stderr,
+        )
+        sys.exit(130)
 
 
 @app.command

@@ -248,7 +248,7 @@ class Broker:
 
     async def _confirm(self) -> None:
         async def ask(cell: Cell) -> Sequence[bytes | None]:
-            clock = "HMGET", cell.key(keys.CLOCK), "seen", "cells"
+            clock = "HMGET", cell.key(keys.CLOCK), *layout.FIELDS
             return await self._followed(cell, lambda client: client.execute_command(*clock))  # type: ignore[no-untyped-call]
 
         if self._cluster is not None:

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from shared.cells import Cell, tag
 from shared.startup import SettingsWrong
 
-#: What one cell's clock says: when it was last looked at, and how many cells there are.
+#: What one cell's clock says, by `FIELDS`: when it was last looked at, how many cells there are, and whether
+#: `headrace move` has yet to end what it copies here.
+FIELDS = "seen", "cells", "moving"
 Ask = Callable[[Cell], Awaitable[Sequence[bytes | None]]]
 
 #: The first cell of every layout there can be.
@@ -16,6 +18,10 @@ FIRST_CELLS = tuple(Cell(0, tag(0, count)) for count in (1, 256, 4096))
 
 #: Of this layout's own cells.
 _ASKED_AT_MOST = 16
+_HALF_MOVED = (
+    "a `headrace move` into this broker was broken off, so that only a part of the data is here: empty it "
+    "(FLUSHALL at each primary), and begin again"
+)
 _WRONG = (
     "the data in the broker is in {found}, which cannot be changed: set it to that, or use an empty broker "
     "(`headrace move` copies data into other cells)"
@@ -48,7 +54,9 @@ async def confirm(cells: Iterable[Cell], count: int, ask: Ask, away: tuple[type[
 
 
 def _count(cell: Cell, clock: Sequence[bytes | None]) -> int | None:
-    seen, cells = clock
+    seen, cells, moving = clock
+    if moving is not None:
+        raise SettingsWrong([("redis_url", _HALF_MOVED)])
     if not cell.tag:
         return None if seen is None else 1
     return None if cells is None else int(cells)

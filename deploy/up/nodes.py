@@ -80,8 +80,8 @@ def planned(data: Path, primaries: int, cells: int | None) -> Plan:
         return plan
     if (data / "appendonlydir").exists():
         raise CannotStart(
-            f"{data} holds one broker's data: choose another folder with --data; "
-            "`headrace move` copies from one to the other"
+            f"{data} holds one broker's data: choose another folder with --data (`headrace move` copies "
+            "from one broker to another, where both run without gateways and workers)"
         )
     taken: set[int] = set()
     while len(taken) < 4 * primaries:

@@ -56,7 +56,10 @@ class Heartbeat:
 
     def _look(self, tasks: asyncio.TaskGroup) -> None:
         feeds = list(self._feeds.values())
-        for cell, places in self._broker.cells.grouped(feed.generation.id for feed in feeds).items():
+        groups = self._broker.cells.grouped(feed.generation.id for feed in feeds)
+        # That we are there is to be seen where nobody reads anything, too: `headrace move` looks.
+        groups.setdefault(self._broker.cells.home, [])
+        for cell, places in groups.items():
             if cell not in self._under_way:
                 self._under_way.add(cell)
                 tasks.create_task(self._look_after(cell, [feeds[i] for i in places]))

@@ -85,7 +85,9 @@ class Room:
 
     async def open(self, fields: dict[str, str]) -> tuple[dict[str, str], bool]:
         """Make it, unless it is there; gives its fields, and whether it is new."""
-        given = [text for field in fields.items() for text in field]
+        # Its id tells neither: `headrace move` asks.
+        named = {**fields, "owner": self.owner, "name": self.name}
+        given = [text for field in named.items() for text in field]
         raw, new = await self._broker.run("room_open", self.cell, [self.id, self._ttl, *given])
         pairs = [text.decode() for text in raw]
         return dict(zip(pairs[::2], pairs[1::2], strict=True)), bool(new)

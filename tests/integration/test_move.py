@@ -10,8 +10,11 @@ from aiohttp import ClientSession
 from deploy import move
 from gateway.rooms.log import Room, Said
 from shared import keys
+from shared.broker import Broker
 from shared.cells import Cells
+from shared.errors import BrokerUnavailable
 from shared.settings import Settings
+from shared.startup import SettingsWrong
 from tests.integration.test_blobs import upload
 from tests.kit.api_keys import made_key
 from tests.kit.broker import EmbeddedBroker
@@ -47,7 +50,7 @@ async def test_all_is_there(local: Local, session: ClientSession, target: Settin
     await local.stop_gateways()
     said: list[str] = []
     await move.move(local.settings(), target, said.append)
-    assert any("hr:conv:" in line for line in said) and not any("NOT" in line for line in said)
+    assert "copied 13 conversations" in said
     await local.start(redis_url=target.redis_url, cells=CELLS)
     new = ChatClient(session, local.url)
     assert (await new.call("GET", "/api/conversations")).body == listed
@@ -65,6 +68,80 @@ async def test_all_is_there(local: Local, session: ClientSession, target: Settin
     first = (await new.call("GET", "/api/conversations?limit=1")).body["conversations"]
     assert [each["id"] for each in first] == ["c0"]
     assert len((await new.conversation("c0"))["messages"]) == 4
+
+
+async def test_a_room_in_which_nobody_has_spoken(
+    local: Local, session: ClientSession, target: Settings
+) -> None:
+    """It is there, though no list has its conversation; what nobody knows is said, and is no success."""
+    chat = ChatClient(session, await local.start(worker=False))
+    await chat.call("POST", "/api/rooms", json={"room_id": "lobby"})
+    local.redis.set("hr:of_tomorrow:1", "x", ex=100)
+    await local.stop_gateways()
+    said: list[str] = []
+    with pytest.raises(move.CannotMove, match=r"NOT copied: 1 of hr:of_tomorrow:, .*; all else was"):
+        await move.move(local.settings(), target, said.append)
+    assert said[0] == "copied 1 rooms"
+    chat.url = await local.start(worker=False, redis_url=target.redis_url, cells=CELLS)
+    assert (await chat.call("GET", "/api/rooms/lobby")).status == 200
+
+
+async def test_what_looks_like_success(
+    broker: EmbeddedBroker,
+    local: Local,
+    session: ClientSession,
+    target: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing to copy, and half a copy, are told; over half a copy nothing starts, and nothing is added."""
+    monkeypatch.setattr(move, "_WATCHED_S", 0)
+    with pytest.raises(move.CannotMove, match="the source holds nothing"):
+        await move.move(local.settings(), target, print)
+    chat = ChatClient(session, await local.start())
+    for name in ("a", "b"):
+        await chat.ask(script(length=2), conversation_id=name)
+    await local.stop_worker()
+    await local.stop_gateways()
+    copied, copy_key = 0, move._Mover._copy_key
+
+    async def breaks_off(*args: Any) -> bool:
+        nonlocal copied
+        copied += 1
+        if copied > 3:
+            raise BrokerUnavailable
+        return await copy_key(*args)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(move._Mover, "_copy_key", breaks_off)
+        with pytest.raises(move.CannotMove, match=r"empty the target .* and begin again"):
+            await move.move(local.settings(), target, print)
+    half = Broker(target)
+    with pytest.raises(SettingsWrong, match="was broken off"):
+        await half.confirm()
+    await half.close()
+    with pytest.raises(move.CannotMove, match="was broken off"):
+        await move.move(local.settings(), target, print)
+    broker.client(_TARGET).flushdb()
+    said: list[str] = []
+    await move.move(local.settings(), target, said.append)
+    assert "copied 2 conversations" in said
+    assert said[-1].startswith("done: ")
+
+
+async def test_who_runs_over_the_target(local: Local, session: ClientSession, target: Settings) -> None:
+    """A gateway there, which has written nothing yet but looks at the clocks, would write between."""
+    chat = ChatClient(session, await local.start())
+    await chat.ask(script(length=2), conversation_id="a")
+    await local.stop_worker()
+    await local.stop_gateways()
+    await local.start(worker=False, redis_url=target.redis_url, cells=CELLS)
+    with pytest.raises(move.CannotMove, match="still run over the target"):
+        await move.move(local.settings(), target, print)
+
+
+def test_what_ends_this_very_moment() -> None:
+    """It ends: to RESTORE a lifetime of nothing is one for ever."""
+    assert [move._lifetime(ttl_ms) for ttl_ms in (-1, 0, 1, 900)] == [0, 1, 1, 900]
 
 
 async def test_what_is_of_a_tenant(local: Local, session: ClientSession, target: Settings) -> None:
