@@ -13,6 +13,7 @@ from cyclopts.validators import Number
 from deploy import operate, programs
 from deploy.keys import commands as key_commands
 from deploy.model import commands as model_commands
+from deploy.numbers import Whole, whole
 from shared.build import running
 
 app = App(
@@ -32,8 +33,12 @@ app.command(model_commands.model)
 app.command(operate.top)
 app.command(operate.doctor)
 
-Port = Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))]
-Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100))]
+Port = Annotated[int | None, Parameter(converter=whole, validator=Number(gte=0, lte=65535))]
+Count = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=100))]
+#: Beyond these nobody plans, and no figure holds.
+Streams = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=1_000_000_000))]
+Rate = Annotated[float, Parameter(validator=Number(gte=0.001, lte=10_000))]
+Length = Annotated[int, Parameter(converter=whole, validator=Number(gte=1, lte=1_000_000))]
 
 
 @app.command
@@ -44,7 +49,7 @@ def up(
     workers: Count = 1,
     gateways: Count = 1,
     redis: str | None = None,
-    cluster: int | None = None,
+    cluster: Whole | None = None,
     upstream: list[str] | None = None,
     model: str | None = None,
     api_key_env: str | None = None,
@@ -155,9 +160,9 @@ def build() -> None:
 @app.command
 def plan(
     *,
-    streams: Annotated[int, Parameter(validator=Number(gte=1))],
-    rate: Annotated[float, Parameter(validator=Number(gt=0))] = 20,
-    length: Annotated[int, Parameter(validator=Number(gte=1))] = 500,
+    streams: Streams,
+    rate: Rate = 20,
+    length: Length = 500,
 ) -> None:
     """Tell how many gateways, workers and brokers so many streams need: see deploy/CAPACITY.md.
 
@@ -207,7 +212,7 @@ def worker() -> None:
 
 
 @app.command
-def move(*, source: str, target: str, cells: int, source_cells: int = 1) -> None:
+def move(*, source: str, target: str, cells: Whole, source_cells: Whole = 1) -> None:
     """Copy the data of one broker to another, into other cells: the way from one broker to a cluster.
 
     Gateways and workers must be stopped, and all they had under way must have ended. The source is only read.

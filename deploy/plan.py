@@ -117,8 +117,8 @@ def lines(load: Load, measured: Measured = MEASURED) -> list[str]:
     found = needs(load, measured)
     stored = stored_bytes(load, measured)
     told = [
-        f"{load.streams:,} streams at once, {load.rate:g} deltas a second each: "
-        f"{load.deltas_a_second:,.0f} deltas and {load.answers_a_second:,.0f} new answers a second",
+        f"{load.streams:,} stream{'s' * (load.streams > 1)} at once, {load.rate:g} deltas a second each: "
+        f"{_few(load.deltas_a_second)} deltas and {_few(load.answers_a_second)} new answers a second",
         "",
         f"{'part':<10}{'processes':>10}{'cores used':>12}{'memory each':>13}  set by",
     ]
@@ -146,6 +146,11 @@ def first(load: Load, measured: Measured = MEASURED) -> str:
     if found["broker"].count > 1:
         return "one broker's core: it takes a cluster (gateways and workers are added as they are)"
     return f"the {most}s' cores: add processes"
+
+
+def _few(number: float) -> str:
+    """Not 0 of what there is."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _size(size: float) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter, Token
 
+from deploy.numbers import Whole
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -60,17 +62,17 @@ class LimitOptions:
         The longest reply.
     """
 
-    requests_per_minute: int | None = None
-    max_concurrent: int | None = None
-    max_queued: int | None = None
-    max_streams: int | None = None
-    tokens_per_minute: int | None = None
-    tokens_per_day: int | None = None
-    tokens_per_month: int | None = None
+    requests_per_minute: Whole | None = None
+    max_concurrent: Whole | None = None
+    max_queued: Whole | None = None
+    max_streams: Whole | None = None
+    tokens_per_minute: Whole | None = None
+    tokens_per_day: Whole | None = None
+    tokens_per_month: Whole | None = None
     cost_per_day: float | None = None
     cost_per_month: float | None = None
     models: Listed | None = None
-    max_tokens: int | None = None
+    max_tokens: Whole | None = None
 
     def limits(self) -> Any:
         """As they are kept. Raises `ValueError`."""

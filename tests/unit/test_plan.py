@@ -61,7 +61,23 @@ def test_the_page_shows_what_the_command_prints(capsys: pytest.CaptureFixture[st
     assert printed in PAGE.read_text()
 
 
-@pytest.mark.parametrize("wrong", [["--streams", "0"], ["--streams", "5", "--rate", "0"], []])
+def test_what_is_little_is_not_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A single stream begins an answer now and then."""
+    with suppress(SystemExit):
+        plan("--streams", "1", "--rate", "5")
+    said = "1 stream at once, 5 deltas a second each: 5 deltas and 0.01 new answers a second"
+    assert capsys.readouterr().out.splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *([], ["--streams", "0"], ["--streams", "-5"], ["--streams", "1.5"], ["--streams", "10k"]),
+        ["--streams", "99999999999999999999"],
+        *(["--streams", "5", "--rate", rate] for rate in ("0", "inf", "nan", "1e300", "1e-300", "20/s")),
+        *(["--streams", "5", "--length", length] for length in ("0.5", "0", "10000000000000")),
+    ],
+)
 def test_nonsense_is_refused(capfd: pytest.CaptureFixture[str], wrong: list[str]) -> None:
     """By the option's name."""
     with pytest.raises(SystemExit) as refused:
