@@ -26,7 +26,7 @@ from shared.errors import (
     TooBusy,
 )
 from shared.event_log import EventLog
-from shared.events import CancelReason, End, Terminal, Usage
+from shared.events import CancelReason, End, Terminal
 from shared.generation import Generation, Submission, parse
 from shared.headline import title_of
 from shared.messages import Message
@@ -205,11 +205,13 @@ class Generations:
     async def close(
         self, generation_id: str, terminal: Terminal, *, overdue_s: float
     ) -> Literal["closed", "ended", "held"]:
-        """End a generation that no worker holds, or whose lease ran out *overdue_s* ago."""
+        """
+        End a generation that no worker holds, or whose lease ran out *overdue_s* ago: its text stands, and
+        counts.
+        """
         while True:
             written, length = await self._written(generation_id)
-            if isinstance(terminal, End) and terminal.usage == Usage():
-                terminal = msgspec.structs.replace(terminal, usage=written.usage())
+            terminal = msgspec.structs.replace(terminal, **written.so_far())
             answer = await self._broker.run(
                 "close",
                 self._cell(generation_id),

@@ -1,5 +1,7 @@
 """What a generation has produced: the answer, its cost, and what is recorded of both at its end."""
 
+from typing import Any
+
 import msgspec
 
 from shared import events, messages
@@ -137,6 +139,20 @@ class Outcome:
     def usage(self, prompt_tokens: int = 0) -> Usage:
         """Our own count, for when the upstream gave none."""
         return Usage(prompt_tokens, self.tokens, prompt_tokens + self.tokens, estimated=True)
+
+    def so_far(self) -> dict[str, Any]:
+        """
+        What the terminal event of one that nobody goes on with says that it cost, as `Producer.spent` says it
+        of others: all that its log knows.
+        """
+        usage, since = self.usage(), self.spent_since
+        billed = self.billed.plus(Usage(0, since, since, estimated=True))
+        return {
+            "usage": usage,
+            "billed": billed if billed.total_tokens > usage.total_tokens else None,
+            "cost": self.cost,
+            "upstreams": self.upstreams,
+        }
 
     def closing(self, generation_id: str, terminal: Terminal, position: str = "") -> bytes:
         """What `lua/append.lua` and `lua/close.lua` record when *terminal* ends the log."""

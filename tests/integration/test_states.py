@@ -5,6 +5,8 @@ A first worker holds `running` and `dead`, whose lease has run out; it has hande
 had lost the record of `restored`. All have said something but `queued` and `waiting`.
 """
 
+import json
+
 from shared.events import Error
 from tests.kit.hand import TEXT, said
 from tests.kit.table import Table
@@ -149,16 +151,18 @@ async def test_interrupt(table: Table) -> None:
 async def close(table: Table, generation_id: str) -> str:
     """A gateway gives up its worker, or its place in the queue after a minute."""
     error = Error(ts=5, code="worker_lost", message="It was lost.")
-    return await table.local.state.generations.close(generation_id, error, overdue_s=60)
+    closed = await table.local.state.generations.close(generation_id, error, overdue_s=60)
+    usage = json.loads(table.record(generation_id).get("usage", "{}"))
+    return f"{closed}, {usage.get('completion_tokens', 0)}" if closed == "closed" else closed
 
 
 async def test_close(table: Table) -> None:
-    """Only what has been due for that long is given up."""
+    """Only what has been due for that long is given up; what it has said counts."""
     assert await table.row("close", close) == {
         "queued": "held -> queued",
-        "waiting": "closed -> failed",  # its place is nowhere but in its conversation: see `orphaned`
+        "waiting": "closed, 0 -> failed",  # its place is nowhere but in its conversation: see `orphaned`
         "running": "held -> running",
-        "dead": "closed -> failed 2",
+        "dead": "closed, 2 -> failed 2",
         "back": "held -> queued",
         "restored": "held -> running",
         "done": "ended -> done",
