@@ -39,7 +39,7 @@ class Health:
         self._broker = broker
         self._cell = broker.cells.home
         self._shared = [upstream for upstream in upstreams if not upstream.alone]
-        #: What each was when last looked at.
+        #: What the others know of each, for they have said it or were told; what they were not is told later.
         self._was_closed = dict.fromkeys(self._shared, True)
         self._trying: set[asyncio.Task[None]] = set()
 
@@ -70,20 +70,20 @@ class Health:
             said = [None] * len(self._shared)
         for upstream, word in zip(self._shared, said, strict=True):
             breaker = upstream.breaker
-            if word == _WELL:
-                breaker.close()
-            elif word is not None:
-                if breaker.closed:
+            if word is not None:
+                if word == _WELL:
+                    breaker.close()
+                elif breaker.closed:
                     breaker.open(word.decode(errors="replace"), 0)
+                self._was_closed[upstream] = breaker.closed
             elif breaker.due and await self._first(upstream):
                 breaker.half_open = True
                 task = asyncio.create_task(self._try_out(upstream))
                 self._trying.add(task)
                 task.add_done_callback(self._trying.discard)
-            self._was_closed[upstream] = breaker.closed
 
     async def _tell(self) -> None:
-        """What this process has found out since it last looked."""
+        """What this process has found out and nobody was told yet."""
         now = asyncio.get_running_loop().time()
         for upstream in self._shared:
             breaker, was_closed = upstream.breaker, self._was_closed[upstream]
@@ -91,6 +91,9 @@ class Health:
                 await self._say(upstream, breaker.why.encode(), int((breaker.until - now) * 1000))
             elif not was_closed and breaker.closed:
                 await self._say(upstream, _WELL, _WELL_MS)
+            else:
+                continue
+            self._was_closed[upstream] = not was_closed
 
     async def _said(self) -> Sequence[bytes | None]:
         gets = [("GET", self._key(upstream)) for upstream in self._shared]
