@@ -1,16 +1,20 @@
 """The one writer of a process: a log that the broker refuses costs the others nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+
+import pytest
 
 from shared.append_line import Answered
 from shared.errors import BrokerRefused, BrokerUnavailable
-from shared.event_log import Appended, Batch
-from shared.events import Text
+from shared.event_log import Appended, Batch, Entry
+from shared.events import End, Text
 from shared.generation import Generation
+from shared.position import Position
 from shared.queue import Claim
 from shared.settings import Settings
+from worker import appender as module
 from worker.appender import Appender, LogWriter
 
 
@@ -21,6 +25,10 @@ class Log:
         self.away = away
         self.refused: list[list[str]] = []
         self.written: dict[str, list[bytes]] = {}
+        #: How long a log was once its end had come.
+        self.closed_at: list[int] = []
+        #: Done once, while it is asked to append.
+        self.meanwhile: Callable[[], None] = lambda: None
         self._lost: asyncio.Future[None] | None = None
 
     @asynccontextmanager
@@ -47,22 +55,25 @@ class Log:
             asyncio.get_running_loop().call_soon(answered, BrokerRefused())
             return
         asyncio.get_running_loop().call_soon(answered, [self._append(batch) for batch in batches])
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
 
     def _append(self, batch: Batch) -> Appended:
         log = self.written.setdefault(batch.generation_id, [])
         if batch.start > len(log):
             return Appended("short", len(log))
         log += [entry.event for entry in batch.entries[len(log) - batch.start :]]
+        self.closed_at += [len(log)] if batch.closing else []
         return Appended("ok", len(log))
 
 
-def writer(appender: Appender, generation_id: str) -> LogWriter:
-    """Of a generation's first attempt."""
+def writer(appender: Appender, generation_id: str, prefix: Sequence[Entry] = ()) -> LogWriter:
+    """Of a generation's attempt, after what is there already."""
     generation = Generation(
         id=generation_id, owner="o", state="running", model="m", queue="q", dialect="native", created_ms=1
     )
     claim = Claim(generation, "q", "1:a", 0)
-    return LogWriter(appender, claim, [], on_fenced=lambda: None, on_missing=lambda: None)
+    return LogWriter(appender, claim, list(prefix), on_fenced=lambda: None, on_missing=lambda: None)
 
 
 async def written(log: Log, ids: Sequence[str]) -> dict[str, LogWriter]:
@@ -89,11 +100,52 @@ async def test_one_that_is_refused_is_found_among_others() -> None:
     assert log.refused == [["a", "bad", "b"], ["bad"]]
 
 
-async def test_an_absent_broker_costs_nothing() -> None:
-    """What could not be written is tried again until it is."""
-    log = Log(away=3)
+class Pauses(tuple[float, ...]):
+    """None takes any time; which of them came is known."""
+
+    seen: list[int]
+
+    def __getitem__(self, at: int) -> float:  # type: ignore[override]
+        """The next."""
+        self.seen.append(at)
+        return 0
+
+
+async def test_an_absent_broker_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written is tried again until it is, after longer and longer pauses."""
+    pauses = Pauses(module._BACKOFF_S)
+    pauses.seen = []
+    monkeypatch.setattr(module, "_BACKOFF_S", pauses)
+    log = Log(away=6)
     await written(log, ["a", "b"])
     assert {name: len(events) for name, events in log.written.items()} == {"a": 2, "b": 2}
+    assert pauses.seen == [0, 1, 2, 3, 3, 3]
+
+
+async def test_what_comes_meanwhile_is_written_too() -> None:
+    """An answer is about what was sent; an end goes with its last event, and who is fenced writes none."""
+    log = Log()
+    appender = Appender(log.line, Settings(), lambda writer: writer.appender.wake(writer))
+    prefix = [Entry(Position(1, 0), b"x" * 10)]
+    log.written["a"] = [entry.event for entry in prefix]
+    held, fenced = writer(appender, "a", prefix), writer(appender, "fenced")
+    running = asyncio.create_task(appender.run())
+    async with asyncio.timeout(10):
+        log.meanwhile = lambda: held.put(Text(1, "two"))
+        held.put(Text(1, "one"))
+        fenced.put(Text(1, "late"))
+        fenced.fence()
+        await held.durable()
+        assert len(log.written["a"]) == 3
+        for _ in range(2 * module._MAX_EVENTS):
+            held.put(Text(1, "x"))
+        held.put(End(ts=1, finish_reason="stop"), b"{}")
+        await held.durable()
+    running.cancel()
+    await asyncio.wait([running])
+    assert log.closed_at == [4 + 2 * module._MAX_EVENTS]
+    assert "fenced" not in log.written
+    assert held.bytes == sum(len(event) for event in log.written["a"])
 
 
 async def test_a_tail_that_was_lost_is_written_again() -> None:

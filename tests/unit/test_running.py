@@ -1,15 +1,19 @@
 """What a worker knows of a generation under way, and what it may claim."""
 
+import asyncio
 from typing import Any, cast
+
+import pytest
 
 from shared.broker import Broker
 from shared.errors import BrokerUnavailable
 from shared.generation import Generation
-from shared.queue import Claim
+from shared.queue import Claim, Renewed
 from shared.settings import Settings
+from tests.kit.eventually import eventually
 from worker.cancels import Cancels
 from worker.registry import Registry
-from worker.running import Running
+from worker.running import Fenced, Running, Stopped
 
 
 def running(begun_s: float = 0, lost: int = 0) -> Running:
@@ -75,3 +79,67 @@ async def test_room_for_one_suspect() -> None:
     registered.remove(suspect)
     with registered.room_for_suspect() as room:
         assert room == 1
+
+
+async def test_the_first_reason_counts() -> None:
+    """Whatever else comes before it is over."""
+    stopped = running()
+    stopped.stop("abandoned")
+    stopped.stop("user")
+    stopped.fence()
+    assert isinstance(stopped.interruption, Stopped)
+    assert stopped.interruption.reason == "abandoned"
+
+
+async def test_a_newer_attempt_in_the_same_process() -> None:
+    """It stays when the one before it ends, and is stopped like any other."""
+    registered, cancels = registry(), Cancels()
+    registered._cancels = cancels
+    first, second = running(), running()
+    registered.add(first)
+    registered.add(second)
+    registered.remove(first)
+    cancels.heard(b"gen_1 user")
+    assert isinstance(second.interruption, Stopped)
+    registered.remove(second)
+    assert "gen_1" not in registered
+    assert not cancels._stops
+
+
+@pytest.mark.parametrize(("silent_s", "restored"), [(0, True), (10_000_000, False)])
+async def test_a_record_that_is_gone(silent_s: float, restored: bool) -> None:
+    """It is written again where it was seen a while ago; else it has ended, and expired since."""
+    registered, lost = registry(), running()
+    [cell] = registered._cells
+    registered.add(lost)
+    lost.confirmed_at -= silent_s
+    written: list[Claim] = []
+
+    class Gone:
+        async def renew(self, *_: Any) -> list[Renewed]:
+            return [Renewed("missing", 0, "", 1)]
+
+        async def restore(self, claim: Claim) -> None:
+            written.append(claim)
+
+    registered._queue = cast(Any, Gone())
+    await registered._renew(cell)
+    assert bool(written) is restored
+    assert isinstance(lost.interruption, Fenced) is not restored
+
+
+async def test_a_renewal_that_fails_tells_of_the_broker() -> None:
+    """Claims are made with care from then on, as after one that failed itself."""
+    registered = registry()
+    [cell] = registered._cells
+
+    class Away:
+        async def look(self) -> int:
+            raise BrokerUnavailable
+
+    registered._clocks[cell] = cast(Any, Away())
+    keeping = asyncio.create_task(registered.keep_leases())
+    registered.look_at_once("gen_1")
+    await eventually(lambda: registered.queued_within_s(cell) is not None, "it is told")
+    keeping.cancel()
+    await asyncio.wait([keeping])
