@@ -3,9 +3,10 @@ import { Backoff } from '../backoff.js';
 import { HeadraceError } from '../error.js';
 
 const waited: number[] = [];
+let offline = false;
 
 vi.mock('../network.js', () => ({
-  isOffline: () => false,
+  isOffline: () => offline,
   pause: (ms: number) => {
     waited.push(ms);
     return Promise.resolve();
@@ -17,6 +18,7 @@ const busy = (retryAfterMs?: number) => new HeadraceError('Busy.', { code: 'too_
 
 beforeEach(() => {
   waited.length = 0;
+  offline = false;
 });
 
 test('delays double, and no two readers come back together', async () => {
@@ -40,6 +42,18 @@ test('the server may ask for more, never for less', async () => {
   expect(waited[1]).toBeGreaterThanOrEqual(200);
 });
 
+test('delays have a bound, which the server may set', async () => {
+  for (const [baseMs, bound] of [
+    [100, 15_000],
+    [60_000, 60_000],
+  ] as const) {
+    const backoff = new Backoff(baseMs, Number.POSITIVE_INFINITY);
+    for (let n = 0; n < 20; n += 1) await backoff.wait(busy(), 0, signal);
+    expect(waited.at(-1)).toBeGreaterThanOrEqual(bound);
+    expect(waited.at(-1)).toBeLessThanOrEqual(1.5 * bound);
+  }
+});
+
 test('time without progress is bounded, and progress begins it anew', async () => {
   const backoff = new Backoff(1, 1_000);
   await backoff.wait(busy(), 600, signal);
@@ -47,6 +61,11 @@ test('time without progress is bounded, and progress begins it anew', async () =
   await backoff.wait(busy(), 600, signal);
   await expect(backoff.wait(busy(), 600, signal)).rejects.toThrow('Busy.');
   expect(waited).toHaveLength(2);
+  const away = new Backoff(1, 1_000);
+  offline = true;
+  for (let n = 0; n < 5; n += 1) await away.wait(busy(), 600, signal);
+  offline = false;
+  await away.wait(busy(), 600, signal);
 });
 
 test('what is final is not waited for', async () => {

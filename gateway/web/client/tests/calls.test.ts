@@ -37,3 +37,16 @@ test('a call that is not answered is given up, and says so', async () => {
   await expect(client.models()).rejects.toMatchObject({ code: 'silent', retryable: true });
   expect(asked).toHaveLength(1);
 });
+
+test('an answer that breaks off is asked for again', async () => {
+  const broken = async () => new Response(new ReadableStream({ pull: (body) => body.error(new TypeError('cut')) }));
+  const { asked, client } = calls(PATIENT, broken, async () => Response.json({ data: [] }));
+  expect(await client.models()).toEqual([]);
+  expect(asked).toHaveLength(2);
+});
+
+test('a page of a list is asked for by what it is to have', async () => {
+  const { asked, client } = calls(PATIENT, async () => Response.json({ conversations: [] }));
+  await client.conversationPage({ query: 'a b', limit: 0, before: 'x' });
+  expect(asked).toEqual(['GET /api/conversations?q=a+b&limit=0&before=x']);
+});
