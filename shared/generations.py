@@ -11,10 +11,11 @@ from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
-from shared import blobs, events, keys, messages, metrics
+from shared import blobs, events, keys, metrics
 from shared.backlog import Backlog
 from shared.broker import Broker
 from shared.cells import Cell
+from shared.creation import creation
 from shared.errors import (
     BrokerRefused,
     BrokerUnavailable,
@@ -28,8 +29,6 @@ from shared.errors import (
 from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal
 from shared.generation import Generation, Submission, parse
-from shared.headline import title_of
-from shared.messages import Message
 from shared.outcome import Outcome, stopped_unbegun
 from shared.queue import job_payload
 from shared.replication import replicated
@@ -81,7 +80,13 @@ class Generations:
             # What is said would be where nobody looks for it.
             raise ValueError(f"{submission.generation_id} is not in its conversation's cell")
         most = self._max_queued - backlog.elsewhere(cell)
-        args: list[str | bytes | int] = [_creation(submission, self, most), payload, *ending]
+        new = creation(
+            submission,
+            max_queued=most,
+            max_wait_s=self.max_wait_s(submission),
+            idempotency_ttl_ms=self._idempotency_ttl_ms,
+        )
+        args: list[str | bytes | int] = [new, payload, *ending]
         answer = await self._broker.run("create", cell, args)
         outcome = answer[0].decode()
         if outcome == "known":
@@ -257,67 +262,3 @@ def _same(known: str, submission: Submission) -> str:
     if digest != submission.digest:
         raise IdempotencyMismatch(field="Idempotency-Key")
     return known_id
-
-
-def _creation(submission: Submission, limits: Any, max_queued: int) -> bytes:
-    record = {
-        "owner": submission.owner,
-        "model": submission.model,
-        "queue": submission.queue,
-        "dialect": submission.dialect,
-        "on_disconnect": submission.on_disconnect,
-        "request": msgspec.json.encode(submission.request).decode(),
-    }
-    if submission.tenant:
-        record["tenant"] = submission.tenant
-    if submission.weight != 1:
-        record["weight"] = repr(submission.weight)
-    if submission.priority != "interactive":
-        record["priority"] = submission.priority
-    if submission.request.speech is not None and submission.request.speech.generation_id is not None:
-        record["speaks"] = submission.request.speech.generation_id
-    if submission.hook:
-        record["hook"] = "1"
-    if submission.trace:
-        record["trace"] = submission.trace
-    if submission.request_id:
-        record["request_id"] = submission.request_id
-    if submission.dialect_options:
-        record["dialect_options"] = msgspec.json.encode(submission.dialect_options).decode()
-    new: dict[str, Any] = {
-        "id": submission.generation_id,
-        "owner": submission.owner,
-        "queue": submission.queue,
-        "max_queued": max_queued,
-        "max_wait_ms": int(limits.max_wait_s(submission) * 1000),
-        "idempotency_ttl_ms": limits._idempotency_ttl_ms,
-        "digest": submission.digest,
-        "on_busy": submission.on_busy,
-        "record": record,
-    }
-    if submission.conversation_id is not None:
-        record["conversation"] = submission.conversation_id
-        if submission.request.continued is not None:
-            record["continues"] = submission.request.continued.generation_id
-        else:
-            turn = Message(
-                role="user",
-                generation_id=submission.generation_id,
-                content=submission.message,
-                ts=events.now_ms(),
-                parts=submission.parts,
-                items=submission.items,
-            )
-            record["turn"] = messages.encode(turn).decode()
-        if submission.replaces is not None:
-            record["replaces"] = submission.replaces
-        new["conversation"] = submission.conversation_id
-        if submission.settings is not None:
-            new["settings"] = msgspec.json.encode(submission.settings).decode()
-        names = " ".join(part.name for part in submission.parts or ())
-        new["title"] = title_of(submission.message or names)
-    if submission.idempotency_key is not None:
-        new["idempotency"] = submission.idempotency_key
-        # For `lua/restore.lua`.
-        record |= {"idempotency": submission.idempotency_key, "digest": submission.digest}
-    return msgspec.json.encode(new)
