@@ -42,7 +42,7 @@ _PICTURE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJ"
     "RU5ErkJggg=="
 )
-_PREFIX = "one two three"
+_PREFIX, _REST = "one two three", "four five six"
 
 
 class Row(msgspec.Struct):
@@ -120,15 +120,14 @@ async def _ask_all(row: Row, backend: Backend, name: str, within_s: float) -> No
 
 
 async def _continues(backend: Backend, asked_for: str, within_s: float) -> str:
-    prompt = _prompt(
-        f"Say exactly this, and nothing else: {_PREFIX} four five six", asked_for, prefix=_PREFIX
-    )
+    asked = f"Say exactly this, and nothing else: {_PREFIX} {_REST}"
+    prompt = _prompt(asked, asked_for, prefix=_PREFIX)
     try:
         said, _ = await _answer(backend, prompt, within_s)
     except UpstreamError:
         return "no"
     text = "".join(delta.text for delta in said if isinstance(delta, Text)).strip().lower()
-    return "yes" if text and not text.startswith(_PREFIX[:3]) else "no"
+    return "yes" if text.startswith(_REST[:4]) else "no"
 
 
 async def _tools(backend: Backend, asked_for: str, within_s: float) -> str:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from tests.conftest import OpenClient
 from tests.kit.chat_client import script
+from tests.kit.eventually import eventually
 from tests.kit.local import Local
 from tests.kit.stack import MODELS, upstream_model
 from tests.kit.upstream import FakeUpstream
@@ -163,6 +164,37 @@ async def test_items_of_stored_responses(
     assert [item.type for item in listed] == [
         *("message", "reasoning", "message", "function_call", "function_call_output")
     ]
+
+
+async def test_a_failure_outlives_its_log(openai: AsyncOpenAI, local: Local) -> None:
+    """Once that has expired, a response that failed says so, and what it had said."""
+    said = script(fail_after=2, fail_code="upstream_rejected")
+    made = await openai.responses.create(model="scripted", input=said, background=True)
+
+    async def failed() -> bool:
+        return (await openai.responses.retrieve(made.id)).status == "failed"
+
+    await eventually(failed, "it fails")
+    before = await openai.responses.retrieve(made.id)
+    local.redis.delete("hr:log:gen_" + made.id.removeprefix("resp_"))
+    after = await openai.responses.retrieve(made.id)
+    assert (after.status, after.error, after.output_text) == ("failed", before.error, before.output_text)
+
+
+async def test_in_the_background_without_a_reader(local: Local, open_client: OpenClient) -> None:
+    """P8: it is made to its end, though whoever began to read it has left."""
+    openai = open_client(await local.start(abandon_grace_s=0, lease_s=0.6))
+    asked: dict[str, Any] = {"model": "scripted", "input": script(rate=30, length=40), "background": True}
+    stream = await openai.responses.create(**asked, stream=True)
+    made = (await anext(aiter(stream))).response
+    await stream.close()
+
+    async def ended() -> bool:
+        return (await openai.responses.retrieve(made.id)).status not in {"queued", "in_progress"}
+
+    await eventually(ended, "it ends")
+    kept = await openai.responses.retrieve(made.id)
+    assert (kept.status, kept.output_text) == ("completed", expected_text({"length": 40}))
 
 
 async def test_references_that_lead_nowhere(openai: AsyncOpenAI) -> None:

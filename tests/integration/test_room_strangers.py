@@ -57,6 +57,22 @@ async def test_a_place_that_the_log_does_not_have(local: Local, url: str, sessio
         assert again.told[1]["to"] != f"{life}-0"
 
 
+async def test_what_the_log_has_let_go(local: Local, url: str, session: ClientSession) -> None:
+    """Whoever comes back to before it is told what is missing, and reads on with what there is."""
+    elsewhere = await local.add_gateway()
+    async with member(session, url, "r", "ann") as ann:
+        await ann.say(script(length=5))
+        await ann.until("stream_end")
+        [log] = local.redis.keys(f"{keys.ROOM_LOG}*")
+        local.redis.xtrim(log, maxlen=2, approximate=False)
+        left = f"{ann.last.partition('-')[0]}-1"
+        async with member(session, elsewhere, "r", "bob", after=left) as bob:
+            cut = await bob.until("truncated")
+            await bob.until("user_joined", userId="bob")
+            assert (cut["after"], cut["first"]) == (left, bob.log[0]["position"])
+            assert number(cut["first"]) == number(ann.last) - 1
+
+
 async def test_one_id_for_two_messages(url: str, session: ClientSession) -> None:
     """The second is not taken for the first, nor lost in silence; ids of two members are apart."""
     async with member(session, url, "r", "ann") as ann, member(session, url, "r", "ann:x") as other:

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
 from gateway.edge.leavers import tell
+from gateway.rooms.acts import Acts, In
 from shared import keys
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -209,6 +210,28 @@ async def test_a_drain_shows_out(local: Local, url: str, session: ClientSession)
         await again.until("stream_end")
     text = "".join(each["content"] for each in ann.log + again.log if each["type"] == "stream_chunk")
     assert text == expected_text({"length": 60})
+
+
+async def test_what_was_accepted_is_said(
+    local: Local, url: str, session: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although its sender is shown out meanwhile."""
+    begun, goes_on, say = asyncio.Event(), asyncio.Event(), Acts._say
+
+    async def waits(acts: Acts, said: In) -> None:
+        begun.set()
+        await goes_on.wait()
+        await say(acts, said)
+
+    monkeypatch.setattr(Acts, "_say", waits)
+    elsewhere = await local.add_gateway()
+    async with member(session, elsewhere, "r", "bob") as bob, member(session, url, "r", "ann") as ann:
+        await ann.say("last words")
+        await begun.wait()
+        await tell(local.app)
+        goes_on.set()
+        await bob.until("message", content="last words")
+        await bob.until("stream_end")
 
 
 async def test_a_member_who_does_not_read(local: Local, url: str, session: ClientSession) -> None:

@@ -70,17 +70,26 @@ async def test_a_repeated_request_waits_as_well(local: Local, session: ClientSes
     assert [said(kind, answer) for answer in answers] == [expected_text(SLOW)] * 3
     assert len({answer.body["id"] for answer in answers}) == 1
     assert sorted("Idempotent-Replayed" in answer.headers for answer in answers) == [False, True, True]
+    assert len({answer.headers["X-Request-Id"] for answer in answers}) == 3
 
 
 async def test_a_receipt_tells_the_state(own_stack: StartStack, session: ClientSession) -> None:
-    """A cancel whose worker does not answer, while heartbeats go on, is `cancelling`: nothing has ended."""
+    """
+    A cancel whose worker does not answer, while heartbeats go on, is `cancelling`: nothing has ended, nor is
+    it forgotten.
+    """
     stack = await own_stack(heartbeat_s=HEARTBEAT_S, cancel_wait_s=0.8, lease_s=30)
     chat = ChatClient(session, stack.gateways[0].url)
-    async with await chat.send(script(length=2, first_token_delay_s=60)) as reader:
+    silent = script(length=2, first_token_delay_s=60)
+    asked = {"model": "scripted", "input": silent, "background": True}
+    path = f"/v1/responses/{(await chat.call('POST', '/v1/responses', json=asked)).body['id']}"
+    async with await chat.send(silent) as reader:
         await reader.until("start")
         stack.workers[0].signal(signal.SIGSTOP)
-        answer = await chat.cancel(reader.generation_id)
+        answer, refused = await asyncio.gather(chat.cancel(reader.generation_id), chat.call("DELETE", path))
         stack.workers[0].signal(signal.SIGCONT)
+        assert (refused.status, refused.body["error"]["code"]) == (503, "unavailable")
+        assert (await chat.call("GET", path)).status == 200
         assert (answer.status, answer.body["status"], answer.body["state"]) == (202, "cancelling", "running")
         await reader.all()
     assert reader.end.data["metadata"]["finish_reason"] == "cancelled"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from shared import metrics
 from tests.conftest import StartStack
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -87,13 +88,23 @@ async def test_each_is_told(local: Local) -> None:
 
 
 async def test_the_shape_of_a_late_body(local: Local) -> None:
-    """As for every error: that of the address."""
+    """As for every error: that of the address. It is counted."""
     await local.start(worker=False, **_LIMITS)
+    counted = metrics.connections_refused.labels("body")
+    before = counted.value
     async with Wire(port_of(local.url)) as wire:
         wire.send(_HEAD.replace(b"/api/chat/stream", b"/v1/responses") + b"Content-Length: 10\r\n\r\n{")
         late = await wire.answer()
         assert late.status == 408
         assert late.error["type"] == "invalid_request_error"
+    assert counted.value == before + 1
+
+
+async def test_who_says_nothing_at_all(local: Local) -> None:
+    """Has so long as headers may take, not so long as a connection that has asked for something."""
+    await local.start(worker=False, headers_timeout_s=0.2, idle_timeout_s=60)
+    async with Wire(port_of(local.url)) as wire:
+        assert not await wire.rest()
 
 
 async def test_answers_may_take_their_time(local: Local, session: ClientSession) -> None:

@@ -27,7 +27,8 @@ CHINESE = "今天天气很好。我们去公园吧！"
 @pytest.fixture(scope="module")
 def system(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A gateway and two workers that speak."""
-    stack = Stack(broker, tmp_path_factory.mktemp("speech"), database=_DATABASE, speech="auto", lease_s=1)
+    options: dict[str, Any] = {"speech": "auto", "lease_s": 1, "abandon_grace_s": 0.3}
+    stack = Stack(broker, tmp_path_factory.mktemp("speech"), database=_DATABASE, **options)
     try:
         stack.start(gateways=1, workers=2)
         yield stack
@@ -77,7 +78,11 @@ async def test_openai(url: str, open_client: OpenClient) -> None:
     pcm = b"".join(base64.b64decode(event["audio"]) for event in events[:-1])
     assert sound.seconds(pcm, "pcm") == pytest.approx(sound.seconds(whole.content, "mp3"), abs=0.4)
     assert events[-1]["usage"]["input_tokens"] > 0
-    for wrong, param in [({"voice": "nobody"}, "voice"), ({"response_format": "flac"}, "response_format")]:
+    for wrong, param in [
+        ({"voice": "nobody"}, "voice"),
+        ({"response_format": "flac"}, "response_format"),
+        ({"instructions": "Whisper."}, "instructions"),
+    ]:
         with pytest.raises(APIStatusError) as refused:
             await client.audio.speech.create(**{**asked, **wrong})
         assert (refused.value.status_code, refused.value.body["param"]) == (400, param)  # type: ignore[index]
@@ -89,6 +94,8 @@ async def test_dropped_at_every_event(url: str, session: ClientSession) -> None:
     async with session.post(f"{url}/api/tts/stream", json=ask) as response:
         where, events = url + response.headers["Location"], sound.frames(await response.read())
     assert [said["type"] for _, said in events][:: len(events) - 1] == ["start", "end"]
+    async with session.get(where, headers={"Last-Event-ID": events[-1][0]}) as response:
+        assert response.status == 204
     for i, (at, _) in enumerate(events[:-1], 1):
         async with session.get(where, headers={"Last-Event-ID": at}) as response:
             assert sound.frames(await response.read()) == events[i:]
@@ -241,15 +248,29 @@ async def test_marks_of_voices_are_words(url: str, session: ClientSession) -> No
 
 
 async def test_ranges(url: str, session: ClientSession) -> None:
-    """Of an ended speech as of any file, by GET alone; a status of 416 says how long it is."""
+    """Of an ended speech as of any file, by GET alone; 416 says how long it is. It is not spoken itself."""
     ask = {"text": TEXT, "format": "pcm"}
     async with session.post(f"{url}/api/tts/stream", json=ask, headers={"Range": "bytes=4-"}) as response:
         where, whole = url + response.headers["Location"], await response.read()
         assert (response.status, response.headers.get("Content-Range")) == (200, None), "POST has no ranges"
+        spoken = response.headers["X-Generation-Id"]
     await check_ranges(session, where, whole)
+    async with session.post(f"{url}/api/tts/stream", json={"generation_id": spoken}) as response:
+        assert (response.status, (await response.json())["error"]["field"]) == (400, "generation_id")
     for last in ("1-999", "9-9", "x"):
         async with session.get(where, headers={"Last-Event-ID": last}) as response:
             assert response.status == 400, last
+
+
+async def test_openais_call_that_nobody_hears(url: str, session: ClientSession) -> None:
+    """Its client cannot resume it, so it is stopped."""
+    asked = {"model": "tts-1", "voice": "alloy", "input": f"{TEXT} " * 50, "response_format": "pcm"}
+    async with session.post(f"{url}/v1/audio/speech", json=asked) as response:
+        await response.content.readany()
+        response.close()
+    client, generation_id = ChatClient(session, url), response.headers["X-Generation-Id"]
+    await eventually(lambda: client.ended(generation_id), "it is stopped")
+    assert (await client.status(generation_id))["state"] == "cancelled"
 
 
 async def test_many_at_once(url: str, session: ClientSession) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -150,7 +151,9 @@ def test_a_collector_that_is_away_holds_up_no_end(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_what_is_said_is_told_only_where_that_is_wanted(told: bool) -> None:
+async def test_what_is_said_is_told_only_where_that_is_wanted(
+    told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The whole of it, and the fields that the conventions have for a request."""
     model = Model(backend="scripted", parameters={"length": 1}, max_tokens=9)
     [place] = model.places
@@ -169,9 +172,13 @@ async def test_what_is_said_is_told_only_where_that_is_wanted(told: bool) -> Non
         },
         Generation,
     )
+    now = 1.0
+    monkeypatch.setattr("worker.traces.time", SimpleNamespace(monotonic=lambda: now))
     asked = Asked(upstream, prompt, generation, told=told)
-    asked.hearing(lambda event: None)(Text(1, "Hello"))
+    for now, word in ((1.5, "Hel"), (9.0, "lo")):  # noqa: B007 - read above
+        asked.hearing(lambda event: None)(Text(1, word))
     facts = asked.facts() | asked.answered(Finished("stop"), Usage(3, 1, 4, cached_tokens=2))
+    assert facts["gen_ai.response.time_to_first_chunk"] == 0.5, "of its first word"
     assert facts["gen_ai.request.temperature"] == 0.5
     assert (facts["gen_ai.request.seed"], facts["gen_ai.request.max_tokens"]) == (7, 9)
     assert (facts["gen_ai.usage.input_tokens"], facts["gen_ai.usage.cache_read.input_tokens"]) == (3, 2)

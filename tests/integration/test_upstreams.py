@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from shared import keys
+from shared import keys, metrics
+from shared.models import Model, Models
+from shared.upstream import UpstreamEntry
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
@@ -17,6 +19,8 @@ from tests.kit.upstream import FakeUpstream
 from worker import producer
 from worker.backends.script import expected_text
 from worker.backends.scripted import drawn
+from worker.health import Health
+from worker.upstreams import Upstreams
 
 LENGTH = 10
 TEXT = expected_text({"length": LENGTH})
@@ -131,6 +135,21 @@ async def test_what_another_worker_knows(local: Local, session: ClientSession, t
     await eventually(asked, "it is tried out, and asked")
 
 
+async def test_one_worker_tries_it_out(local: Local) -> None:
+    """And tells all that it is well, at once: what others have just read of it may be older."""
+    await local.start(worker=False)
+    parameters: dict[str, Any] = {"rate": 0, "length": 1}
+    known = Models({"m": Model(backend="scripted", parameters=parameters, upstreams=[UpstreamEntry()] * 2)})
+    ours, theirs = (Health(local.state.broker, Upstreams(known)) for _ in range(2))
+    upstream = ours._shared[0]
+    upstream.breaker.open("upstream_failed", 0)
+    assert await ours._first(upstream)
+    assert not await theirs._first(upstream)
+    await ours._try_out(upstream)
+    assert upstream.breaker.closed
+    assert local.redis.get(ours._key(upstream)) == b"well"
+
+
 async def test_silence_is_within_the_replys_own_limit(local: Local, session: ClientSession, two: Two) -> None:
     """Two silent servers take no longer together than one may."""
     first, second = two
@@ -154,10 +173,13 @@ async def test_hedging(local: Local, session: ClientSession, two: Two) -> None:
     prices = "{ prompt = 1000000, completion = 0 }"
     await local.start(model(first, second, hedge_after_s=0.1, prices=prices))
     chat = ChatClient(session, local.url)
+    closed = metrics.upstream_requests.labels("two", "1", "closed")
+    before = closed.value
     reader = await chat.ask()
     assert reader.text == TEXT
     assert [frame.type for frame in reader.frames].count("reset") == 0
     await first.until(lambda: first.requests[0].disconnected is not None)
+    assert closed.value == before + 1
     facts = reader.end.data["metadata"]
     assert (facts["upstreams"], facts["cost"]) == (["2"], 7), "one prompt is paid"
     first.behaviour = second.behaviour

@@ -154,19 +154,22 @@ def test_the_head_of_a_run() -> None:
 
 
 def test_calls_wait_for_their_client() -> None:
-    """A run that calls tools ends in success, with the calls that its client has to answer."""
+    """A run that calls tools ends in success, with the calls that its client has to answer, each its own."""
     log: list[Event] = [
         Text(1, "I look."),
         ToolCall(2, 0, id="a", name="one", arguments="{"),
         ToolCall(2, 1, id="b", name="two"),
         ToolCall(2, 0, arguments="}"),
+        ToolCall(2, 2, id="a", name="three"),
         End(ts=3, finish_reason="tool_calls"),
     ]
     made = [frame for frames in said(log) for frame in frames]
     starts = [frame for frame in made if frame["type"] == "TOOL_CALL_START"]
     [text] = [frame for frame in made if frame["type"] == "TEXT_MESSAGE_START"]
-    assert [frame["parentMessageId"] for frame in starts] == [text["messageId"]] * 2
-    assert made[-1]["outcome"] == {"type": "success", "pendingToolCallIds": ["a", "b"]}
+    assert [frame["parentMessageId"] for frame in starts] == [text["messageId"]] * 3
+    first, second, third = [frame["toolCallId"] for frame in starts]
+    assert (first, second) == ("a", "b") and third not in {"a", "b"}
+    assert made[-1]["outcome"] == {"type": "success", "pendingToolCallIds": ["a", "b", third]}
 
 
 THREAD: list[dict[str, Any]] = [

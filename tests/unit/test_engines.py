@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from worker.speech.engines import speak
+from worker.speech.engines import _Espeak, speak
 from worker.speech.orders import Engine
 
 
@@ -19,6 +19,13 @@ def test_the_same_words_give_the_same_samples() -> None:
 def seconds(engine: Engine, words: str) -> float:
     """How long they take to say."""
     return len(speak(engine, words, "en", 1)) / 48_000
+
+
+def test_at_the_pace_of_its_voice() -> None:
+    """eSpeak NG speaks at a rate of its own, which is not ours."""
+    with _Espeak() as espeak:
+        as_spoken = len(espeak.speak("The river runs.", "en-us", 175)) / 2 / espeak.rate
+    assert seconds("espeak", "The river runs.") == pytest.approx(as_spoken, abs=0.001)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,19 @@ async def test_finished_is_who_has_read_the_end() -> None:
     assert reader.finished
 
 
+async def test_a_place_is_told_when_it_changes() -> None:
+    """Once, however often it is looked up."""
+    feed, reader = feed_with_a_reader()
+    feed.deliver(entry(0))
+    await reader.read()
+    for told, places in ((1, [2]), (1, [2, 2, 1])):
+        reading = asyncio.create_task(reader.read())
+        await asyncio.sleep(0)
+        for place in places:
+            reader.say_place(place)
+        assert (await reading).count(b'"queued"') == told
+
+
 class Log:
     """A log of three events, which counts how often it is read; each reading waits for its turn."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from shared.events import Usage
 from shared.models import Model, Models, load
-from shared.upstream import Prices, UpstreamEntry, no_upstream, places
+from shared.upstream import Prices, UpstreamEntry, needs_of, no_upstream, places
 
 SCRIPTED = Model(backend="scripted")
 
@@ -183,6 +183,12 @@ def test_what_it_costs() -> None:
     usage = Usage(1_000_000, 2_000_000, 3_000_000, cached_tokens=400_000, reasoning_tokens=500_000)
     assert Prices(prompt=1, completion=10).of(usage) == 21
     assert Prices(prompt=1, cached=0.5, completion=10, reasoning=4).of(usage) == pytest.approx(17.8)
+
+
+def test_what_a_history_needs() -> None:
+    """Of one that was cut before its calls, their results."""
+    results = [{"role": role, "content": "1.2"} for role in ("tool", "function", "user")]
+    assert [needs_of([said], {}, frozenset()) for said in results] == [{"tools"}, {"tools"}, set()]
 
 
 def test_what_no_upstream_takes() -> None:
