@@ -126,7 +126,7 @@ def up(
             embedded = choice.of_file(model_file) if model_file is not None else choice.chosen(say)
         if page:
             refresh(say)
-        asyncio.run(run(options, settings, embedded))
+        stopped_by = asyncio.run(run(options, settings, embedded))
     except KeyboardInterrupt:
         say("headrace: stopped before it was ready; a model on its way is gone on with next time")
         sys.exit(130)
@@ -142,6 +142,8 @@ def up(
         OSError,
     ) as error:
         programs.fail(str(error))
+    if stopped_by is not None:
+        sys.exit(128 + stopped_by)
 
 
 @app.command
@@ -293,8 +295,3 @@ def chat(
         # Whoever read our output has left; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def main() -> None:
-    """Do what the command line says."""
-    app()

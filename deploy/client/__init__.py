@@ -10,25 +10,27 @@ Its name is `headrace`, in a wheel as in a checkout. A wheel puts no other name 
 gateways and workers lies in a folder of its own, which `headrace.__main__` alone looks into.
 """
 
-from .attachments import Attachment
-from .client import HeadraceClient
-from .errors import HeadraceError
-from .events import (
-    Chunk,
-    Ended,
-    Event,
-    Failed,
-    Interrupted,
-    Part,
-    Queued,
-    Reasoning,
-    Reset,
-    Started,
-    ToolCall,
-)
-from .reply import Reply
-from .room import Room
-from .room_events import RoomEvent
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .attachments import Attachment
+    from .client import HeadraceClient
+    from .errors import HeadraceError
+    from .events import (
+        Chunk,
+        Ended,
+        Event,
+        Failed,
+        Interrupted,
+        Part,
+        Queued,
+        Reasoning,
+        Reset,
+        Started,
+        ToolCall,
+    )
+    from .reply import Reply
+    from .room import Room
+    from .room_events import RoomEvent
 
 __all__ = [
     "Attachment",
@@ -49,3 +51,37 @@ __all__ = [
     "Started",
     "ToolCall",
 ]
+
+#: Where each is, imported when it is first asked for. What they need takes a second, in which Ctrl-C would
+#: break off the `headrace` command with a traceback.
+_HOMES = {
+    "Attachment": "attachments",
+    "Chunk": "events",
+    "Ended": "events",
+    "Event": "events",
+    "Failed": "events",
+    "HeadraceClient": "client",
+    "HeadraceError": "errors",
+    "Interrupted": "events",
+    "Part": "events",
+    "Queued": "events",
+    "Reasoning": "events",
+    "Reply": "reply",
+    "Reset": "events",
+    "Room": "room",
+    "RoomEvent": "room_events",
+    "Started": "events",
+    "ToolCall": "events",
+}
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name in _HOMES:
+            return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        if name in _HOMES.values():
+            return import_module(f".{name}", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,18 +5,21 @@ Here and nowhere else the client's package meets the system that it is installed
 `gateway`, `shared` and `worker` importable, before anything of a project that has the same names.
 """
 
+import os
 import sys
-from importlib import import_module
-from pathlib import Path
 
 
 def main() -> None:
     """The console script's entry."""
-    installed = Path(__file__).with_name("system")
-    # In a checkout this file lies in deploy/client, by whatever name it was found.
-    root = installed if installed.is_dir() else Path(__file__).resolve().parents[2]
-    sys.path.insert(0, str(root))
-    import_module("deploy.cli").main()
+    # Without pathlib, which takes its time: Ctrl-C is heard from deploy/__main__.py on.
+    path = os.path
+    root = path.join(path.dirname(__file__), "system")
+    if not path.isdir(root):
+        # In a checkout this file lies in deploy/client, by whatever name it was found.
+        root = path.dirname(path.dirname(path.dirname(path.realpath(__file__))))
+    sys.path.insert(0, root)
+    __import__("deploy.__main__")
+    sys.modules["deploy.__main__"].main()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -38,36 +39,38 @@ def check_place(options: Options, say: Say) -> None:
             ports.check(options.host, port)
 
 
-async def run(options: Options, settings: Settings, embedded: Embedded | None) -> None:
+async def run(options: Options, settings: Settings, embedded: Embedded | None) -> signal.Signals | None:
     """
-    Run everything until SIGINT, SIGTERM or SIGHUP; *embedded* is the model to serve, if one is.
+    Run everything until SIGINT, SIGTERM or SIGHUP; *embedded* is the model to serve, if one is. Gives the
+    signal where it came before all was ready.
 
     Raises `CannotStart` or `StartFailed`.
     """
-    stop = asyncio.Event()
+    stop: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+    is_ready = False
     with DataDirectory(options.data, say) as data, Leash(data.register) as leash:
         async with aiohttp.ClientSession(timeout=_PROBE_TIMEOUT) as http:
             stack = Stack(options, settings, embedded, data, leash, http, say)
 
-            def asked_to_stop() -> None:
-                if stop.is_set():
+            def asked_to_stop(signum: signal.Signals) -> None:
+                if stop.done():
                     stack.kill()
-                stop.set()
+                else:
+                    stop.set_result(signum)
 
             loop = asyncio.get_running_loop()
             for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(signum, asked_to_stop)
-            stopping = asyncio.create_task(stop.wait())
+                loop.add_signal_handler(signum, asked_to_stop, signum)
             try:
-                if await _before(stopping, stack.start()):
+                if is_ready := await _before(stop, stack.start()):
                     say(f"Headrace is ready at {' and '.join(stack.addresses)}")
                     for line in facts(stack.models, embedded, data.logs):
                         say(f"  {line}")
-                    await _before(stopping, stack.watch())
+                    await _before(stop, stack.watch())
                 say("Headrace is stopping")
             finally:
-                stopping.cancel()
                 await stack.stop()
+    return None if is_ready or not stop.done() else stop.result()
 
 
 def facts(known: Models | None, embedded: Embedded | None, logs: Path) -> list[str]:
@@ -85,10 +88,11 @@ def facts(known: Models | None, embedded: Embedded | None, logs: Path) -> list[s
     return [*lines, f"logs:  {logs}", "stop:  Ctrl-C"]
 
 
-async def _before(stopping: asyncio.Task[bool], work: Awaitable[None]) -> bool:
+async def _before(stopping: asyncio.Future[signal.Signals], work: Awaitable[None]) -> bool:
     """Whether *work* was done before we were asked to stop; if not, it is cancelled."""
     task = asyncio.ensure_future(work)
-    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    waited_for: set[asyncio.Future[Any]] = {task, stopping}
+    await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
         return True

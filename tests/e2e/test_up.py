@@ -182,11 +182,12 @@ def is_whole(events: list[Event]) -> None:
 
 
 async def test_ctrl_c_while_it_starts(up: Up) -> None:
-    """It can be stopped before it is ready."""
+    """It can be stopped before it is ready, and says by its status that it never was."""
     up.start()
     await up_has_started(up)
     up.signal(signal.SIGINT)
-    assert await up.ended() == 0
+    assert await up.ended() == 130
+    assert "Traceback" not in up.said
     assert not up.children()
 
 
