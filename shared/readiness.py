@@ -26,7 +26,9 @@ _WHY = {
     ),
     r"READONLY|ReadOnly|read only": "the broker is read-only",
     r"OOM|OutOfMemory|maxmemory": "the broker is full",
-    r"CLUSTERDOWN": "the broker's cluster is down: too few of its primaries are left, or a slot is nobody's",
+    r"(?i)CLUSTERDOWN|cluster is down|hash slot not served": (
+        "the broker's cluster is down: too few of its primaries are left, or a slot is nobody's"
+    ),
     r"cluster support disabled": "the broker is no cluster: HEADRACE_REDIS_URL should begin with redis://",
     r"CLUSTER|CROSSSLOT|MOVED|non local key": (
         "the broker is a cluster: HEADRACE_REDIS_URL should begin with redis+cluster://"
@@ -90,7 +92,8 @@ class Readiness:
                     self._said = None
                     return None
                 whys.append(why)
-            return self._named(*whys[0])
+            # One that hangs does not say what the others do.
+            return self._named(*next((why for why in whys if _reason(why[0]) is not None), whys[0]))
         finally:
             for task in trying:
                 task.cancel()
@@ -133,9 +136,15 @@ class Readiness:
         return self._cluster
 
     def _named(self, error: str, refused: bool) -> str:
-        why = next((why for pattern, why in _WHY.items() if re.search(pattern, error)), None)
-        why = why or ("the broker refuses what is needed" if refused else "the broker does not answer")
+        why = _reason(error) or (
+            "the broker refuses what is needed" if refused else "the broker does not answer"
+        )
         if error != self._said:
             self._said = error
             logger.warning("not ready", why=why, error=error)
         return why
+
+
+def _reason(error: str) -> str | None:
+    """What *error*, its class and its words, means to whoever asks."""
+    return next((why for pattern, why in _WHY.items() if re.search(pattern, error)), None)

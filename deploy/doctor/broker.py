@@ -10,7 +10,7 @@ from typing import Any
 from deploy.doctor.findings import Finding, good, mind, wrong
 from shared.broker import Broker
 from shared.cells import Cell
-from shared.cluster import is_cluster
+from shared.cluster import ONLY, is_cluster, named
 from shared.errors import BrokerRefused, BrokerUnavailable, Unavailable
 from shared.readiness import Readiness
 from shared.settings import Settings
@@ -34,14 +34,11 @@ async def look(settings: Settings) -> list[Finding]:
         except SettingsWrong as error:
             return [wrong("broker", str(error), "set HEADRACE_CELLS as it was when the data was begun")]
         except Unavailable as error:
-            return [
-                wrong(
-                    "broker",
-                    error.message,
-                    _RIGHTS if "user" in error.message else "start it, or set HEADRACE_REDIS_URL",
-                )
-            ]
-        found = [good("broker", "it answers, and takes what gateways and workers write")]
+            found = [wrong("broker", error.message, _cure(broker, error.message))]
+            if not broker.clustered:
+                return found
+        else:
+            found = [good("broker", "it answers, and takes what gateways and workers write")]
         each = [_primary(broker, cell, settings) for cell in broker.one_of_each()]
         return found + list(chain.from_iterable(await asyncio.gather(*each)))
     finally:
@@ -49,9 +46,22 @@ async def look(settings: Settings) -> list[Finding]:
         await broker.close()
 
 
+def _cure(broker: Broker, message: str) -> str:
+    if "user" in message:
+        return _RIGHTS
+    if broker.clustered and "cluster is down" in message:
+        return (
+            "start its nodes again: more than half of its primaries must be there for replicas to take over"
+        )
+    return "start it, or set HEADRACE_REDIS_URL"
+
+
 async def _primary(broker: Broker, cell: Cell, settings: Settings) -> list[Finding]:
-    host, port = broker.home(cell)
-    name = f"broker {host}:{port}" if host else "broker"
+    try:
+        home = broker.home(cell)
+    except BrokerUnavailable:
+        return []  # no node has said where it is, as was told
+    name = "broker" if home == ONLY else f"broker {named(home)}"
     try:
         began = time.time()
         seconds, micros = await broker.call("time", cell, "TIME")

@@ -178,6 +178,11 @@ async def test_a_majority_lost(nodes: EmbeddedCluster, own_stack: StartStack, se
 
     noticed = await eventually(refused, "it is not ready", 20)
     assert (await chat.submit()).status == 503
+
+    async def named() -> bool:
+        return "cluster is down" in (await chat.call("GET", "/readyz")).error["message"]
+
+    await eventually(named, "it says that the cluster is down", 20)
     await asyncio.sleep(2 * NODE_TIMEOUT_MS / 1000)
     for port in lost:
         nodes.send(port, signal.SIGCONT)
