@@ -253,7 +253,9 @@ class Broker:
 
         if self._cluster is not None:
             await self._cluster.known()
-        await layout.confirm(self.cells, len(self.cells), ask, (*BROKEN, BrokerUnavailable))
+        # One of each primary first: one that hangs does not stop who starts meanwhile.
+        cells = dict.fromkeys([*self.one_of_each(), *self.cells])
+        await layout.confirm(cells, len(self.cells), ask, (*BROKEN, BrokerUnavailable))
         self._confirmed = True
 
     async def _followed(self, cell: Cell, ask: Callable[[ArqRedis], Awaitable[_T]]) -> _T:

@@ -3,6 +3,7 @@ Whether the broker's data is in as many cells as this process takes it to be: ot
 be found, and what is new would lie beside it. Each cell's clock says how many there are.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from shared.cells import Cell, tag
@@ -18,6 +19,8 @@ FIRST_CELLS = tuple(Cell(0, tag(0, count)) for count in (1, 256, 4096))
 
 #: Of this layout's own cells.
 _ASKED_AT_MOST = 16
+#: Several fit into a command's time.
+_ANSWER_WITHIN_S = 1.5
 _HALF_MOVED = (
     "a `headrace move` into this broker was broken off, so that only a part of the data is here: empty it "
     "(FLUSHALL at each primary), and begin again"
@@ -34,16 +37,18 @@ async def confirm(cells: Iterable[Cell], count: int, ask: Ask, away: tuple[type[
     that cannot be told.
     """
     failed: Exception | None = None
-    for cell in cells:
+    for asked, cell in enumerate(cells, 1):
         try:
-            found = _count(cell, await ask(cell))
+            # A primary that hangs must not keep from us what the others say.
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                found = _count(cell, await ask(cell))
         except away as error:
             failed = error
             continue
         if found == count:
             return
         # An empty cell tells nothing: most are, where little is kept yet.
-        if cell.number >= _ASKED_AT_MOST:
+        if asked > _ASKED_AT_MOST:
             break
     for cell in FIRST_CELLS:
         found = _count(cell, await ask(cell))

@@ -46,7 +46,9 @@ def nodes() -> Iterator[EmbeddedCluster]:
 
 @pytest.fixture
 async def away(nodes: EmbeddedCluster, tmp_path: Path, session: ClientSession) -> AsyncIterator[Away]:
-    """It hangs from when a first message was answered until the test is over."""
+    """
+    The one that has the first cell, from when a first message was answered until the test is over.
+    """
     local = Local(nodes, 0, tmp_path)
     chat = ChatClient(session, await local.start(metrics_port=0))
     await chat.ask(script(length=2), conversation_id="before")
@@ -57,7 +59,7 @@ async def away(nodes: EmbeddedCluster, tmp_path: Path, session: ClientSession) -
         cell: Cell = nodes.cells.of_conversation(owner, name)
         return homes[cell]
 
-    victim = port("before")
+    victim = homes[nodes.cells.home]
     elsewhere = next(name for name in (f"c{i}" for i in range(100)) if port(name) != victim)
     nodes.send(victim, signal.SIGSTOP)
     try:
@@ -95,7 +97,9 @@ async def test_it_is_named(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(answers.values()) == ["0.0", "1.0", "1.0"]
     out = StringIO()
     console = Console(file=out, width=140)
-    monkeypatch.setattr("shared.broker.COMMAND_TIMEOUT_S", 0.5)
+    # Doctor comes as one who starts just now, and must find out how the data is laid out.
+    monkeypatch.setattr("shared.broker.COMMAND_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("shared.layout._ANSWER_WITHIN_S", 0.3)
     _, found = await asyncio.gather(
         top.run([away.chat.url], [], 0.1, console, once=True), doctor.look(away.local.settings())
     )
