@@ -1,12 +1,14 @@
 """P4, P5, P7, P10: two things in a row, each of which is harmless by itself."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from prometheus_client import REGISTRY
 
-from shared import keys
+from shared import generations, keys
 from shared.events import End, Terminal, ToolCall
 from shared.outcome import stopped_unbegun
 from tests.kit.chat_client import script
@@ -16,7 +18,9 @@ from tests.kit.local import Local
 from tests.kit.stack import MODELS, upstream_model
 from tests.kit.table import Table
 from tests.kit.upstream import FakeUpstream
+from worker import attempt
 from worker.backends.script import expected_text
+from worker.producer import Producer
 
 
 async def test_a_stopped_waiter_never_has_its_turn(table: Table) -> None:
@@ -98,6 +102,8 @@ async def test_handed_back_and_taken_again(local: Local, session: ClientSession)
     await local.start()
     table = Table(local, session)
     options = {"length": 30, "rate": 40}
+    counts = ["headrace_queue_wait_seconds_count", "headrace_takeovers_total"]
+    before = [metric(name) for name in counts]
     for model, estimated in (("scripted", True), ("plain", False)):
         async with await table.chat.send(script(**options), model=model) as reader:
             await reader.until("chunk", 5)
@@ -111,6 +117,13 @@ async def test_handed_back_and_taken_again(local: Local, session: ClientSession)
         assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
         assert usage.get("estimated", False) is estimated
         assert usage["prompt_tokens"] > 0
+    assert [metric(name) - was for name, was in zip(counts, before, strict=True)] == [2, 0]
+
+
+def metric(name: str) -> float:
+    """What this process has counted under *name*, of all models."""
+    families = [family.samples for family in REGISTRY.collect()]
+    return sum(sample.value for samples in families for sample in samples if sample.name == name)
 
 
 async def test_a_stranger_stops_nothing(table: Table) -> None:
@@ -167,7 +180,56 @@ async def test_a_stop_is_pushed(local: Local, session: ClientSession) -> None:
     table = Table(local, session)
     async with await table.chat.send(script(first_token_delay_s=60)) as reader:
         await reader.until("start")
+        before, began = metric("headrace_cancel_seconds_sum"), time.monotonic()
         assert (await table.chat.cancel(reader.generation_id)).body["status"] == "cancelled"
+    assert 0 < metric("headrace_cancel_seconds_sum") - before < time.monotonic() - began
+
+
+async def test_a_defect_ends_its_log(
+    local: Local, session: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And tells nobody more than that; the worker goes on."""
+    await local.start()
+    chat = Table(local, session).chat
+    with monkeypatch.context() as patched:
+        patched.setattr(Producer, "run", lambda *_: 1 / 0)
+        failed = await chat.ask()
+    assert failed.end.data["metadata"]["code"] == "internal"
+    assert "division" not in str(failed.end.data)
+    assert (await chat.ask()).end.type == "end"
+
+
+async def test_an_end_that_its_replicas_lack(
+    local: Local, session: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P7: it is written again where a failover has lost it meanwhile."""
+    await local.start(min_replicas=1)
+    looks: list[str] = []
+
+    async def accepted(*_: Any) -> str:
+        return "queued"
+
+    async def replicated(_: Any, generation_id: str) -> str:
+        looks.append(generation_id)
+        if len(looks) == 1:
+            *kept, _ = local.redis.xrange(keys.LOG + generation_id)
+            local.redis.delete(keys.LOG + generation_id)
+            for at, event in kept:
+                local.redis.xadd(keys.LOG + generation_id, event, at)
+            local.redis.pexpire(keys.LOG + generation_id, 60_000)
+            local.redis.hset(keys.RECORD + generation_id, "state", "running")
+        state: bytes = local.redis.hget(keys.RECORD + generation_id, "state")
+        return state.decode()
+
+    monkeypatch.setattr(generations, "replicated", accepted)
+    monkeypatch.setattr(attempt, "replicated", replicated)
+    chat = Table(local, session).chat
+    reader = await chat.ask(script(length=1))
+    await eventually(lambda: len(looks) == 2, lambda: f"it looks again: {looks}")
+    assert (await chat.status(reader.generation_id))["state"] == "done"
+    async with await chat.resume(reader.generation_id) as again:
+        await again.all()
+    assert again.ids == reader.ids
 
 
 async def test_a_tool_call_is_not_gone_on_from(local: Local, session: ClientSession) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from prometheus_client import REGISTRY
 
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
@@ -54,9 +55,18 @@ async def test_how_often_it_is_asked(
     patience: dict[str, Any] = {"first_token_timeout_s": 0.5, "between_tokens_timeout_s": 0.3}
     model = upstream_model(upstream.url, **patience if is_silent else {})
     await local.start(MODELS + model)
+    before = retries()
     reader = await ChatClient(session, local.url).ask(script(length=LENGTH, **behaviour), model="upstream")
     assert reader.end.type == "error"
     assert len(upstream.requests) == times
+    assert retries() == before + times - 1
+    wait_s = float(behaviour.get("retry_after", -1))
+    assert reader.end.data["metadata"].get("retry_after_s", -1) == wait_s
+
+
+def retries() -> float:
+    """How many this process has counted."""
+    return REGISTRY.get_sample_value("headrace_upstream_retries_total", {"model": "upstream"}) or 0
 
 
 async def test_an_absent_broker_is_no_silent_model(

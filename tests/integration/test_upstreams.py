@@ -15,6 +15,7 @@ from shared.upstream import UpstreamEntry
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
+from tests.kit.reader import Reader
 from tests.kit.upstream import FakeUpstream
 from worker import producer
 from worker.backends.script import expected_text
@@ -210,10 +211,31 @@ async def test_what_it_cost(local: Local, session: ClientSession, two: Two) -> N
     assert facts["usage"] == {"prompt_tokens": 7, "completion_tokens": LENGTH, "total_tokens": 7 + LENGTH}
     assert facts["cost"] == 9 + 2 * (4 + LENGTH)
     assert facts["upstreams"] == ["1", "2"]
+    assert whys(reader) == [None, "upstream_broke"]
     status = await chat.status(reader.generation_id)
     assert [status[key] for key in ("billed", "cost", "upstreams")] == [
         facts[key] for key in ("billed", "cost", "upstreams")
     ]
+
+
+def whys(reader: Reader) -> list[str | None]:
+    """What broke off the upstream before each that spoke."""
+    return [frame.data["metadata"].get("reason") for frame in reader.frames if frame.type == "hand_over"]
+
+
+async def test_who_said_nothing_broke_nothing_off(local: Local, session: ClientSession, two: Two) -> None:
+    """A hand-over names what ended the text before it, not who was asked in vain meanwhile."""
+    first, second = two
+    first.behaviour = FakeUpstream(length=LENGTH, break_after=4).behaviour
+    second.behaviour = FakeUpstream(status=503).behaviour
+    toml = (
+        model(first, second) + '[[models.two.upstreams]]\nbackend = "scripted"\nparameters = { rate = 0 }\n'
+    )
+    await local.start(toml)
+    chat = ChatClient(session, local.url)
+    assert whys(await chat.ask()) == [None, "upstream_broke"]
+    first.behaviour = FakeUpstream(length=LENGTH).behaviour
+    assert "billed" not in (await chat.ask()).end.data["metadata"]
 
 
 async def test_a_tool_call_starts_over(local: Local, session: ClientSession, two: Two) -> None:

@@ -42,6 +42,19 @@ def test_after_a_lost_worker(prices: Prices | None, cost: float) -> None:
     assert bill.cost == cost
 
 
+def test_of_one_that_is_given_up() -> None:
+    """All that its log knows: what was billed, and by our own count what followed."""
+    assert written().so_far() == {
+        "usage": Usage(0, 3, 3, estimated=True),
+        "billed": Usage(10, 8, 18, estimated=True),
+        "cost": 20.0,
+        "upstreams": ["1", "2"],
+    }
+    said = Outcome()
+    said.add(Text(1, "a", 5))
+    assert said.so_far()["billed"] is None
+
+
 @pytest.mark.parametrize(("prices", "cost"), [(PRICES, 20 + 10 + 2 * 5), (None, 20)])
 def test_one_request_more(prices: Prices | None, cost: float) -> None:
     """It is added; one that has said nothing costs nothing."""

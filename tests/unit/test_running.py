@@ -91,6 +91,15 @@ async def test_the_first_reason_counts() -> None:
     assert stopped.interruption.reason == "abandoned"
 
 
+async def test_who_is_watched_again_is_not_abandoned() -> None:
+    """Neither stopped nor counted."""
+    seen = running()
+    for listeners in (0, 1):
+        seen.watched(listeners, 0)
+        assert seen.abandoned is (listeners == 0)
+    assert seen.interruption is None
+
+
 async def test_a_newer_attempt_in_the_same_process() -> None:
     """It stays when the one before it ends, and is stopped like any other."""
     registered, cancels = registry(), Cancels()
