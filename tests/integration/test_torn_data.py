@@ -113,7 +113,9 @@ def test_repaired(written: Path, tmp_path: Path, damage: Damage, kept: bytes) ->
     torn = {path.name: path.read_bytes() for path in (data / _INCR, data / _MANIFEST)}
     assert append_only.repair(data)
     copies = {path.name[:-2]: path.read_bytes() for path in (data / "damaged").glob("*")}
-    assert copies.items() <= torn.items()
+    now = {path.name: path.read_bytes() for path in (data / _INCR, data / _MANIFEST)}
+    assert copies == {name: was for name, was in torn.items() if was and was != now[name]}
+    assert (b"MULTI" in (data / _INCR).read_bytes()) == (b"d" in kept)
     served = Served(data)
     try:
         assert served.keys() == {bytes([name]) for name in kept}
@@ -134,6 +136,21 @@ def test_damage_in_the_middle(written: Path, tmp_path: Path, hole: bytes) -> Non
     with pytest.raises(append_only.BeyondRepair, match=f"byte {at}.*truncate -s {at} "):
         append_only.repair(data)
     assert path.read_bytes() == before
+
+
+def test_kept_for_good(written: Path, tmp_path: Path) -> None:
+    """What another repair has kept stays; where a file is missing there is no telling what the list said."""
+    data = tmp_path / "data"
+    shutil.copytree(written, data)
+    for tail in (bytes(9), b"\xff"):
+        appended(tail)(data)
+        assert append_only.repair(data)
+    kept = sorted((data / "damaged").glob("*"))
+    assert [path.read_bytes()[-1:] for path in kept] == [b"\0", b"\xff"]
+    shutil.copy(data / _INCR, data / _INCR.replace(".1.", ".3."))
+    manifest(lambda text: b"")(data)
+    with pytest.raises(append_only.BeyondRepair, match="does not name"):
+        append_only.repair(data)
 
 
 def test_nothing_to_repair(written: Path, tmp_path: Path) -> None:

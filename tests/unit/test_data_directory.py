@@ -11,6 +11,7 @@ import pytest
 
 from deploy.up import valkey
 from deploy.up.data_directory import DataDirectory, DataDirectoryUnusable
+from deploy.up.leftovers import identity
 
 
 def test_private(tmp_path: Path) -> None:
@@ -20,15 +21,19 @@ def test_private(tmp_path: Path) -> None:
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    """A second one is refused and told who is there; then it may."""
-    with (
-        DataDirectory(tmp_path),
-        pytest.raises(DataDirectoryUnusable, match=f"process {os.getpid()}.*--data"),
-        DataDirectory(tmp_path),
-    ):
-        pass
+    """A second one is refused and told who is there; then it may. Nothing of it stays open."""
+    (tmp_path / "lock").write_text(f"4194304 {'of another machine ' * 20}")
+    open_files = len([*Path("/dev/fd").iterdir()])
+    with DataDirectory(tmp_path):
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()} {identity(os.getpid())}\n"
+        with (
+            pytest.raises(DataDirectoryUnusable, match=f"process {os.getpid()}.*--data"),
+            DataDirectory(tmp_path),
+        ):
+            pass
     with DataDirectory(tmp_path):
         pass
+    assert len([*Path("/dev/fd").iterdir()]) == open_files
 
 
 def test_where_nobody_may_write(tmp_path: Path) -> None:
@@ -64,7 +69,10 @@ def test_locked_while_a_child_holds_it(tmp_path: Path) -> None:
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[data.lock]
         )
-    with pytest.raises(DataDirectoryUnusable), DataDirectory(tmp_path):
+    with pytest.raises(DataDirectoryUnusable, match="in use by another"), DataDirectory(tmp_path):
+        pass
+    (tmp_path / "lock").write_text(f"{os.getpid()} who had this number before\n")
+    with pytest.raises(DataDirectoryUnusable, match="left behind"), DataDirectory(tmp_path):
         pass
     child.communicate(b"\n")
     with DataDirectory(tmp_path):

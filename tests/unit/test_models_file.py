@@ -52,7 +52,8 @@ def test_embedded(tmp_path: Path, weights: Weights, workers: int, each: int) -> 
 def test_another_default(tmp_path: Path, before: str) -> None:
     """`--model` beside `--models` changes the default and nothing else, a key called default included."""
     mine = tmp_path / "mine.toml"
-    tables = '[models.a]\nbackend = "scripted"\n[models.b]\nbackend = "scripted"\nparameters = { seed = 3 }\n'
+    tables = '[models.a]\nbackend = "scripted"\n[models.b]\nbackend = "scripted"\n'
+    tables += "[models.b.parameters]\nseed = 3\ndefault = 1\n"
     mine.write_text(before + tables)
     known = models_file.write(tmp_path / "models.toml", options(models=mine, model="b").models_toml(0))
     assert known.default == "b"

@@ -1,5 +1,6 @@
 """Whether ports are free, and finding some that are."""
 
+import random
 import socket
 from collections.abc import Iterator
 
@@ -27,10 +28,14 @@ def test_not_an_address_of_ours() -> None:
         ports.check("192.0.2.1", 8000)
 
 
-def test_free() -> None:
-    """Free ports come in a row."""
-    first = ports.free("127.0.0.1", 3)
-    for port in range(first, first + 3):
+def test_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Free ports come in a row, each of them looked at."""
+    half, whole = ports.free("127.0.0.1", 3), ports.free("127.0.0.1", 3)
+    looked = iter((half, whole))
+    with socket.create_server(("127.0.0.1", half + 2)), monkeypatch.context() as chosen:
+        chosen.setattr(random, "randrange", lambda *_: next(looked))
+        assert ports.free("127.0.0.1", 3) == whole
+    for port in range(whole, whole + 3):
         ports.check("127.0.0.1", port)
 
 
@@ -40,3 +45,14 @@ def test_near(taken: int) -> None:
     assert ports.free_near("127.0.0.1", wanted) == wanted
     assert ports.free_near("127.0.0.1", wanted, {wanted}) != wanted
     assert ports.free_near("127.0.0.1", taken) != taken
+
+
+def test_held() -> None:
+    """Ours from when they are chosen; whoever starts at the same time chooses others."""
+    one, other = ports.Held(), ports.Held()
+    port = one.take_free_near("127.0.0.1", ports.free("127.0.0.1"))
+    assert not other.take("127.0.0.1", port)
+    assert other.take_free_near("127.0.0.1", port) != port
+    one.let_go()
+    assert other.take("127.0.0.1", port)
+    other.let_go()

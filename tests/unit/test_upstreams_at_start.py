@@ -24,8 +24,12 @@ async def upstream_that_says(status: int, root: str = "/v1") -> AsyncIterator[st
         await asyncio.sleep(0 if status else 30)
         return web.json_response({"data": []}, status=status, headers={"Location": "/elsewhere"})
 
+    async def refused(request: web.Request) -> web.Response:
+        return web.Response(status=401)
+
     app = web.Application()
     app.router.add_get(f"{root}/models", models)
+    app.router.add_get("/elsewhere", refused)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
