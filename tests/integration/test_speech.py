@@ -264,12 +264,12 @@ async def test_ranges(url: str, session: ClientSession) -> None:
 
 async def test_openais_call_that_nobody_hears(url: str, session: ClientSession) -> None:
     """Its client cannot resume it, so it is stopped."""
-    asked = {"model": "tts-1", "voice": "alloy", "input": f"{TEXT} " * 50, "response_format": "pcm"}
+    asked = {"model": "tts-1", "voice": "alloy", "input": f"{TEXT} " * 15, "response_format": "pcm"}
     async with session.post(f"{url}/v1/audio/speech", json=asked) as response:
         await response.content.readany()
         response.close()
     client, generation_id = ChatClient(session, url), response.headers["X-Generation-Id"]
-    await eventually(lambda: client.ended(generation_id), "it is stopped")
+    await eventually(lambda: client.ended(generation_id), "it is stopped", 15)
     assert (await client.status(generation_id))["state"] == "cancelled"
 
 

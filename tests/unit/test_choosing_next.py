@@ -84,7 +84,7 @@ async def test_who_takes_it(request_: dict[str, Any], asked: str) -> None:
     entries: list[dict[str, Any]] = [
         {"takes": frozenset()},
         {"takes": frozenset({"pictures"})},
-        {"can_continue": True},
+        {"can_continue": True, "takes": frozenset()},
     ]
     chosen, _ = choosing(*entries, **request_)
     assert chosen.asked() == asked
