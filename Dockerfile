@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # Headrace in one image: gateway, worker, command line, and the chat page. It needs no Node when it runs.
 #
-#     docker build -t headrace .
+#     docker build -t headrace --build-arg SOURCE_COMMIT="$(git describe --always --dirty --abbrev=40 --exclude '*')" .
 #     docker run --rm --read-only headrace --help
 
 FROM node:24-bookworm-slim AS page
@@ -26,12 +26,16 @@ COPY worker ./worker
 COPY shared ./shared
 COPY deploy ./deploy
 COPY --from=page /src/dist/page ./gateway/web/dist/page
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
+# What /version says: the context has no history. Unknown where it is not given.
+ARG SOURCE_COMMIT=
+RUN SOURCE_COMMIT="$SOURCE_COMMIT" /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/build/bin/pip --python /opt/headrace install --no-cache-dir --no-deps --no-index /wheels/*.whl
 
 FROM python:3.13-slim-bookworm
+ARG SOURCE_COMMIT=
 LABEL org.opencontainers.image.title="Headrace" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="$SOURCE_COMMIT"
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin headrace
 COPY --from=package /opt/headrace /opt/headrace
 # One port for what people ask a gateway and for a worker's health; one for what is private at a gateway.

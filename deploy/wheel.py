@@ -7,13 +7,18 @@ editable install must not copy what it is to show as it is edited: it has deploy
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+UNKNOWN = "unknown"
+_COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})(-dirty)?")
 
 
 class Client(BuildHookInterface[Any]):
@@ -29,16 +34,31 @@ class Client(BuildHookInterface[Any]):
         included["deploy/client"] = "headrace"
         if bill := os.environ.get("HEADRACE_SBOM"):
             build_data["sbom_files"].append(bill)
-        if source := source_of(Path(self.root)):
-            self._source = tempfile.TemporaryDirectory()
-            path = Path(self._source.name, "build.json")
-            path.write_text(json.dumps(source) + "\n")
-            included[str(path)] = "headrace/system/shared/build.json"
+        self._source = tempfile.TemporaryDirectory()
+        path = Path(self._source.name, "build.json")
+        path.write_text(json.dumps(built_from(Path(self.root), os.environ)) + "\n")
+        included[str(path)] = "headrace/system/shared/build.json"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Once after each build."""
         if self._source is not None:
             self._source.cleanup()
+
+
+def built_from(root: Path, environ: Mapping[str, str]) -> dict[str, object]:
+    """
+    What *root* is a copy of: its commit if it is a checkout, else what whoever copied it says in
+    `SOURCE_COMMIT` (`git describe`'s, with `-dirty` for what is more than it), else unknown. Raises
+    `ValueError` for what is no commit.
+    """
+    if source := source_of(root):
+        return source
+    said = environ.get("SOURCE_COMMIT", "").strip()
+    if said in {"", UNKNOWN}:
+        return {"commit": UNKNOWN}
+    if not (commit := _COMMIT.fullmatch(said)):
+        raise ValueError(f"SOURCE_COMMIT is no commit: {said!r}")
+    return {"commit": commit[1], "dirty": commit[2] is not None}
 
 
 def source_of(root: Path) -> dict[str, object] | None:

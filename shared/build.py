@@ -12,10 +12,13 @@ _BUILT = Path(__file__).with_name("build.json")
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What a wheel was built from; `dirty` where the tree had more than the commit."""
+    """
+    What a wheel was built from; `dirty` where the tree had more than the commit. That is `unknown` where
+    nobody could tell: of a copy without its history, such as an image's.
+    """
 
     commit: str
-    committed_at: str
+    committed_at: str | None = None
     dirty: bool = False
 
 
@@ -36,10 +39,9 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
         if self.source is None:
             return f"headrace {self.version} (a checkout, Python {self.python})"
         dirty = " and changes" if self.source.dirty else ""
-        return (
-            f"headrace {self.version} (commit {self.source.commit[:12]}{dirty}, "
-            f"{self.source.committed_at[:10]}, Python {self.python})"
-        )
+        day = f", {self.source.committed_at[:10]}" if self.source.committed_at else ""
+        commit = f"commit {self.source.commit[:12]}{dirty}{day}"
+        return f"headrace {self.version} ({commit}, Python {self.python})"
 
 
 @cache

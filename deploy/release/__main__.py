@@ -79,7 +79,7 @@ def _wheel(dist: Path, source: Source, ours: str) -> Path:
     bill = sbom.of_wheel(ours, source, page.WEB / "dist" / "page")
     written = _write(dist / f"headrace-{ours}.cdx.json", bill)
     # Zip files carry times: the commit's.
-    epoch = str(int(datetime.fromisoformat(source.committed_at).timestamp()))
+    epoch = str(int(datetime.fromisoformat(str(source.committed_at)).timestamp()))
     env = os.environ | {"HEADRACE_SBOM": str(written), "SOURCE_DATE_EPOCH": epoch}
     done = subprocess.run(
         [

@@ -59,6 +59,9 @@ def test_what_the_image_is_made_of() -> None:
         assert (ROOT / name).exists(), name
         assert name.split("/")[0] in kept, name
     assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+    assert 'RUN SOURCE_COMMIT="$SOURCE_COMMIT" /opt/build/bin/pip wheel' in text, "it says its commit"
+    for said in ("Dockerfile", "compose.yaml", "deploy/README.md"):
+        assert "git describe --always --dirty --abbrev=40 --exclude '*'" in (ROOT / said).read_text()
     assert {*re.findall(r"HEADRACE_[A-Z_]+", text)} <= SETTINGS
 
 

@@ -3,10 +3,14 @@
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from platform import python_version
 
+import msgspec
+import pytest
 from aiohttp import ClientSession
 
+from deploy.wheel import built_from
 from shared.build import Build, Source
 from tests.kit.chat_client import ChatClient
 from tests.kit.stack import Stack
@@ -36,3 +40,18 @@ def test_a_wheel() -> None:
     build = Build(version="1.2.3", source=source, python="3.11.7")
     assert str(build) == "headrace 1.2.3 (commit 0123456789ab and changes, 2026-11-26, Python 3.11.7)"
     assert build.labels == {"version": "1.2.3", "commit": "0123456789ab", "python": "3.11.7"}
+
+
+def test_a_copy(tmp_path: Path) -> None:
+    """One that was built without its history says the commit that it was told, else that it knows none."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    for said, source, shown in (
+        ("", Source("unknown"), "commit unknown"),
+        (f"{commit}\n", Source(commit), "commit 0123456789ab"),
+        (f"{commit}-dirty", Source(commit, dirty=True), "commit 0123456789ab and changes"),
+    ):
+        written = msgspec.json.encode(built_from(tmp_path, {"SOURCE_COMMIT": said}))
+        assert msgspec.json.decode(written, type=Source) == source
+        assert str(Build(version="1", source=source, python="3")) == f"headrace 1 ({shown}, Python 3)"
+    with pytest.raises(ValueError, match="no commit"):
+        built_from(tmp_path, {"SOURCE_COMMIT": "main"})
