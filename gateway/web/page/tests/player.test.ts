@@ -51,18 +51,19 @@ class Silent extends EventTarget {
   error = null;
   play = () => Promise.resolve();
   pause = () => {};
+
+  constructor() {
+    super();
+    made.push(this);
+  }
 }
 
-let audio: Silent;
-const ends = () => audio.dispatchEvent(new Event('ended'));
+const made: Silent[] = [];
+const ends = () => made.at(-1)?.dispatchEvent(new Event('ended'));
 
 beforeEach(() => {
   played.length = 0;
-  audio = new Silent();
-  vi.stubGlobal(
-    'Audio',
-    vi.fn(() => audio),
-  );
+  vi.stubGlobal('Audio', Silent);
   vi.spyOn(URL, 'createObjectURL').mockImplementation((blob) => `blob:${played.push(blob as Blob)}`);
 });
 
