@@ -135,14 +135,17 @@ def test_what_is_refused(own_broker: EmbeddedBroker, fresh: EmbeddedBroker, tmp_
     assert ship("backup", file, "-s", tmp_path / "nobody").returncode != 0
     assert ship("backup", file, "-s", own_broker.socket).returncode == 0
     (tmp_path / "half.rdb").write_bytes(b"MOVED")
+    (old := tmp_path / "old").mkdir()
+    (old / "dump.rdb").write_bytes(b"REDIS0")
     for wrong, data in (
         (file, own_broker.data),
         (tmp_path / "half.rdb", fresh.data),
         (file, tmp_path / "none"),
+        (file, old),
     ):
         refused = ship("restore", wrong, data)
         assert (refused.returncode, refused.stderr[:9]) == (1, "restore: ")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.rdb", "half.rdb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.rdb", "half.rdb", "old"]
     assert not (fresh.data / "appendonlydir").exists()
     (tmp_path / "cut.rdb").write_bytes(file.read_bytes()[:-9])
     assert ship("restore", tmp_path / "cut.rdb", fresh.data).returncode == 0

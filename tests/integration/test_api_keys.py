@@ -224,6 +224,7 @@ async def test_an_admins_answers(local: Local, keyed: list[str], session: Client
     local.state.audit.note = lambda event, **_: noted.append(event)  # type: ignore[method-assign]
     one = ChatClient(session, keyed[0], await make_key(local, scopes=("admin", "chat", "read")))
     made = await one.call("POST", "/api/admin/keys", json={"user": "ann"})
+    assert "no-store" in made.headers["Cache-Control"]
     key_id = made.body["about"]["id"]
     rotated = await one.call("POST", f"/api/admin/keys/{key_id}/rotate", json={"overlap_s": 60})
     assert [answer.headers["Cache-Control"] for answer in (made, rotated)] == ["no-store"] * 2

@@ -5,6 +5,8 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from shared import keys
+from tests.integration.test_blobs import PNG, upload
 from tests.kit.chat_client import Answer, ChatClient, script
 from tests.kit.local import Local
 
@@ -69,6 +71,11 @@ async def test_markdown(chat: ChatClient) -> None:
     assert text.startswith("# Grain / 谷物\n\n## You\n\n")
     assert "\n\n## Assistant (scripted)\n\n**bold**\n\n## You\n\n" in text
     assert 'Calls `read_level`:\n\n```json\n{"gate": "upper"}\n```' in text
+    archive = (await export(chat)).body
+    archive["messages"][-1]["tool_calls"][0]["arguments"] = '"````"'
+    assert (await read(chat, archive, "?conversation_id=c2")).status == 201
+    text = (await export(chat, "markdown", conversation_id="c2")).body
+    assert '\n\n`````json\n"````"\n`````' in text, "what is called with ends no fence"
 
 
 async def test_refused(chat: ChatClient) -> None:
@@ -118,10 +125,13 @@ async def test_large(local: Local, session: ClientSession) -> None:
 
 
 async def test_owners(local: Local, session: ClientSession) -> None:
-    """A stranger can export nothing."""
+    """A stranger can export nothing; a picture lives as long as the conversation that is made with it."""
     url = await local.start(api_keys="alice,bob")
     alice, bob = (ChatClient(session, url, key) for key in ("alice", "bob"))
-    await alice.ask(say("one"), conversation_id="c1")
+    picture = {"type": "image", "blob": await upload(alice, PNG)}
+    await alice.ask([{"type": "text", "text": say("one")}, picture], conversation_id="c1")
     assert (await export(bob)).status == 404
     assert (await read(bob, (await export(alice)).body, "?conversation_id=c1")).status == 201
     assert (await export(bob)).status == 200
+    lives_s = [local.redis.ttl(key) for key in local.redis.keys(f"{keys.BLOB}*")]
+    assert len(lives_s) == 2 and min(lives_s) > 30 * 86400

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientTimeout, web
 
-from deploy.doctor import gateway
+from deploy.doctor import broker, gateway
+from deploy.doctor.findings import Finding
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.command import said_by
 from tests.kit.local import Local
@@ -151,3 +152,22 @@ async def test_a_proxy_that_gathers_the_stream_up(
     assert (code, "something gathers it up" in said, "proxy_buffering off" in said) == (1, True, True), said
     # It would keep from the gateway that a client has left: deploy/proxies/Caddyfile.
     assert "flush_interval" not in said
+
+
+@pytest.mark.parametrize(
+    ("finding", "level"),
+    [
+        (broker._clock("b", -3.0), "mind"),
+        (broker._clock("b", 3.0), "mind"),
+        (broker._clock("b", -1.0), "good"),
+        (broker._memory("b", {"used_memory": 81, "maxmemory": 100}), "mind"),
+        (broker._memory("b", {"used_memory": 80, "maxmemory": 100}), "good"),
+        (broker._persistence("b", {"aof_enabled": 1, "aof_last_write_status": "err"}), "wrong"),
+        (broker._version("b", {"redis_version": "6.0.20"}), "wrong"),
+        (broker._version("b", {"redis_version": "6.2.0"}), "good"),
+        (broker._version("b", {"valkey_version": "7.2.4", "redis_version": "5.0.0"}), "good"),
+    ],
+)
+def test_what_may_be(finding: Finding, level: str) -> None:
+    """A clock that is ahead or behind, a broker that is nearly full, or writes nothing, or is too old."""
+    assert finding.level == level

@@ -12,8 +12,10 @@ from unittest.mock import patch
 
 import pytest
 from aiohttp import ClientSession
+from cyclopts import Token
 
 from deploy import cli
+from deploy.keys import options
 from tests.kit.api_keys import CACHE_S
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient, script
@@ -117,6 +119,14 @@ async def test_tenants(local: Local) -> None:
     assert (await headrace(local, "tenants", "set", "acme", "--weight", "2.5", *broker)).code == 0
     shown = json.loads((await headrace(local, "tenants", "show", "acme", *broker)).out)
     assert shown == {"name": "acme", "weight": 2.5, "limits": {"tokens_per_day": 1000}}
+
+
+@pytest.mark.parametrize(
+    ("text", "s"), [("90s", 90), ("15m", 900), ("12h", 43200), ("30d", 2592000), ("2w", 1209600)]
+)
+def test_times(text: str, s: int) -> None:
+    """By their units."""
+    assert options._duration(None, [Token(value=text)]) == s
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """The way from one broker to many cells: what one held is there, as it was, and goes on."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from redis import Redis
 
 from deploy import move
 from gateway.rooms.log import Room, Said
@@ -166,9 +168,29 @@ async def test_what_is_of_a_tenant(local: Local, session: ClientSession, target:
     assert kept[0]["total_tokens"] > 0 and [status for status, _ in kept[1:]] == [200, 200]
     await local.stop_worker()
     await local.stop_gateways()
-    await move.move(local.settings(), target, lambda line: None)
+    local.redis.set("hr:newer:x", "of a later release", ex=60)
+    said: list[str] = []
+    await move.move(local.settings(), target, said.append)
+    assert [line for line in said if "NOT" in line] == [
+        "NOT copied: 1 of hr:newer:, which this release knows nothing of"
+    ]
+    local.redis.delete("hr:newer:x")
+    there = Redis.from_url(target.redis_url)
+    lives = {kind: lives_s for kind, lives_s in longest(local.redis).items() if kind in longest(there)}
+    assert len(lives) > 5
+    for kind, lives_s in lives.items():
+        assert abs(longest(there)[kind] - lives_s) < 60, kind
     chat.url = await local.start(auth="keys", redis_url=target.redis_url, cells=CELLS)
     assert await seen() == kept
+
+
+def longest(broker: Any) -> dict[bytes, int]:
+    """By its kind, how long the last of its keys lives, in seconds."""
+    found: dict[bytes, int] = {}
+    for key in broker.keys("hr:*"):
+        kind = re.sub(rb"{.*?}:", b"", key).split(b":")[1]
+        found[kind] = max(found.get(kind, -1), broker.ttl(key))
+    return found
 
 
 def test_every_kind_of_key_has_a_place() -> None:

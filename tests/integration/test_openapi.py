@@ -46,8 +46,14 @@ def url(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_description_is_valid() -> None:
-    """The description made from the route table is valid OpenAPI 3.1."""
-    validate(document(ROUTES, "1"))
+    """The description made from the route table is valid OpenAPI 3.1; it has what any request may meet."""
+    described = document(ROUTES, "1")
+    validate(described)
+    for route in ROUTES:
+        told = described["paths"][route.path][route.method.lower()]
+        met = {"403", "408", "415"} | (set() if route.public else {"400", "429"})
+        assert met <= told["responses"].keys(), route.path
+        assert ("security" in told) != route.public, route.path
 
 
 @pytest.mark.timeout(240)

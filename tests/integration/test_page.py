@@ -63,6 +63,9 @@ async def test_the_page(url: str, browser: ClientSession) -> None:
             assert answer.content_type == "text/html"
             assert answer.headers["Cache-Control"] == "no-cache"
             assert "<title>Headrace</title>" in await answer.text()
+            assert "X-Robots-Tag" not in answer.headers
+    async with browser.get(f"{url}/s/share_1") as answer:
+        assert (answer.status, answer.headers["X-Robots-Tag"]) == (200, "noindex, nofollow")
     async with browser.head(url) as answer:
         assert (answer.status, await answer.read()) == (200, b"")
     async with browser.get(f"{url}/api/conversations") as answer:
@@ -124,6 +127,7 @@ async def test_named_files(url: str, browser: ClientSession) -> None:
     ):
         async with browser.get(url + path) as answer:
             assert (answer.status, answer.content_type) == (200, kind)
+            assert answer.headers["Cache-Control"] == "no-cache"
     for path in (
         *(
             "/secret.json",

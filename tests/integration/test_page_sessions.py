@@ -15,6 +15,7 @@ from yarl import URL
 
 from gateway.edge.origins import comes_from_our_page
 from gateway.edge.sessions import COOKIE
+from shared import keys
 from tests.kit.api_keys import CACHE_S, made_key, make_key
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
@@ -97,8 +98,10 @@ async def test_leaving_everywhere(local: Local, url: str, browsers: list[ClientS
     assert await first.sign_in(key, remember=True) == 200
     assert int(first.cookie["max-age"]) == 30 * 24 * 3600
     assert await second.sign_in(key) == 200
+    [listing] = local.redis.keys(f"{keys.SESSIONS}*")
+    assert local.redis.ttl(listing) > 29 * 86400, "as long as the one that is remembered"
     await second.call("DELETE", "/api/session?everywhere=true")
-    await eventually(lambda: is_out(first), "the other device is out")
+    assert await is_out(first), "the other device is out, at this gateway at once"
 
 
 async def test_other_pages_and_programs(local: Local, url: str, browsers: list[ClientSession]) -> None:

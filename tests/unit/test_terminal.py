@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headrace import HeadraceError
-from headrace.events import Ended
+from headrace.events import Ended, Failed
 from headrace.player import play
 from headrace.terminal import Chat
 
@@ -75,6 +75,24 @@ async def test_an_answer_that_may_not_be_whole(reason: str, told: str) -> None:
     notes = io.StringIO()
     assert await Chat("http://127.0.0.1:1", out=io.StringIO(), notes=notes)._read(reply()) == 0  # type: ignore[arg-type]
     assert (told in notes.getvalue()) if told else not notes.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        (Ended("stop", {}, position="1-1"), 0),
+        (Ended("cancelled", {}, position="1-1"), 130),
+        (Failed("internal", "It failed.", False, position="1-1"), 1),
+    ],
+)
+async def test_how_it_ended(event: Ended | Failed, status: int) -> None:
+    """The exit status says so."""
+
+    async def reply() -> AsyncIterator[Ended | Failed]:
+        yield event
+
+    chat = Chat("http://127.0.0.1:1", out=io.StringIO(), notes=io.StringIO())
+    assert await chat._read(reply()) == status  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("fails", [False, True])
