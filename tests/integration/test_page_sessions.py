@@ -100,6 +100,7 @@ async def test_leaving_everywhere(local: Local, url: str, browsers: list[ClientS
     assert await second.sign_in(key) == 200
     [listing] = local.redis.keys(f"{keys.SESSIONS}*")
     assert local.redis.ttl(listing) > 29 * 86400, "as long as the one that is remembered"
+    assert await first.is_in()
     await second.call("DELETE", "/api/session?everywhere=true")
     assert await is_out(first), "the other device is out, at this gateway at once"
 

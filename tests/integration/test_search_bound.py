@@ -26,5 +26,8 @@ async def test_a_search_at_its_bound(
         return [each["id"] for each in body["conversations"]], body.get("incomplete", False)
 
     assert await found(9) == (["titled", "old"], False)
+    pages = [(await chat.call("GET", "/api/conversations?q=needle&limit=1")).body]
+    pages += [(await chat.call("GET", f"/api/conversations?q=needle&limit=1&before={pages[0]['next']}")).body]
+    assert [each["id"] for page in pages for each in page["conversations"]] == ["titled", "old"]
     assert await found(4) == (["titled"], True)
     assert await found(5) == (["titled", "old"], True)

@@ -30,7 +30,7 @@ class Upstream:
 
     async def answer(self, request: web.Request) -> web.Response:
         """What it was told."""
-        self.asked.append(await request.json())
+        self.asked.append(await request.json() if request.can_read_body else {})
         self.keys.append(request.headers.get("Authorization"))
         return web.Response(status=self.status, body=self.body, headers=self.headers)
 
