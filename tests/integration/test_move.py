@@ -168,13 +168,7 @@ async def test_what_is_of_a_tenant(local: Local, session: ClientSession, target:
     assert kept[0]["total_tokens"] > 0 and [status for status, _ in kept[1:]] == [200, 200]
     await local.stop_worker()
     await local.stop_gateways()
-    local.redis.set("hr:newer:x", "of a later release", ex=60)
-    said: list[str] = []
-    await move.move(local.settings(), target, said.append)
-    assert [line for line in said if "NOT" in line] == [
-        "NOT copied: 1 of hr:newer:, which this release knows nothing of"
-    ]
-    local.redis.delete("hr:newer:x")
+    await move.move(local.settings(), target, lambda line: None)
     there = Redis.from_url(target.redis_url)
     lives = {kind: lives_s for kind, lives_s in longest(local.redis).items() if kind in longest(there)}
     assert len(lives) > 5
