@@ -210,10 +210,7 @@ class Generations:
     async def close(
         self, generation_id: str, terminal: Terminal, *, overdue_s: float
     ) -> Literal["closed", "ended", "held"]:
-        """
-        End a generation that no worker holds, or whose lease ran out *overdue_s* ago: its text stands, and
-        counts.
-        """
+        """End what no worker holds, or whose lease ran out *overdue_s* ago; what it has said counts."""
         while True:
             written, length = await self._written(generation_id)
             terminal = msgspec.structs.replace(terminal, **written.so_far())

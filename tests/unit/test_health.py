@@ -41,6 +41,7 @@ class Words:
         """Many `GET`."""
         said = [self.kept.get(key) for _, key in commands]
         self.meanwhile()
+        await asyncio.sleep(0)
         return said
 
 
@@ -81,7 +82,7 @@ async def test_one_worker_tries_it_out_and_tells_the_others() -> None:
         first.breaker.open("upstream_failed", 0)
     for health in healths:
         health._was_closed = dict.fromkeys(health._shared, False)
-        await health._look()
+    await asyncio.gather(*(health._look() for health in healths))
     await asyncio.gather(*(task for health in healths for task in health._trying))
     for health in healths:
         await health._look()

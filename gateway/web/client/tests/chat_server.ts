@@ -19,6 +19,8 @@ export interface Fault {
   stallAfter?: number;
   /** Leave out that frame. */
   skip?: number;
+  /** Say that it is there and nothing else, then end in order. */
+  beats?: boolean;
   /** Begin at the beginning, whatever was asked for. */
   repeat?: boolean;
 }
@@ -187,6 +189,7 @@ export class ChatServer {
       'X-Conversation-Id': generation.conversation,
     });
     response.write(`retry: ${this.retryMs}\n\n`);
+    if (fault.beats) return void response.end(': beat\n\n');
     let next = generation.log.findIndex(({ position }) => position === after) + 1;
     let frames = 0;
     let bytes = 0;

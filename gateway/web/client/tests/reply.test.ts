@@ -274,6 +274,30 @@ describe('a reply on its way', () => {
     expect(events).toHaveLength(1);
   });
 
+  test('has made progress where the server was there, and had nothing to say', async () => {
+    const impatient = new HeadraceClient({ baseUrl: server.url, ...FAST, giveUpMs: 400 });
+    server.retryMs = 40;
+    generation.start().chunk('a');
+    server.faults.set('live', [{ endAfter: 1 }, ...Array<Fault>(6).fill({ beats: true })]);
+    const reading = read(impatient.attach('live'));
+    await eventually(() => server.faults.get('live')?.length === 0, 'it has come back each time');
+    generation.end();
+    expect((await reading).at(-1)?.type).toBe('end');
+  });
+
+  test('outlives a connection that was open for long, and comes back as soon as the server says', async () => {
+    server.heartbeatMs = 100;
+    const patient = new HeadraceClient({ baseUrl: server.url, retryMs: 60_000, giveUpMs: 1_000 });
+    const reading = read(patient.attach('live'));
+    await eventually(() => generation.readers.size === 1, 'it is read');
+    const [hour, now] = [3_600_000, Date.now];
+    const later = vi.spyOn(Date, 'now').mockImplementation(() => now() + hour);
+    server.cut(generation);
+    generation.start().chunk('a').end();
+    expect((await reading).at(-1)?.type).toBe('end');
+    later.mockRestore();
+  });
+
   test('whose log has expired says so', async () => {
     generation.expired = true;
     const error = await failure(read(client.attach('live')));
