@@ -21,6 +21,7 @@ from gateway.edge.body import checked_id, clean_name
 from gateway.edge.sessions import is_secure
 from gateway.edge.state import ASKER
 from gateway.rooms.access import CREATORS, Entered
+from gateway.rooms.log import Wanted
 from shared.asker import ANONYMOUS
 from shared.errors import InvalidRequest, Taken
 
@@ -102,24 +103,36 @@ class Caller:
         base = user_id[:_MOST_ID_CHARS]
         mark = proofs[0].removeprefix(PLAIN)
         ids = [user_id, f"{base}-{mark[:4]}", f"{base}-{mark[:12]}"]
-        found = await room.enter(ids, proofs, _COMING_MS, surely=is_creators)
+        would_do = [self._called(each) for each in ids]
+        folded = [Wanted(each.user_id, _folded(each.name), _folded(_distinct(each))) for each in would_do]
+        found = await room.enter(folded, proofs, _COMING_MS, surely=is_creators)
         if found is None:
             raise Taken("Somebody else goes by this `userId` here.", field="userId")
         self.wanted = wanted
-        mine, held_by = found
-        self.identity = Identity(mine, _distinct(fields, mine, self._name or mine), held_by)
+        mine, held_by, is_anothers = found
+        identity = self._called(mine)
+        is_anothers = is_anothers or _is_called(fields, identity)
+        name = _distinct(identity) if is_anothers else identity.name
+        self.identity = Identity(mine, name, held_by)
         return self.identity
 
+    def _called(self, user_id: str) -> Identity:
+        return Identity(user_id, self._name or user_id, "")
 
-def _distinct(fields: Mapping[str, str], user_id: str, name: str) -> str:
-    """*name*, and more where somebody else who is there is called so."""
+
+def _distinct(identity: Identity) -> str:
+    return f"{identity.name} ({identity.user_id})"
+
+
+def _is_called(fields: Mapping[str, str], identity: Identity) -> bool:
+    """Whether somebody who is there is called so, whom a version let in that noted no names."""
     others = [
         msgspec.json.decode(there, type=_There)
         for field, there in fields.items()
         if field.startswith("joined:")
     ]
-    same = any(other.userId != user_id and _folded(other.name) == _folded(name) for other in others)
-    return f"{name} ({user_id})" if same else name
+    name = _folded(identity.name)
+    return any(other.userId != identity.user_id and _folded(other.name) == name for other in others)
 
 
 def _folded(name: str) -> str:

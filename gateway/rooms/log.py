@@ -7,6 +7,7 @@ moment when the room was made, by which it is unlike every other, and a number t
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from shared import keys
@@ -70,6 +71,14 @@ class Member(NamedTuple):
     held_by: str
 
 
+class Wanted(NamedTuple):
+    """An id to go by, the name that is shown with it, and where another has that; names are folded."""
+
+    id: str
+    name: str
+    distinct: str
+
+
 class Room:
     """One room's keys. `id` stands where generations' ids do: it names its channel, and its cell."""
 
@@ -93,15 +102,16 @@ class Room:
         return dict(zip(pairs[::2], pairs[1::2], strict=True)), bool(new)
 
     async def enter(
-        self, ids: Sequence[str], proofs: Sequence[str], lease_ms: int, *, surely: bool
-    ) -> tuple[str, str] | None:
+        self, wanted: Sequence[Wanted], proofs: Sequence[str], lease_ms: int, *, surely: bool
+    ) -> tuple[str, str, bool] | None:
         """
-        The first of *ids* that nobody else there goes by, held for whoever has one of *proofs*, and by which;
-        None where there is none. With *surely* it is the first, whoever has it.
+        The first of the *wanted* ids that nobody else there goes by, held for whoever has one of *proofs*, by
+        which, and whether somebody else has the name; None where there is none. With *surely* it is the
+        first id, whoever has it.
         """
-        args: list[str | bytes | int] = [self.id, lease_ms, int(surely), len(proofs), *proofs, *ids]
-        found = await self._broker.run("room_enter", self.cell, args)
-        return None if found is None else (found[0].decode(), found[1].decode())
+        args: list[str | bytes | int] = [self.id, lease_ms, int(surely), len(proofs), *proofs]
+        found = await self._broker.run("room_enter", self.cell, [*args, *chain.from_iterable(wanted)])
+        return None if found is None else (found[0].decode(), found[1].decode(), bool(found[2]))
 
     async def fields(self) -> dict[str, str]:
         """All its fields; none where there is no room."""

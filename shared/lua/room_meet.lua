@@ -30,7 +30,7 @@ end
 local function leave(place, id)
   if redis.call('ZREM', members, place) == 0 or places(id) > 0 then return end
   local left = redis.call('HGET', key, 'left:' .. id)
-  redis.call('HDEL', key, 'joined:' .. id, 'left:' .. id, 'held:' .. id)
+  redis.call('HDEL', key, 'joined:' .. id, 'left:' .. id, 'held:' .. id, 'named:' .. id)
   if left then say(left) end
 end
 

@@ -1,6 +1,8 @@
 """Rooms as strangers meet them: what nobody may do, and what is told to whom when they try."""
 
 import asyncio
+import unicodedata
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -187,6 +189,24 @@ async def test_names(local: Local, session: ClientSession) -> None:
                 said = await ann.until("message")
                 assert (said["name"], said["role"], said["userId"]) == ("ANN (guest)", "member", "guest")
                 await ann.until("stream_end")
+
+
+async def test_names_of_those_who_come_at_once(local: Local, session: ClientSession) -> None:
+    """Nobody is shown as another who came in the same moment, before the room knew of either."""
+    url = await local.start()
+    names = ["Ann", "ANN", "ann", "\uff21nn", "aNN"]
+    async with AsyncExitStack() as stack:
+        coming = [
+            stack.enter_async_context(member(session, url, "r", f"u{number}", name=name))
+            for number, name in enumerate(names)
+        ]
+        here = await asyncio.gather(*coming)
+        for each in here:
+            await each.say("hello")
+        said = [await here[0].until("message") for _ in names]
+    shown = [unicodedata.normalize("NFKC", one["name"]).casefold() for one in said]
+    assert len(set(shown)) == len(names), shown
+    assert sum(" (u" not in one for one in shown) == 1
 
 
 async def test_a_key_revoked_in_an_open_room(local: Local, session: ClientSession) -> None:
