@@ -88,7 +88,7 @@ async def test_it_is_named(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
         return bool(ready.body["away"] == [away.node])
 
     await eventually(seen, "its subscriber misses it", 10)
-    async with asyncio.timeout(1.9):
+    async with asyncio.timeout(3.5):
         page = (await away.chat.call("GET", "/metrics")).body
     answers = dict(
         line.rsplit(" ", 1) for line in page.splitlines() if line.startswith("headrace_broker_answers{")
