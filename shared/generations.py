@@ -122,7 +122,12 @@ class Generations:
     async def make_room(self, owner: str, new: str) -> None:
         """Trim for *new*, which is there by now; a cell that is away holds it up for a moment alone."""
         if len(self._broker.cells) > 1:
-            await asyncio.wait([self._begun(trim(self._broker, owner, new))], timeout=TRIM_WITHIN_S)
+            trimming = self._begun(trim(self._broker, owner, new))
+            await asyncio.wait([trimming], timeout=TRIM_WITHIN_S)
+            if trimming.done():
+                # What it could not see to is seen to with the next; a defect is told.
+                with suppress(BrokerUnavailable, BrokerRefused):
+                    trimming.result()
 
     async def known(self, submission: Submission) -> str | None:
         """

@@ -118,16 +118,20 @@ def _field_of(message: str) -> str | None:
     return ".".join(match[1] for match in (at, named) if match) or None
 
 
+def _not_too_long(text: str, field: str, max_chars: int) -> str:
+    if len(text) > max_chars:
+        raise InvalidRequest(
+            f"`{field}` has {len(text)} characters; at most {max_chars} are allowed.", field=field
+        )
+    return text
+
+
 def clean_text(text: str, field: str, max_chars: int) -> str:
     """*text* trimmed and freed of control characters; line breaks and tabs stay."""
     kept = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"}).strip()
     if not kept:
         raise InvalidRequest(f"`{field}` is empty.", field=field)
-    if len(kept) > max_chars:
-        raise InvalidRequest(
-            f"`{field}` has {len(kept)} characters; at most {max_chars} are allowed.", field=field
-        )
-    return kept
+    return _not_too_long(kept, field, max_chars)
 
 
 def clean_name(name: str, field: str, max_chars: int) -> str:
@@ -135,11 +139,7 @@ def clean_name(name: str, field: str, max_chars: int) -> str:
     shown = shown_name(name, len(name))
     if not shown:
         raise InvalidRequest(f"`{field}` is empty: it has nothing that is seen.", field=field)
-    if len(shown) > max_chars:
-        raise InvalidRequest(
-            f"`{field}` has {len(shown)} characters; at most {max_chars} are allowed.", field=field
-        )
-    return shown
+    return _not_too_long(shown, field, max_chars)
 
 
 def clean_file_name(name: str) -> str:
