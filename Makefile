@@ -10,6 +10,9 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 ALONE = (echo "headrace: what failed runs again, alone" && \
 	$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none -m "not timing and not long")
 
+# Bytecode is kept, whatever the machine is set to: hundreds of programs that the tests start need it.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help setup up web dist test code page around bench figures chaos mutants mutants-survey settings format lock dashboards
 
 help:
@@ -42,7 +45,7 @@ dist: setup
 
 test: setup
 	@$(MAKE) --no-print-directory -j 2 code page around
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not timing and not long" \
+	@$(BIN)/python -m pytest -n 4 -m "not timing and not long" \
 		|| $(ALONE)
 	@$(BIN)/python -m pytest -m "timing and not long"
 

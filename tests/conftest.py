@@ -11,10 +11,11 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from hypothesis import HealthCheck, settings
 from openai import AsyncOpenAI
 
-from tests.kit import invariants
+from tests.kit import distribution, invariants
 from tests.kit.broker import EmbeddedBroker
 from tests.kit.chat_client import ChatClient
 from tests.kit.cluster import Clusters
+from tests.kit.distribution import Distribution
 from tests.kit.local import Local
 from tests.kit.sentinels import Sentinels
 from tests.kit.stack import Stack
@@ -45,8 +46,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--broker", choices=sorted(BROKERS), default="single", help="what tests run against")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:
+    """Of `-n`."""
+    return Distribution(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What looks at one cell's inside has nothing to say of others."""
+    distribution.in_order(items)
     if config.getoption("--broker") == "cluster":
         for item in items:
             if "one_cell" in item.keywords:
