@@ -1,6 +1,7 @@
 """The broker, stacks of processes, stacks inside the test, and what must hold after every test."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -33,12 +34,13 @@ settings.load_profile("headrace")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Settings of the machine must not reach the tests."""
+    """Settings of the machine must not reach the tests, nor that it runs them where Ctrl-C is ignored."""
     config.addinivalue_line("markers", "long: a fault that takes its time; `make chaos` runs it")
     config.addinivalue_line("markers", "one_cell: looks at what is so with one cell alone")
     config.addinivalue_line("markers", "timing: asserts a duration that the project promises")
     for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
         del os.environ[name]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,8 +26,6 @@ def test_while_it_is_imported(tmp_path: Path, command: tuple[str, ...]) -> None:
         env=environment() | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
         cwd=tmp_path,
         text=True,
-        # Whoever runs the tests in the background ignores it, and so would this: as it should, but not here.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "importing\n"
