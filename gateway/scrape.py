@@ -4,8 +4,8 @@ answer holds up no scrape for longer than a moment, and is named.
 """
 
 import asyncio
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from gateway.edge.state import State
 from shared import metrics, queue
@@ -18,28 +18,63 @@ from shared.errors import BrokerRefused, BrokerUnavailable
 #: `headrace top` and Prometheus wait longer.
 _WITHIN_S = 1.0
 _LOOKED_UP = (
-    *(metrics.broker_answers, metrics.broker_memory, metrics.broker_memory_limit),
-    metrics.broker_cells,
+    *(metrics.broker_answers, metrics.broker_memory, metrics.broker_memory_limit, metrics.broker_cells),
+    *(metrics.queue_depth, metrics.queue_oldest_age),
 )
 #: Of a cluster of which no node has said where anything is.
 _UNKNOWN = "unknown"
 _AWAY = (BrokerUnavailable, BrokerRefused, TimeoutError)
 
 
+class _Seen(NamedTuple):
+    """What a primary has answered: of each queue what waits, and how long its first has; its memory."""
+
+    depths: list[list[tuple[int, float]]]
+    memory: dict[str, Any]
+
+
 async def look(state: State) -> None:
-    """Set the gauges of queues and broker; of queues, what the cells of those primaries hold that answer."""
-    answering = await _primaries(state.broker)
-    if answering:
-        with suppress(*_AWAY):
-            async with asyncio.timeout(_WITHIN_S):
-                await _queues(state, answering)
+    """
+    Set the gauges of broker and queues; of queues, what those primaries hold that answer all of it. What is
+    not known is not shown, be it of a primary that is gone.
+    """
+    of: dict[str, list[Cell]] = {}
+    for cell in state.broker.cells:
+        of.setdefault(_home(state.broker, cell), []).append(cell)
+    found = await asyncio.gather(*(_see(state, cells) for cells in of.values()))
+    for gauge in _LOOKED_UP:
+        gauge.clear()
+    for (primary, cells), seen in zip(of.items(), found, strict=True):
+        _show_primary(primary, len(cells), seen)
+    if depths := [each for seen in found if seen is not None for each in seen.depths]:
+        _show_queues(state.models.queues, depths)
 
 
-async def _queues(state: State, cells: list[Cell]) -> None:
-    found = await asyncio.gather(*(_depths(state, cell) for cell in cells))
-    for name, of_cells in zip(state.models.queues, zip(*found, strict=True), strict=True):
+def _show_primary(primary: str, cells: int, seen: _Seen | None) -> None:
+    metrics.broker_answers.labels(primary).set(seen is not None)
+    metrics.broker_cells.labels(primary).set(cells)
+    if seen is None:
+        return
+    if (used := seen.memory.get("used_memory")) is not None:
+        metrics.broker_memory.labels(primary).set(used)
+    if most := seen.memory.get("maxmemory"):
+        metrics.broker_memory_limit.labels(primary).set(most)
+
+
+def _show_queues(names: Iterable[str], depths: list[list[tuple[int, float]]]) -> None:
+    for name, of_cells in zip(names, zip(*depths, strict=True), strict=True):
         metrics.queue_depth.labels(name).set(sum(waiting for waiting, _ in of_cells))
         metrics.queue_oldest_age.labels(name).set(max(age_s for _, age_s in of_cells))
+
+
+async def _see(state: State, cells: list[Cell]) -> _Seen | None:
+    """None: it does not answer, or not all."""
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            memory = await _memory(state.broker, cells[0])
+            return _Seen(await asyncio.gather(*(_depths(state, cell) for cell in cells)), memory)
+    except _AWAY:
+        return None
 
 
 async def _depths(state: State, cell: Cell) -> list[tuple[int, float]]:
@@ -47,29 +82,10 @@ async def _depths(state: State, cell: Cell) -> list[tuple[int, float]]:
     return [await queue.depth(state.broker, cell, name, now) for name in state.models.queues]
 
 
-async def _primaries(broker: Broker) -> list[Cell]:
-    """
-    Of each primary: whether it answers, its cells, and its memory where we may ask. One that is gone is not
-    shown any more. Gives the cells of those that answer.
-    """
-    of: dict[str, list[Cell]] = {}
-    for cell in broker.cells:
-        of.setdefault(_home(broker, cell), []).append(cell)
-    memories = await asyncio.gather(*(_memory(broker, cells[0]) for cells in of.values()))
-    for gauge in _LOOKED_UP:
-        gauge.clear()
-    answering = []
-    for (name, cells), memory in zip(of.items(), memories, strict=True):
-        metrics.broker_answers.labels(name).set(memory is not None)
-        metrics.broker_cells.labels(name).set(len(cells))
-        if memory is None:
-            continue
-        answering += cells
-        if (used := memory.get("used_memory")) is not None:
-            metrics.broker_memory.labels(name).set(used)
-        if most := memory.get("maxmemory"):
-            metrics.broker_memory_limit.labels(name).set(most)
-    return answering
+async def _memory(broker: Broker, cell: Cell) -> dict[str, Any]:
+    """Nothing of it where its user may not ask, who may do his work all the same."""
+    [info] = await broker.pipe("info", cell, [("INFO", "memory")], tolerates=lambda i, error: True)
+    return info if isinstance(info, dict) else {}
 
 
 def _home(broker: Broker, cell: Cell) -> str:
@@ -77,13 +93,3 @@ def _home(broker: Broker, cell: Cell) -> str:
         return named(broker.home(cell))
     except BrokerUnavailable:
         return _UNKNOWN
-
-
-async def _memory(broker: Broker, cell: Cell) -> dict[str, Any] | None:
-    """Nothing of it where its user may not ask, who may do his work all the same; None: it is away."""
-    try:
-        async with asyncio.timeout(_WITHIN_S):
-            [info] = await broker.pipe("info", cell, [("INFO", "memory")], tolerates=lambda i, error: True)
-    except _AWAY:
-        return None
-    return info if isinstance(info, dict) else {}

@@ -112,7 +112,7 @@ heartbeats = Counter("headrace_heartbeats", "Heartbeat comments written.")
 # Queue and broker
 
 queue_depth = Gauge(
-    "headrace_queue_depth", "Generations waiting for a worker, where their primary answers.", ["queue"]
+    "headrace_queue_depth", "Generations waiting for a worker, of those primaries that answer.", ["queue"]
 )
 queue_oldest_age = Gauge(
     "headrace_queue_oldest_age_seconds", "How long the first in the queue has waited.", ["queue"]
@@ -128,7 +128,7 @@ redis_round_trips = Counter("headrace_redis_round_trips", "Commands sent to Redi
 redis_failures = Counter("headrace_redis_failures", "Commands that Redis did not answer.", ["command"])
 broker_answers = Gauge(
     "headrace_broker_answers",
-    "Whether a primary answers this gateway (1) or not (0), at a scrape.",
+    "Whether a primary answers all that this gateway asks at a scrape (1) or not (0).",
     ["primary"],
 )
 broker_memory = Gauge(

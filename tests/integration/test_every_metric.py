@@ -161,9 +161,10 @@ async def failed(chat: ChatClient, moves: Moves) -> None:
 async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
     """One that is silent, and one that waits for a worker while somebody looks at the metrics."""
     # Other tests of this process may have looked too.
-    gauges = metrics.broker_answers, metrics.broker_memory, metrics.broker_memory_limit, metrics.broker_cells
-    for gauge in gauges:
-        gauge.clear()
+    of_primaries = "broker_answers", "broker_memory", "broker_memory_limit", "broker_cells"
+    of_queues = "queue_depth", "queue_oldest_age"
+    for name in (*of_primaries, *of_queues):
+        getattr(metrics, name).clear()
     moves.begin()
     async with await chat.send(SILENT) as reader:
         await eventually(lambda: moves.have("heartbeats"), "its reader gets a heartbeat")
@@ -174,12 +175,12 @@ async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
 
         async def shown() -> bool:
             await chat.call("GET", "/metrics")
-            return moves.have("queue_depth", "queue_oldest_age")
+            return moves.have(*of_queues)
 
         await eventually(shown, "it is seen to wait")
         local.redis.config_set("maxmemory", "4gb")
         await chat.call("GET", "/metrics")
-        assert moves.have("broker_answers", "broker_memory", "broker_memory_limit", "broker_cells")
+        assert moves.have(*of_primaries)
         local.redis.config_set("maxmemory", 0)
         await chat.cancel(reader.generation_id)
     await local.start_worker(lease_s=0.6)

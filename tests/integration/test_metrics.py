@@ -7,6 +7,8 @@ from aiohttp import ClientSession
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared import keys
+from shared.cluster import named
 from tests.integration.test_every_metric import metrics_of_ours
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
@@ -121,6 +123,28 @@ async def test_an_end_without_a_worker_is_counted_once(local: Local, session: Cl
     given_up = await chat.ask()
     assert given_up.end.data["metadata"]["code"] == "queue_timeout"
     assert ended("failed") == failed + 1
+
+
+async def test_a_primary_that_answers_half(local: Local, session: ClientSession) -> None:
+    """What was known of its queues is not shown any longer, as if it were so still."""
+    chat = ChatClient(session, await local.start(worker=False))
+    primary = {"primary": named(local.state.broker.home(local.state.broker.cells.home))}
+
+    async def scraped() -> tuple[float | None, float | None]:
+        await chat.call("GET", "/metrics")
+        waiting = REGISTRY.get_sample_value("headrace_queue_depth", {"queue": "scripted"})
+        return REGISTRY.get_sample_value("headrace_broker_answers", primary), waiting
+
+    async with await chat.send() as reader:
+        await reader.until("queued")
+        assert await scraped() == (1.0, 1.0)
+        queue = local.state.broker.cells.home.key(keys.QUEUE, "scripted")
+        local.redis.rename(queue, "kept")
+        local.redis.set(queue, "of another kind")
+        assert await scraped() == (0.0, None)
+        local.redis.rename("kept", queue)
+        assert await scraped() == (1.0, 1.0)
+        await chat.cancel(reader.generation_id)
 
 
 async def totals(stack: Stack, session: ClientSession) -> dict[str, float]:
