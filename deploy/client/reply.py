@@ -119,7 +119,8 @@ class Reply:
             most = _MAX_FAILURES if self._known.is_set() else _MAX_FAILURES_TO_START
             if hopeless or self._failures >= most:
                 raise failure
-            delay_s = max(self._delay_s(), retry_after_s)
+            # Jittered, lest all readers whom a server told the same return at once.
+            delay_s = max(self._delay_s(), retry_after_s) * random.uniform(1.0, 1.3)
             yield Interrupted(str(failure), delay_s)
             await asyncio.sleep(delay_s)
 
@@ -162,9 +163,8 @@ class Reply:
         return event
 
     def _delay_s(self) -> float:
-        """The server's own delay, doubled with each failure; jittered, lest all readers return at once."""
-        delay_s = min(self._retry_s * 2.0 ** max(0, self._failures - 1), max(_MAX_RETRY_S, self._retry_s))
-        return delay_s * random.uniform(1.0, 1.3)
+        """The server's own delay, doubled with each failure."""
+        return min(self._retry_s * 2.0 ** max(0, self._failures - 1), max(_MAX_RETRY_S, self._retry_s))
 
 
 def _seconds(header: str | None) -> float:

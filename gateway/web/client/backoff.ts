@@ -27,16 +27,20 @@ export class Backoff {
 
   /** Wait before the next try. Throws *error* when that is hopeless, the signal's reason when it fires. */
   async wait(error: HeadraceError, tookMs: number, signal: AbortSignal): Promise<void> {
-    const delayMs = Math.max(this.#delayMs(), error.retryAfterMs ?? 0);
+    const delayMs = jittered(Math.max(this.#delayMs(), error.retryAfterMs ?? 0));
     this.#failures += 1;
     if (!isOffline()) this.#spentMs += tookMs + delayMs;
     if (!error.retryable || this.#spentMs > this.limitMs) throw error;
     await pause(delayMs, signal);
   }
 
-  /** Doubled with each failure; jittered, lest all readers of a server come back in one moment. */
+  /** Doubled with each failure. */
   #delayMs(): number {
-    const delayMs = Math.min(this.baseMs * 2 ** this.#failures, Math.max(MAX_DELAY_MS, this.baseMs));
-    return delayMs * (1 + Math.random() / 2);
+    return Math.min(this.baseMs * 2 ** this.#failures, Math.max(MAX_DELAY_MS, this.baseMs));
   }
+}
+
+/** Never less, and lest all readers whom a server told the same come back in one moment. */
+function jittered(delayMs: number): number {
+  return delayMs * (1 + Math.random() / 2);
 }
