@@ -4,7 +4,6 @@ A generation's record: what was asked, who may see it, how far it is, and how it
 `queued -> running -> done | failed | cancelled`; each change is one atomic step, terminal is final.
 """
 
-import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeVar, cast
@@ -30,6 +29,7 @@ from shared.event_log import EventLog
 from shared.events import CancelReason, End, Terminal
 from shared.generation import Generation, Submission, parse
 from shared.outcome import Outcome, stopped_unbegun
+from shared.owned import OwnedWork
 from shared.queue import job_payload
 from shared.replication import replicated
 from shared.trim import TRIM_WITHIN_S, trim
@@ -53,7 +53,7 @@ class Generations:
         self._blobs = blobs.Blobs(broker)
         self._max_queued = max_queued
         self._backlogs: dict[str, Backlog] = {}
-        self._owned: set[asyncio.Task[Any]] = set()
+        self._owned = OwnedWork()
         self._idempotency_ttl_ms = idempotency_ttl_s * 1000
 
     async def create(self, submission: Submission) -> tuple[str, bool]:
@@ -122,12 +122,9 @@ class Generations:
     async def make_room(self, owner: str, new: str) -> None:
         """Trim for *new*, which is there by now; a cell that is away holds it up for a moment alone."""
         if len(self._broker.cells) > 1:
-            trimming = self._begun(trim(self._broker, owner, new))
-            await asyncio.wait([trimming], timeout=TRIM_WITHIN_S)
-            if trimming.done():
-                # What it could not see to is seen to with the next; a defect is told.
-                with suppress(BrokerUnavailable, BrokerRefused):
-                    trimming.result()
+            # What it could not see to is seen to with the next; a defect is told.
+            with suppress(BrokerUnavailable, BrokerRefused):
+                await self._owned.for_a_moment(trim(self._broker, owner, new), TRIM_WITHIN_S)
 
     async def known(self, submission: Submission) -> str | None:
         """
@@ -170,25 +167,13 @@ class Generations:
         Do *work* to its end, though its caller be cancelled: what follows an accepted step must not be lost
         with the client that asked for it.
         """
-        return await asyncio.shield(self._begun(work))
+        return await self._owned.surely(work)
 
     async def finished(self) -> None:
         """Returns once what callers left behind is done."""
-        while self._owned:
-            await asyncio.wait(self._owned)
+        await self._owned.finished()
         for backlog in self._backlogs.values():
             await backlog.finished()
-
-    def _begun(self, work: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
-        task = asyncio.create_task(work)
-        self._owned.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: "asyncio.Task[Any]") -> None:
-        self._owned.discard(task)
-        if not task.cancelled():
-            task.exception()  # the caller's; one that has left hears of none
 
     async def _cancel(self, generation_id: str, owner: str, reason: CancelReason) -> Stopping:
         ending = stopped_unbegun(reason)
