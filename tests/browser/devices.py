@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
 #: Of those that wait for a test; each has a process.
-_MOST_KEPT = 3
+_MOST_KEPT = 6
 _SCREEN = ViewportSize(width=1280, height=720)
 
 
