@@ -1,6 +1,5 @@
 """The house's rules that no other tool holds: who may import whom, and what a module may be called."""
 
-import ast
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,7 +82,7 @@ def before(copy: Path) -> Before:
 def test_a_wrong_arrow(copy: Path, before: Before, module: str, line: str) -> None:
     """An import against the house's direction is found, at whatever depth it stands."""
     with planted(copy / module, line):
-        [found] = {*house.wrong_arrows(copy)} - {*before[house.wrong_arrows]}
+        [found] = {*house.wrong_arrows(copy, copy / module)} - {*before[house.wrong_arrows]}
     assert found.startswith(module)
 
 
@@ -101,7 +100,7 @@ def test_a_wrong_arrow(copy: Path, before: Before, module: str, line: str) -> No
 def test_a_right_arrow(copy: Path, before: Before, module: str, line: str) -> None:
     """What the house allows is not found."""
     with planted(copy / module, line):
-        assert house.wrong_arrows(copy) == before[house.wrong_arrows]
+        assert {*house.wrong_arrows(copy, copy / module)} <= {*before[house.wrong_arrows]}
 
 
 @pytest.mark.parametrize(
@@ -159,10 +158,11 @@ def test_a_circle_in_the_web(copy: Path, before: Before, line: str) -> None:
 )
 def test_a_private_name(copy: Path, before: Before, line: str) -> None:
     """Privates of redis-py and aiohttp are found everywhere but in the module that is for them."""
-    with planted(copy / "shared/redis_private.py", line):
-        assert house.foreign_privates(copy) == before[house.foreign_privates]
-    with planted(copy / "gateway/edge/auth.py", line):
-        found = {*house.foreign_privates(copy)} - {*before[house.foreign_privates]}
+    private, auth = copy / "shared/redis_private.py", copy / "gateway/edge/auth.py"
+    with planted(private, line):
+        assert {*house.foreign_privates(copy, private)} <= {*before[house.foreign_privates]}
+    with planted(auth, line):
+        found = {*house.foreign_privates(copy, auth)} - {*before[house.foreign_privates]}
     assert found
     assert all(line.startswith("gateway/edge/auth.py") for line in found)
 
@@ -199,8 +199,7 @@ def test_sizes() -> None:
 
 def test_docstrings() -> None:
     """Every module says what it owns."""
-    silent = [str(m.relative_to(ROOT)) for m in modules() if not ast.get_docstring(ast.parse(m.read_text()))]
-    assert not silent
+    assert not [str(module.relative_to(ROOT)) for module in modules() if not house.docstring(module)]
 
 
 def test_nothing_is_unpickled() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 HOUSES = ("deploy", "gateway", "shared", "worker")
 #: The client's own name, in a checkout as in the wheel.
@@ -68,27 +69,29 @@ _WEB_IMPORT = re.compile(
 
 def modules(root: Path, house: str) -> Iterator[Path]:
     """Every Python module of ours in *house*."""
-    for module in sorted((root / house).rglob("*.py")):
-        if "node_modules" not in module.parts:
-            yield module
+    yield from _files(root / house, (".py",))
 
 
 def web_modules(root: Path) -> Iterator[Path]:
     """Every module of `gateway/web`."""
-    for module in sorted((root / _WEB).rglob("*")):
-        if module.suffix in _WEB_SUFFIXES and not {"node_modules", "dist"} & {*module.parts}:
-            yield module
+    yield from _files(root / _WEB, _WEB_SUFFIXES)
 
 
 def imported(module: Path) -> set[str]:
     """The top-level names that *module* imports, wherever in it."""
-    return {name.partition(".")[0] for name, level in _imports(module.read_text()) if not level}
+    return {name.partition(".")[0] for name, level in _read(module.read_text()).imports if not level}
 
 
-def wrong_arrows(root: Path) -> list[str]:
-    """Imports that the house does not allow."""
+def docstring(module: Path) -> str:
+    """What *module* says of itself."""
+    return _read(module.read_text()).docstring
+
+
+def wrong_arrows(root: Path, only: Path | None = None) -> list[str]:
+    """Imports that the house does not allow; *only* those of one module, where that is given."""
     wrong = []
-    for module, names in _all_imports(root):
+    for module in [only] if only else _all_modules(root):
+        names = _read(module.read_text()).imports
         here = module.relative_to(root).as_posix()
         room = _room(here)
         allowed = ROOMS[_listed(room)] | {room}
@@ -108,8 +111,8 @@ def wrong_arrows(root: Path) -> list[str]:
 def circles(root: Path) -> list[str]:
     """Python modules that import each other, wherever in them and if for their types alone."""
     graph = {}
-    for module, names in _all_imports(root):
-        targets = {_target(root, module, name, level) for name, level in names}
+    for module in _all_modules(root):
+        targets = {_target(root, module, *named) for named in _read(module.read_text()).imports}
         graph[module.relative_to(root).as_posix()] = {t for t in targets if t and t.endswith(".py")}
     return _circles(graph)
 
@@ -119,26 +122,39 @@ def web_circles(root: Path) -> list[str]:
     graph = {}
     for module in web_modules(root):
         names = _web_imports(module.read_text())
-        targets = {_web_target(module, name) for name in names}
+        targets = {_web_target(module.parent, name) for name in names}
         graph[module.relative_to(root).as_posix()] = {t.relative_to(root).as_posix() for t in targets if t}
     return _circles(graph)
 
 
-def foreign_privates(root: Path) -> list[str]:
-    """Privates of redis-py or aiohttp that are named outside the modules that may."""
+def foreign_privates(root: Path, only: Path | None = None) -> list[str]:
+    """Privates of redis-py or aiohttp that are named outside the modules that may; *only* as above."""
     wrong = []
-    for house in HOUSES:
-        for module in modules(root, house):
-            here = module.relative_to(root).as_posix()
-            if here not in _PRIVATE:
-                found = _privates(module.read_text())
-                wrong += [f"{here}:{line} names {what}" for line, what in sorted(found)]
+    for module in [only] if only else _all_modules(root):
+        here = module.relative_to(root).as_posix()
+        if here not in _PRIVATE:
+            found = _read(module.read_text()).privates
+            wrong += [f"{here}:{line} names {what}" for line, what in sorted(found)]
     return wrong
 
 
+class _Module(NamedTuple):
+    """What the rules look at: names that it imports, each with its level, and privates of others by line."""
+
+    docstring: str
+    imports: frozenset[tuple[str, int]]
+    privates: frozenset[tuple[int, str]]
+
+
 @cache
-def _privates(text: str) -> frozenset[tuple[int, str]]:
-    return frozenset(_foreign(ast.parse(text)))
+def _read(text: str) -> _Module:
+    tree = ast.parse(text)
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    return _Module(
+        ast.get_docstring(tree) or "",
+        frozenset(name for node in imports for name in _names(node)),
+        frozenset(_foreign(tree)),
+    )
 
 
 def _foreign(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -200,18 +216,18 @@ def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
-def _all_imports(root: Path) -> Iterator[tuple[Path, frozenset[tuple[str, int]]]]:
+def _all_modules(root: Path) -> Iterator[Path]:
     for house in HOUSES:
-        for module in modules(root, house):
-            yield module, _imports(module.read_text())
+        yield from modules(root, house)
 
 
-@cache
-def _imports(text: str) -> frozenset[tuple[str, int]]:
-    nodes = ast.walk(ast.parse(text))
-    return frozenset(
-        name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for name in _names(node)
-    )
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Those below *folder* that are ours, sorted."""
+    found = []
+    for here, folders, files in os.walk(folder):
+        folders[:] = {*folders} - {"node_modules", "dist"}
+        found += [Path(here, file) for file in files if file.endswith(suffixes)]
+    return sorted(found)
 
 
 @cache
@@ -231,13 +247,17 @@ def _names(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, int]]:
 
 def _target(root: Path, module: Path, name: str, level: int) -> str | None:
     """The path of what *name* means, if that is ours: a module's, else the one it would have."""
-    if level:
-        start = module.parents[level - 1]
-    elif name.partition(".")[0] == CLIENT:
-        start, name = root / CLIENT_ROOM, name.partition(".")[2]
-    elif name.partition(".")[0] in HOUSES:
+    return _path(root, module.parents[level - 1] if level else None, name)
+
+
+@cache  # Nobody moves modules while the rules are looked at.
+def _path(root: Path, start: Path | None, name: str) -> str | None:
+    top, _, rest = name.partition(".")
+    if start is None and top == CLIENT:
+        start, name = root / CLIENT_ROOM, rest
+    elif start is None and top in HOUSES:
         start = root
-    else:
+    if start is None:
         return None
     parts = name.split(".") if name else []
     for count in range(len(parts), 0, -1):
@@ -269,8 +289,9 @@ def _listed(room: str) -> str:
     return "gateway/dialects" if room.startswith("gateway/dialects/") else room
 
 
-def _web_target(module: Path, name: str) -> Path | None:
-    path = Path(os.path.normpath(module.parent / name))
+@cache  # likewise
+def _web_target(folder: Path, name: str) -> Path | None:
+    path = Path(os.path.normpath(folder / name))
     stem = path.with_suffix("") if path.suffix in {".js", ".mjs"} else path
     candidates = [path, *(Path(f"{stem}{suffix}") for suffix in _WEB_SUFFIXES), *path.glob("index.ts*")]
     return next((c for c in candidates if c.is_file() and c.suffix in _WEB_SUFFIXES), None)
