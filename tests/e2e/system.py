@@ -96,6 +96,9 @@ class System:
             async with session.post(f"{self.url}/api/chat/{generation_id}/cancel"):
                 pass
         await invariants.settled(self.redis)
+        # Or the tests that look for theirs again and again read those of all before.
+        async with session.delete(f"{self.upstream.url}/_requests"):
+            pass
 
     async def asked(self, session: ClientSession) -> list[dict[str, Any]]:
         """The requests that the fake model server has seen, oldest first."""

@@ -57,24 +57,22 @@ async def test_in_node(
 
 
 @pytest.mark.timeout(700)  # of which nearly all is for installing them
-@pytest.mark.parametrize(
-    ("client", "ways"),
-    [
-        ("openai_agents", 4),
-        ("pydantic_ai_agents", 4),
-        ("langchain_chat", 6),
-        ("litellm_bridges", 8),
-        ("llm_models", 2),
-    ],
-)
-async def test_in_python(system: System, session: ClientSession, client: str, ways: int) -> None:
-    """The client calls its tool, and reads the answer that follows, over all of OpenAI's APIs it speaks."""
+async def test_in_python(system: System, session: ClientSession) -> None:
+    """Each client calls its tool, and reads the answer that follows, over all of OpenAI's APIs it speaks."""
     python_clients.install()
+    ways = {
+        "openai_agents": 4,
+        "pydantic_ai_agents": 4,
+        "langchain_chat": 6,
+        "litellm_bridges": 8,
+        "llm_models": 2,
+    }
     seen = await python_clients.play(
-        client, url=f"{system.url}/v1", model="upstream", said=calling(gate="upper")
+        [*ways], url=f"{system.url}/v1", model="upstream", said=calling(gate="upper")
     )
-    assert len(seen) == ways
-    await check(system, session, seen, "The upper gate is at 1.2.")
+    assert {client: len(texts) for client, texts in seen.items()} == ways
+    each = {f"{client}, {way}": text for client, texts in seen.items() for way, text in texts.items()}
+    await check(system, session, each, "The upper gate is at 1.2.")
 
 
 @pytest.mark.timeout(400)  # likewise

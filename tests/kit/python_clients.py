@@ -8,6 +8,7 @@ so does a test that finds the lock changed.
 import asyncio
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,16 @@ def install() -> None:
     locked.install(FOLDER)
 
 
-async def play(scenario: str, **arguments: Any) -> Any:
-    """Run `tests/python/<scenario>.py` with *arguments*; gives the JSON that its last line is."""
+async def play(scenarios: Sequence[str], **arguments: Any) -> dict[str, Any]:
+    """
+    What each of `tests/python/<scenario>.py` gives for *arguments*. One interpreter plays all of them, for
+    what they import takes far longer than what they do, and much of it is the same.
+    """
+    asked = json.dumps({"scenarios": scenarios, "arguments": arguments})
     # Prices of models, which it would ask the network for.
     env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     process = await asyncio.create_subprocess_exec(
-        *(str(locked.python(FOLDER)), str(FOLDER / f"{scenario}.py"), json.dumps(arguments)),
+        *(str(locked.python(FOLDER)), str(FOLDER / "play.py"), asked),
         env=env,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -39,8 +44,8 @@ async def play(scenario: str, **arguments: Any) -> Any:
     except TimeoutError:
         process.kill()
         out, err = await process.communicate()
-    assert process.returncode == 0, f"{scenario} failed:\n{out.decode()}{err.decode()}"
-    return json.loads(out.splitlines()[-1])
+    assert process.returncode == 0, f"{scenarios} failed:\n{out.decode()}{err.decode()}"
+    return dict(json.loads(out.splitlines()[-1]))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ A fake OpenAI-compatible server that answers, and fails, as each request tells i
 In a test: `async with FakeUpstream(rate=20) as upstream: upstream.url`. As a process:
 `python -m tests.kit.upstream --rate 20 --length 100`, which prints its address. A last user message
 `/script {"break_after": 3}` overrides its behaviour for one request. It remembers every request and
-the moment its client went away: see `Seen`, and `GET /_requests`.
+the moment its client went away: see `Seen`, and `GET /_requests`, which `DELETE` empties.
 
 A thousand streams cost it little: all of one rate hang on one timer, and a delta is one write of bytes
 made beforehand.
@@ -60,6 +60,7 @@ class FakeUpstream:
                 web.post("/v1/chat/completions", self._complete),
                 web.get("/v1/models", self._models),
                 web.get("/_requests", self._show),
+                web.delete("/_requests", self._forget),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
@@ -175,6 +176,10 @@ class FakeUpstream:
 
     async def _show(self, _: web.Request) -> web.Response:
         return _json(list(self.requests))
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        self.requests.clear()
+        return web.Response(status=204)
 
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -5,7 +5,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
-from scenario import play, read_level
+from scenario import read_level
 
 
 async def scenario(url: str, model: str, said: str) -> dict[str, Any]:
@@ -48,6 +48,3 @@ async def scenario(url: str, model: str, said: str) -> dict[str, Any]:
                 text() if callable(text) and not isinstance(text, str) else text
             )
     return seen
-
-
-play(scenario)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import litellm
-from scenario import play, read_level
+from scenario import read_level
 
 TOOL = {
     "name": "read_level",
@@ -70,6 +70,3 @@ async def respond(model: str, said: str, stream: bool, to: Any) -> str:
             {"type": "function_call_output", "call_id": call["call_id"], "output": read_level("upper")}
             for call in calls
         ]
-
-
-play(scenario)

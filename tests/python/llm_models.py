@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from scenario import play, read_level
+from scenario import read_level
 
 
 async def scenario(url: str, model: str, said: str) -> dict[str, Any]:
@@ -31,6 +31,3 @@ async def scenario(url: str, model: str, said: str) -> dict[str, Any]:
             *_, last = [response.text() for response in chain.responses()]
             seen[way] = last
     return seen
-
-
-play(scenario)

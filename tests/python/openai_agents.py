@@ -13,7 +13,7 @@ from agents import (
 )
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
-from scenario import play, read_level
+from scenario import read_level
 
 
 async def scenario(url: str, model: str, said: str) -> dict[str, Any]:
@@ -43,6 +43,3 @@ async def scenario(url: str, model: str, said: str) -> dict[str, Any]:
             pass
         seen[f"{name}, streamed"] = streamed.final_output
     return seen
-
-
-play(scenario)

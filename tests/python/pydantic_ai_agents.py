@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel, OpenAIResponsesModelSettings
 from pydantic_ai.providers.openai import OpenAIProvider
-from scenario import play, read_level
+from scenario import read_level
 
 
 async def scenario(url: str, model: str, said: str) -> dict[str, Any]:
@@ -34,6 +34,3 @@ async def listen(_: Any, events: AsyncIterable[Any]) -> None:
     """With this, the run asks for streams; `run_stream` would end at the text before the call."""
     async for _ in events:
         pass
-
-
-play(scenario)
