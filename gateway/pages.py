@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from gateway.edge.state import OF_PAGE
 from shared.errors import NotFound
 
 #: Where the build puts the page.
@@ -103,7 +104,7 @@ class Pages:
         """The page, which finds out from its address what to show."""
         index = self._built / "index.html"
         if not index.is_file():
-            return web.Response(status=404, text=_NOT_BUILT, headers=_FILE_HEADERS)
+            return _of_page(web.Response(status=404, text=_NOT_BUILT, headers=_FILE_HEADERS))
         return _sent(index, _SHARED_HEADERS if request.path.startswith("/s/") else _PAGE_HEADERS)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
@@ -135,6 +136,11 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _sent(path: Path, headers: dict[str, str]) -> web.FileResponse:
+def _sent(path: Path, headers: dict[str, str]) -> web.StreamResponse:
     kind = _TYPES.get(path.suffix)
-    return web.FileResponse(path, headers={**headers, "Content-Type": kind} if kind else headers)
+    return _of_page(web.FileResponse(path, headers={**headers, "Content-Type": kind} if kind else headers))
+
+
+def _of_page(answer: web.StreamResponse) -> web.StreamResponse:
+    answer[OF_PAGE] = True
+    return answer

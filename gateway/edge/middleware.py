@@ -13,6 +13,7 @@ from gateway.edge.limits import count_read
 from gateway.edge.state import (
     ACCEPTED_AT,
     ASKER,
+    OF_PAGE,
     REQUEST_ID,
     STATE,
     TRACE,
@@ -156,14 +157,14 @@ async def complete_headers(request: web.Request, response: web.StreamResponse) -
     """What every answer says, streams included."""
     if REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
-    if "Cross-Origin-Resource-Policy" not in response.headers:
-        # Files of our page say what they are for themselves; a script's policy would be its worker's.
+    if not response.get(OF_PAGE, False):
+        # A script's policy would be its worker's.
         for name, value in _ALWAYS.items():
             response.headers.setdefault(name, value)
+        request.app[STATE].origins.tell(request.headers, response.headers)
     if (verdict := request.get(VERDICT)) is not None:
         response.headers.update(limit_headers.common(verdict))
         response.headers.update(request.app[STATE].error_shapes.of(_route(request)).limits(verdict))
-    request.app[STATE].origins.tell(request.headers, response.headers)
     if not request.content.is_eof() or _offers_another_protocol(request):
         # See `connections`: the last answer here.
         response.headers["Connection"] = "close"

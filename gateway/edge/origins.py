@@ -138,8 +138,6 @@ class Origins:
 
     def tell(self, request: Mapping[str, str], answer: CIMultiDict[str]) -> None:
         """Say in *answer*'s headers who may read it, errors included; caches keep the answers apart."""
-        if "Cross-Origin-Resource-Policy" in answer:
-            return  # a file of our page, which says itself that it is for no other
         vary = answer.get("Vary")
         answer["Vary"] = "Origin" if vary is None else f"{vary}, Origin"
         origin = request.get("Origin")

@@ -19,7 +19,7 @@ from shared.events import now_ms
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-cache, no-transform",
+    "Cache-Control": "private, no-cache, no-transform",
     # nginx would gather frames otherwise.
     "X-Accel-Buffering": "no",
 }

@@ -104,6 +104,8 @@ STATE = web.AppKey("state", State)
 ASKER = web.RequestKey("asker", Asker)
 #: What became of it when it was counted, where it was.
 VERDICT = web.RequestKey("verdict", Verdict)
+#: Of an answer: it is a file of our own page, which says itself what it is for.
+OF_PAGE = web.ResponseKey("of_page", bool)
 #: Names the request in our log and in its answer.
 REQUEST_ID = web.RequestKey("request_id", str)
 

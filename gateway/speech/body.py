@@ -52,7 +52,7 @@ async def stream(request: web.Request, generation: Generation, headers: dict[str
     headers = {
         **headers,
         "Content-Type": MEDIA_TYPES[speech.format if speech else "wav"],
-        "Cache-Control": "no-cache, no-transform",
+        "Cache-Control": "private, no-cache, no-transform",
         "Accept-Ranges": "bytes",
         "ETag": etag,
         "X-Accel-Buffering": "no",

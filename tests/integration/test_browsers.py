@@ -25,6 +25,7 @@ async def test_an_allowed_origin(local: Local, session: ClientSession) -> None:
     await local.start(cors_origins=f"{ALLOWED}/, https://two.example.org")
     reader = await ChatClient(session, local.url).ask(headers={"Origin": ALLOWED})
     check_open(reader.headers)
+    assert "private" in reader.headers["Cache-Control"]
     exposed = reader.headers["Access-Control-Expose-Headers"]
     for name in ("X-Generation-Id", "Location", "Retry-After", "X-Request-Id"):
         assert name.lower() in exposed.lower()
@@ -93,6 +94,16 @@ async def test_another_origin(local: Local, session: ClientSession) -> None:
                 path = f"/api/chat/{reader.generation_id}/stream"
                 async with await asked.open("GET", path, headers=headers) as other:
                     check_shut(other.headers)
+
+
+async def test_a_picture(local: Local, session: ClientSession) -> None:
+    """What is kept can be read by an allowed origin's page, whole, in part and once more, and by no other."""
+    chat = ChatClient(session, await local.start(worker=False, cors_origins=ALLOWED))
+    blob = (await chat.call("POST", "/api/blobs", data=b"a text")).body["blob"]
+    for asked in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=9-"}, {"If-None-Match": f'"{blob}"'}):
+        path = f"/api/blobs/{blob}"
+        check_open((await chat.call("GET", path, headers={"Origin": ALLOWED, **asked})).headers)
+        check_shut((await chat.call("GET", path, headers={"Origin": OTHER, **asked})).headers)
 
 
 async def test_credentials(local: Local, session: ClientSession) -> None:

@@ -67,7 +67,7 @@ async def test_a_stream_is_never_cached_or_buffered(chat: ChatClient) -> None:
     reader = await chat.ask(conversation_id="c1")
     headers = reader.headers
     assert headers["Content-Type"] == "text/event-stream; charset=utf-8"
-    assert headers["Cache-Control"] == "no-cache, no-transform"
+    assert headers["Cache-Control"] == "private, no-cache, no-transform"
     assert headers["X-Accel-Buffering"] == "no"
     assert int(headers["X-Heartbeat-Ms"]) > 0
     assert re.fullmatch(r"gen_[0-9a-f]{32}", headers["X-Generation-Id"])
