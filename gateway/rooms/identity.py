@@ -10,7 +10,6 @@ creator has a key is theirs: what they have gone by is nobody else's, and one ke
 import hashlib
 import re
 import secrets
-import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from gateway.rooms.access import CREATORS, Entered
 from gateway.rooms.log import Wanted
 from shared.asker import ANONYMOUS
 from shared.errors import InvalidRequest, Taken
+from shared.names import alike
 
 #: Begins what holds the id of somebody who brings nothing to be known by, unless a browser keeps its cookie.
 PLAIN = "plain-"
@@ -104,15 +104,16 @@ class Caller:
         mark = proofs[0].removeprefix(PLAIN)
         ids = [user_id, f"{base}-{mark[:4]}", f"{base}-{mark[:12]}"]
         would_do = [self._called(each) for each in ids]
-        folded = [Wanted(each.user_id, _folded(each.name), _folded(_distinct(each))) for each in would_do]
+        folded = [Wanted(each.user_id, alike(each.name), alike(_mark(each))) for each in would_do]
         found = await room.enter(folded, proofs, _COMING_MS, surely=is_creators)
         if found is None:
             raise Taken("Somebody else goes by this `userId` here.", field="userId")
         self.wanted = wanted
-        mine, held_by, is_anothers = found
+        mine, held_by, marks = found
         identity = self._called(mine)
-        is_anothers = is_anothers or _is_called(fields, identity)
-        name = _distinct(identity) if is_anothers else identity.name
+        name = identity.name + _mark(identity) * marks
+        while _is_called(fields, mine, name):
+            name += _mark(identity)
         self.identity = Identity(mine, name, held_by)
         return self.identity
 
@@ -120,23 +121,20 @@ class Caller:
         return Identity(user_id, self._name or user_id, "")
 
 
-def _distinct(identity: Identity) -> str:
-    return f"{identity.name} ({identity.user_id})"
+def _mark(identity: Identity) -> str:
+    """What tells it from another of that name."""
+    return f" ({identity.user_id})"
 
 
-def _is_called(fields: Mapping[str, str], identity: Identity) -> bool:
-    """Whether somebody who is there is called so, whom a version let in that noted no names."""
+def _is_called(fields: Mapping[str, str], user_id: str, name: str) -> bool:
+    """Whether somebody else who is there is called so, whom a version let in that noted no names."""
     others = [
         msgspec.json.decode(there, type=_There)
         for field, there in fields.items()
         if field.startswith("joined:")
     ]
-    name = _folded(identity.name)
-    return any(other.userId != identity.user_id and _folded(other.name) == name for other in others)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
+    folded = alike(name)
+    return any(other.userId != user_id and alike(other.name) == folded for other in others)
 
 
 def _held_by(room_id: str, secret: str) -> str:

@@ -72,11 +72,11 @@ class Member(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """An id to go by, the name that is shown with it, and where another has that; names are folded."""
+    """An id to go by, the name that is shown with it, and what marks that where another has it; folded."""
 
     id: str
     name: str
-    distinct: str
+    mark: str
 
 
 class Room:
@@ -103,15 +103,15 @@ class Room:
 
     async def enter(
         self, wanted: Sequence[Wanted], proofs: Sequence[str], lease_ms: int, *, surely: bool
-    ) -> tuple[str, str, bool] | None:
+    ) -> tuple[str, str, int] | None:
         """
         The first of the *wanted* ids that nobody else there goes by, held for whoever has one of *proofs*, by
-        which, and whether somebody else has the name; None where there is none. With *surely* it is the
-        first id, whoever has it.
+        which, and how many marks tell its name from others'; None where there is none. With *surely* it is
+        the first id, whoever has it.
         """
         args: list[str | bytes | int] = [self.id, lease_ms, int(surely), len(proofs), *proofs]
         found = await self._broker.run("room_enter", self.cell, [*args, *chain.from_iterable(wanted)])
-        return None if found is None else (found[0].decode(), found[1].decode(), bool(found[2]))
+        return None if found is None else (found[0].decode(), found[1].decode(), int(found[2]))
 
     async def fields(self) -> dict[str, str]:
         """All its fields; none where there is no room."""

@@ -3,8 +3,8 @@
 -- KEYS  1 the clock of the cell
 -- ARGV  1 room, 2 for how many ms they may come in, 3 1 where the id is theirs whoever has it, 4 how many of the following tell
 --       who it is, each; then the ids that would do, the best first, each with the name that is shown with it, and with
---       the one that is shown where somebody else is called so, both folded
--- gives the id, by what it is held, and 1 where somebody else is called so; nil where all are somebody else's
+--       what is put after that where somebody else is called so, both folded
+-- gives the id, by what it is held, and how often that is put there; nil where all are somebody else's
 local room, lease, proofs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local key = ROOM .. room
 if redis.call('EXISTS', key) == 0 then return {ARGV[5 + proofs], ARGV[5], 0} end
@@ -42,10 +42,13 @@ for i = 5 + proofs, #ARGV, 3 do
   if not by or ARGV[3] == '1' then by = ARGV[5] end
   for p = 5, 4 + proofs do
     if ARGV[p] == by then
-      local other = is_called(ARGV[i + 1], ARGV[i])
-      redis.call('HSET', key, 'held:' .. ARGV[i], by .. ' ' .. now + lease,
-        'named:' .. ARGV[i], other and ARGV[i + 2] or ARGV[i + 1])
-      return {ARGV[i], by, other and 1 or 0}
+      -- Somebody may have called themselves what another is called with a mark.
+      local name, marks = ARGV[i + 1], 0
+      while is_called(name, ARGV[i]) do
+        name, marks = name .. ARGV[i + 2], marks + 1
+      end
+      redis.call('HSET', key, 'held:' .. ARGV[i], by .. ' ' .. now + lease, 'named:' .. ARGV[i], name)
+      return {ARGV[i], by, marks}
     end
   end
 end

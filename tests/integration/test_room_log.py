@@ -7,7 +7,7 @@ import pytest
 from gateway.rooms import invitations
 from gateway.rooms.identity import _held_by
 from gateway.rooms.invitations import Invitations, NewInvitation, holds
-from gateway.rooms.log import Member, Room, Said
+from gateway.rooms.log import Member, Room, Said, Wanted
 from gateway.rooms.pace import Pace
 from shared import steps
 from shared.errors import Conflict, NotFound, TooBusy
@@ -119,6 +119,18 @@ async def test_invitations_end(room: Room, local: Local, monkeypatch: pytest.Mon
     assert not holds(fields, first) and not holds(fields, further)
     await every.make(room, NewInvitation())
     monkeypatch.undo()
+
+
+async def test_a_name_with_anothers_mark(room: Room) -> None:
+    """Whoever is called as another would be, told apart, is told apart from that one."""
+    for user, name, marks in [
+        ("ben", "ann (cid)", 0),
+        ("ann", "ann", 0),
+        ("cid", "ann", 2),
+        ("ben", "ann", 1),
+    ]:
+        wanted = [Wanted(user, name, f" ({user})")]
+        assert await room.enter(wanted, [user], 60_000, surely=False) == (user, user, marks)
 
 
 def test_by_what_an_id_is_held() -> None:

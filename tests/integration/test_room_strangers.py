@@ -194,7 +194,7 @@ async def test_names(local: Local, session: ClientSession) -> None:
 async def test_names_of_those_who_come_at_once(local: Local, session: ClientSession) -> None:
     """Nobody is shown as another who came in the same moment, before the room knew of either."""
     url = await local.start()
-    names = ["Ann", "ANN", "ann", "\uff21nn", "aNN"]
+    names = ["Ann", "ANN", "ann", "\uff21nn", "aNN", "Ann (u0)", "Ann (u1)", "ann (U1) (u1)"]
     async with AsyncExitStack() as stack:
         coming = [
             stack.enter_async_context(member(session, url, "r", f"u{number}", name=name))
@@ -207,6 +207,7 @@ async def test_names_of_those_who_come_at_once(local: Local, session: ClientSess
     shown = [unicodedata.normalize("NFKC", one["name"]).casefold() for one in said]
     assert len(set(shown)) == len(names), shown
     assert sum(" (u" not in one for one in shown) == 1
+    assert all(one.startswith("ann") for one in shown)
 
 
 async def test_a_key_revoked_in_an_open_room(local: Local, session: ClientSession) -> None:

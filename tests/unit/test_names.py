@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.names import shown_name
+from shared.names import alike, shown_name
 
 KEPT = [
     "Ann",
@@ -19,6 +19,7 @@ KEPT = [
     "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
     "葛\U000e0100飾",
     "e\u0301 \u0604",
+    "🩷 ㎏",
 ]
 
 
@@ -52,12 +53,34 @@ def test_no_direction(name: str, hidden: str) -> None:
         ("شريف\u200c\u200c\u200d", "شريف"),
         ("م\u200c\u200cن", "م\u200cن"),
         ("\u202e\u200b\u3164", ""),
+        ("A\u2065n\ufff0n\U000e0080\U000e0fff\ufdd0\uffff\U0001d159", "Ann"),
+        ("\u0301Ann \u20dd\u0335Bob", "Ann Bob"),
+        ("A" + "\u0301" * 30 + "nn", "A" + "\u0301" * 4 + "nn"),
+        ("🏴\U000e0041\U000e0062 🏴\U000e0067\U000e0062", "🏴 🏴"),
+        ("🏴" + "\U000e0061" * 7 + "\U000e007f", "🏴"),
     ],
 )
 def test_left_out(given: str, shown: str) -> None:
     """What nobody sees, wherever it stands, so that no two names look alike."""
     assert shown_name(given, 100) == shown
     assert shown_name(shown, 100) == shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ann", "\uff21\uff2e\uff2e"),
+        ("Jos\u00e9", "JOSE\u0301"),
+        ("مح", "م\u200dح"),
+        ("1", "1\ufe0f"),
+        ("葛", "葛\U000e0100"),
+    ],
+)
+def test_alike(one: str, other: str) -> None:
+    """Names that people would take for one another."""
+    assert one != other
+    assert shown_name(other, 100) == other
+    assert alike(one) == alike(other)
 
 
 def test_cut() -> None:
