@@ -44,8 +44,8 @@ def address(part: Part) -> str:
     return f"/api/blobs/{part.blob}"
 
 
-def words(part: Part) -> str:
-    """A picture in a text, for who has no other word for it."""
+def words(part: Part, where: str | None = None) -> str:
+    """A picture in a text, for who has no other word for it; *where* others than its owner read it."""
     if part.lost is not None:
         return f"\n\n*A picture was lost: {part.lost.replace('_', ' ')}.*\n\n"
-    return f"\n\n![picture]({address(part)})\n\n"
+    return f"\n\n![picture]({where or address(part)})\n\n"

@@ -11,7 +11,7 @@ from gateway.edge.limits import count_apart, count_read
 from gateway.edge.state import ASKER, STATE, State
 from gateway.rooms.invitations import Invitation, Invitations, holds
 from gateway.rooms.log import Room
-from shared.asker import ANONYMOUS, Asker
+from shared.asker import ANONYMOUS, Asker, Scope
 from shared.errors import Forbidden, HeadraceError, NotFound, OutOfScope, Taken, Unauthorized
 from shared.tenants import is_reserved
 
@@ -83,12 +83,22 @@ async def entrance(request: web.Request, name: str) -> Entered:
 
     Raises `Unauthorized`, `OutOfScope`, `RateLimited`, and `Forbidden` once an invitation holds no more.
     """
-    state, token = request.app[STATE], request.query.get("invitation")
-    if token is None:
-        asker = request[ASKER] = await state.askers.of(request)
-        _check_scope(asker)
-        await count_read(request)
-        return (await opened(state, name, asker, Rules()))[0]
+    if "invitation" in request.query:
+        return await _invited(request, name)
+    asker = await _asker(request, "chat")
+    return (await opened(request.app[STATE], name, asker, Rules()))[0]
+
+
+async def looked_into(request: web.Request, name: str) -> Entered:
+    """The same for whoever only reads what is there: no room is made. Raises `NotFound` also."""
+    if "invitation" in request.query:
+        return await _invited(request, name)
+    asker = await _asker(request, "chat", "read")
+    return await known(request.app[STATE], name, asker.owner)
+
+
+async def _invited(request: web.Request, name: str) -> Entered:
+    state, token = request.app[STATE], request.query["invitation"]
     invitation = await Invitations(state.sealing).read(token)
     room = Room(state.broker, state.settings, invitation.room, invitation.owner)
     if room.name != name:
@@ -113,9 +123,13 @@ def why_not_any_more(entered: Entered, fields: Mapping[str, str], user_id: str) 
     return None
 
 
-def _check_scope(asker: Asker) -> None:
-    if "chat" not in asker.scopes:
-        raise OutOfScope("This needs the scope `chat`, which your key does not have.")
+async def _asker(request: web.Request, *scopes: Scope) -> Asker:
+    asker = request[ASKER] = await request.app[STATE].askers.of(request)
+    if not asker.scopes.intersection(scopes):
+        wanted = " or ".join(f"`{scope}`" for scope in scopes)
+        raise OutOfScope(f"This needs the scope {wanted}, which your key does not have.")
+    await count_read(request)
+    return asker
 
 
 def _owner(asker: str) -> str:

@@ -6,8 +6,9 @@ import msgspec
 
 from gateway.edge.timestamp import iso
 from gateway.relay.dialect import Dialect, Encoder
-from shared.events import End, Error, Event, Reset, Text, now_ms
+from shared.events import End, Error, Event, Picture, Reset, Text, now_ms
 from shared.generation import Generation
+from shared.parts import words
 from shared.position import Position
 
 _json = msgspec.json.Encoder().encode
@@ -35,6 +36,12 @@ class RoomEncoder(Encoder):
         match event:
             case Text():
                 return self._line(position, "stream_chunk", content=event.text)
+            case Picture(part=part):
+                # Its bytes are the room's: members read them there.
+                where = f"/api/rooms/{self._about['conversation_id']}/blobs/{part.blob}"
+                facts = {"blob": part.blob, "content_type": part.content_type, "size": part.size}
+                told = facts if part.lost is None else {"lost": part.lost}
+                return self._line(position, "stream_chunk", content=words(part, where), part=told)
             case Reset():
                 return self._line(position, "stream_reset", reason=event.reason)
             case End(finish_reason="cancelled"):

@@ -10,6 +10,7 @@ from msgspec import Meta
 from gateway.edge.access import known_model
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, read_body
+from gateway.edge.kept import answer_blob
 from gateway.edge.state import ASKER, STATE
 from gateway.rooms import access, invitations
 from gateway.rooms.access import Answers, Right, Rules
@@ -97,6 +98,12 @@ async def revoke(request: web.Request) -> web.StreamResponse:
     entered = await access.known(state, request.match_info["room_id"], request[ASKER].owner)
     await invitations.revoke(entered.room, request.match_info["invitation_id"])
     return web.Response(status=204)
+
+
+async def blob(request: web.Request) -> web.StreamResponse:
+    """A picture of a reply, for whoever may be in the room."""
+    entered = await access.looked_into(request, checked_id(request.match_info["room_id"], "room_id"))
+    return await answer_blob(request, entered.room.owner, request.match_info["hash"])
 
 
 def _info(entered: access.Entered, model: str) -> RoomInfo:

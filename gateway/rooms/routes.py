@@ -10,7 +10,7 @@ from gateway.rooms import rooms
 from gateway.rooms.hub import Rooms
 from gateway.rooms.invitations import NewInvitation
 from gateway.rooms.socket import ROOMS, attend
-from gateway.route import STRING, Route
+from gateway.route import RANGE, STRING, Route
 
 _ENTRANCE = (
     ("query", "after", STRING),
@@ -42,6 +42,16 @@ ROUTES: Sequence[Route] = (
         counts=True,
     ),
     Route("GET", "/api/rooms/{room_id}", rooms.show, gives=rooms.RoomInfo),
+    Route(
+        "GET",
+        "/api/rooms/{room_id}/blobs/{hash}",
+        rooms.blob,
+        gives="application/octet-stream",
+        statuses=(200, 206, 304),
+        errors=(400, 401, 403, 404, 416, 429, 503),
+        parameters=(("header", "If-None-Match", STRING), *RANGE, ("query", "invitation", STRING)),
+        public=True,
+    ),
     Route(
         "POST",
         "/api/rooms/{room_id}/invitations",

@@ -127,7 +127,7 @@ SHARED = {
 PUBLIC = (
     SIGNING
     | SHARED
-    | {("GET", "/ws/{room_id}")}
+    | {("GET", "/ws/{room_id}"), ("GET", "/api/rooms/{room_id}/blobs/{hash}")}
     | {
         ("GET", path)
         for path in (

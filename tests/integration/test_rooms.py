@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
@@ -180,6 +181,38 @@ async def test_invitations(local: Local, session: ClientSession) -> None:
         with pytest.raises(WSServerHandshakeError) as refused:
             await session.ws_connect(f"{url}/ws/r?invitation={guest.body['invitation']}")
         assert refused.value.status == 403
+
+
+async def test_a_picture_of_a_reply(local: Local, session: ClientSession) -> None:
+    """It is told in the text, where those who are in the room read it, and nobody else."""
+    url = await local.start(api_keys="sk-ann,sk-bob")
+    ann, bob = ChatClient(session, url, "sk-ann"), ChatClient(session, url, "sk-bob")
+    await ann.call("POST", "/api/rooms", json={"room_id": "r"})
+    invited = (await ann.call("POST", "/api/rooms/r/invitations", json={"role": "reader"})).body
+    token = invited["invitation"]
+    headers = {"Authorization": "Bearer sk-ann"}
+    async with (
+        member(session, url, "r", invitation=token) as guest,
+        member(session, url, "r", headers=headers) as me,
+    ):
+        await me.say(script(length=2, pictures=1))
+        await guest.until("stream_end")
+        [told] = [each for each in guest.log if "part" in each]
+        assert (told["type"], told["content"]) == ("stream_chunk", f"\n\n![picture]({_at(told)})\n\n")
+        for who, query, status in (
+            (ann, "", 200),
+            (bob, "", 404),
+            (bob, f"?invitation={token}", 200),
+            (ChatClient(session, url), "", 401),
+        ):
+            got = await who.call("GET", _at(told) + query)
+            assert got.status == status, (query, got.body)
+        await ann.call("DELETE", f"/api/rooms/r/invitations/{invited['id']}")
+        assert (await bob.call("GET", f"{_at(told)}?invitation={token}")).status == 403
+
+
+def _at(told: dict[str, Any]) -> str:
+    return f"/api/rooms/r/blobs/{told['part']['blob']}"
 
 
 async def test_a_mention(url: str, session: ClientSession) -> None:

@@ -9,12 +9,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.dialects.native import blobs
 from gateway.dialects.native.frames import NATIVE
 from gateway.edge import sse
 from gateway.edge.access import room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.body import read_body
+from gateway.edge.kept import answer_blob
 from gateway.edge.state import ASKER, STATE
 from gateway.edge.streams import checked_resumption, resume_value
 from gateway.relay.dialect import Resumption
@@ -104,7 +104,7 @@ async def blob(request: web.Request) -> web.StreamResponse:
     said = f'"blob":"{name}"'.encode()
     if not _says(whole, said) and not await _draws(request, whole, said):
         raise NotFound("There is no such blob.", field="hash")
-    return await blobs.answer(request, shared.owner, name)
+    return await answer_blob(request, shared.owner, name)
 
 
 def _says(whole: Whole, said: bytes) -> bool:

@@ -1,0 +1,44 @@
+"""Pictures and files as an answer: whole or in part, for their reader alone, and nothing of them runs."""
+
+from aiohttp import web
+
+from gateway.edge.ranges import asked_of
+from gateway.edge.state import STATE
+from shared.blobs import TEXT
+from shared.errors import NotFound
+
+#: Nothing of it runs, whatever a browser takes it for; a shared cache never has it.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-cache",
+}
+
+
+async def answer_blob(request: web.Request, owner: str, name: str) -> web.StreamResponse:
+    """The blob *name* of *owner*, or a range of it; 304 where its reader has it."""
+    kept = await request.app[STATE].blobs.get(owner, name)
+    if kept is None:
+        raise NotFound("There is no such blob, or it is kept no longer.", field="hash")
+    etag = f'"{name}"'
+    headers = {**_HEADERS, "ETag": etag}
+    if request.if_none_match and name in {tag.value for tag in request.if_none_match}:
+        return web.Response(status=304, headers=headers)
+    content_type, data = kept
+    is_text = content_type == TEXT
+    headers["Content-Disposition"] = "attachment; filename=file.txt" if is_text else "inline"
+    headers["Accept-Ranges"] = "bytes"
+    asked = asked_of(request, etag)
+    span = asked.within(len(data)) if asked else None
+    if span is not None:
+        headers["Content-Range"] = span.of(len(data))
+        data = span.cut(data)
+    return web.Response(
+        status=200 if span is None else 206,
+        body=data,
+        headers=headers,
+        content_type=content_type,
+        charset="utf-8" if is_text else None,
+    )
