@@ -5,6 +5,7 @@ from aiohttp import web
 from gateway.edge.ranges import asked_of
 from gateway.edge.state import STATE
 from shared.blobs import TEXT
+from shared.conversations import Whole
 from shared.errors import NotFound
 
 #: Nothing of it runs, whatever a browser takes it for; a shared cache never has it.
@@ -15,6 +16,30 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-cache",
 }
+
+
+async def answer_shown(request: web.Request, owner: str, whole: Whole) -> web.StreamResponse:
+    """The blob of the path's `hash`, where that conversation shows it, or its reply on its way; else 404."""
+    name = request.match_info["hash"]
+    said = f'"blob":"{name}"'.encode()
+    if not says(whole, said) and not await _draws(request, whole, said):
+        raise NotFound("There is no such blob.", field="hash")
+    return await answer_blob(request, owner, name)
+
+
+def says(whole: Whole, said: bytes) -> bool:
+    """Whether a message has that field of that value: quotes that somebody wrote are escaped."""
+    return any(said in bytes(message) for message in whole.messages)
+
+
+async def _draws(request: web.Request, whole: Whole, said: bytes) -> bool:
+    """Whether the reply on its way has that picture."""
+    active = whole.version.headline.active
+    if active is not None:
+        async for page in request.app[STATE].log.pages(active):
+            if any(said in entry.event for entry in page):
+                return True
+    return False
 
 
 async def answer_blob(request: web.Request, owner: str, name: str) -> web.StreamResponse:

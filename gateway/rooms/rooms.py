@@ -10,11 +10,12 @@ from msgspec import Meta
 from gateway.edge.access import known_model
 from gateway.edge.answers import answer_json
 from gateway.edge.body import checked_id, read_body
-from gateway.edge.kept import answer_blob
+from gateway.edge.kept import answer_shown
 from gateway.edge.state import ASKER, STATE
 from gateway.rooms import access, invitations
 from gateway.rooms.access import Answers, Right, Rules
 from gateway.rooms.invitations import Invitations, InvitedRole, NewInvitation
+from shared.errors import NotFound
 from shared.names import shown_name
 
 
@@ -101,9 +102,13 @@ async def revoke(request: web.Request) -> web.StreamResponse:
 
 
 async def blob(request: web.Request) -> web.StreamResponse:
-    """A picture of a reply, for whoever may be in the room."""
+    """A picture of a reply, for whoever may be in the room; none of its owner's that was not shown there."""
     entered = await access.looked_into(request, checked_id(request.match_info["room_id"], "room_id"))
-    return await answer_blob(request, entered.room.owner, request.match_info["hash"])
+    owner = entered.room.owner
+    whole = await request.app[STATE].conversations.read(owner, entered.room.name)
+    if whole is None:
+        raise NotFound("There is no such blob.", field="hash")
+    return await answer_shown(request, owner, whole)
 
 
 def _info(entered: access.Entered, model: str) -> RoomInfo:

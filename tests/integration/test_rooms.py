@@ -10,6 +10,7 @@ from aiohttp import ClientSession, WSServerHandshakeError
 from gateway.edge.leavers import tell
 from gateway.rooms.acts import Acts, In
 from shared import keys
+from tests.integration.test_blobs import upload
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from tests.kit.local import Local
@@ -207,6 +208,8 @@ async def test_a_picture_of_a_reply(local: Local, session: ClientSession) -> Non
         ):
             got = await who.call("GET", _at(told) + query)
             assert got.status == status, (query, got.body)
+        secret = await upload(ann, b"Of nobody's business here")
+        assert (await bob.call("GET", f"/api/rooms/r/blobs/{secret}?invitation={token}")).status == 404
         await ann.call("DELETE", f"/api/rooms/r/invitations/{invited['id']}")
         assert (await bob.call("GET", f"{_at(told)}?invitation={token}")).status == 403
 

@@ -10,11 +10,10 @@ from aiohttp import web
 from msgspec import Meta
 
 from gateway.dialects.native.frames import NATIVE
-from gateway.edge import sse
+from gateway.edge import kept, sse
 from gateway.edge.access import room_for_stream
 from gateway.edge.answers import answer_json
 from gateway.edge.body import read_body
-from gateway.edge.kept import answer_blob
 from gateway.edge.state import ASKER, STATE
 from gateway.edge.streams import checked_resumption, resume_value
 from gateway.relay.dialect import Resumption
@@ -100,26 +99,7 @@ async def read(request: web.Request) -> web.StreamResponse:
 async def blob(request: web.Request) -> web.StreamResponse:
     """A picture or a file of what is shown there, and no other of its owner's."""
     shared, whole = await _whole(request)
-    name = request.match_info["hash"]
-    said = f'"blob":"{name}"'.encode()
-    if not _says(whole, said) and not await _draws(request, whole, said):
-        raise NotFound("There is no such blob.", field="hash")
-    return await answer_blob(request, shared.owner, name)
-
-
-def _says(whole: Whole, said: bytes) -> bool:
-    """Whether a message has that field of that value: quotes that somebody wrote are escaped."""
-    return any(said in bytes(message) for message in whole.messages)
-
-
-async def _draws(request: web.Request, whole: Whole, said: bytes) -> bool:
-    """Whether the reply on its way has that picture."""
-    active = whole.version.headline.active
-    if active is not None:
-        async for page in request.app[STATE].log.pages(active):
-            if any(said in entry.event for entry in page):
-                return True
-    return False
+    return await kept.answer_shown(request, shared.owner, whole)
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -129,7 +109,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     shared, whole = await _whole(request)
     generation_id = request.match_info["generation_id"]
     said = f'"generation_id":"{generation_id}"'.encode()
-    is_shown = generation_id == whole.version.headline.active or _says(whole, said)
+    is_shown = generation_id == whole.version.headline.active or kept.says(whole, said)
     generation = await state.generations.load(generation_id) if is_shown else None
     its = (shared.owner, shared.conversation)
     if generation is None or (generation.owner, generation.conversation) != its:
