@@ -58,6 +58,7 @@ code:
 page:
 	@$(BIN)/headrace build
 	@$(NPM) gateway/web run --silent check
+	@$(BIN)/python -m tests.kit.web_app
 	@$(NPM) gateway/web run --silent test
 
 around:

@@ -1,19 +1,34 @@
-"""The npm package as it is packed, and a fresh Vite application that installs it."""
+"""
+The npm package as it is packed, and a fresh Vite application that installs it.
 
+`python -m tests.kit.web_app` has ready the one that browser tests look at, and so does a test that finds
+the package changed.
+"""
+
+import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.page import node
+from deploy.page import node, page
 from deploy.page.page import WEB
+from tests.kit import web_programs
 
 #: Packages may have to be fetched first.
 TIMEOUT_S = 240.0
 
+#: Where `made` puts it.
+FOLDER = WEB / "dist" / "app"
 _NAMES = ("react", "react-dom", "vite", "typescript", "@vitejs/plugin-react")
 _TYPES = ("@types/react", "@types/react-dom")
 _FILES = {
-    "vite.config.js": "import react from '@vitejs/plugin-react';\nexport default { plugins: [react()] };\n",
+    "vite.config.js": """
+import { readdirSync } from 'node:fs';
+import react from '@vitejs/plugin-react';
+const input = readdirSync('.').filter(name => name.endsWith('.html'));
+export default { plugins: [react()], build: { rolldownOptions: { input } } };
+""",
     "index.html": '<!doctype html><link rel="icon" href="data:,"><body><div id="root"></div>'
     '<script type="module" src="/src/main.tsx"></script></body>',
 }
@@ -50,14 +65,32 @@ def fresh(folder: Path, tarball: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def beside(app: Path, folder: Path, files: Mapping[str, str]) -> Path:
-    """Another application of these *files*, with all that *app* has installed."""
-    _write(folder, {"package.json": (app / "package.json").read_text(), **_FILES, **files})
-    (folder / "node_modules").symlink_to(app / "node_modules")
-    return folder
+def made() -> Path:
+    """
+    The application of `web_programs`, checked and built; in `packed` is the package that it has. Made anew
+    whenever anything that goes into it is another.
+    """
+    files = {**web_programs.FILES, **web_programs.EXAMPLE}
+    said = json.dumps([page.fingerprint(WEB), _FILES, files]).encode() + Path(__file__).read_bytes()
+    wanted = hashlib.sha256(said).hexdigest()
+    with node.alone(WEB / "package.json"):
+        stamp = FOLDER / ".made"
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return FOLDER
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        (FOLDER / "packed").mkdir(parents=True)
+        fresh(FOLDER, packed(FOLDER / "packed"), files)
+        npm(FOLDER, "run", "check")
+        npm(FOLDER, "run", "build")
+        stamp.write_text(wanted)
+    return FOLDER
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+
+
+if __name__ == "__main__":
+    made()

@@ -1,9 +1,13 @@
 """Programs that use the npm package as others do, by every way that it has."""
 
 import json
+import re
 from typing import Any
 
 from tests.kit.snippets import ROOT, snippets_of
+
+#: Where the readme's server is.
+SERVER = "http://127.0.0.1:8000"
 
 APPLICATION = """
 import { StrictMode } from 'react';
@@ -100,4 +104,43 @@ FILES = {
     "src/main.tsx": APPLICATION,
     "src/misuse.ts": MISUSE,
     **readme(),
+}
+
+_MAIN = """
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import './index.css'
+import App from './App.tsx'
+
+createRoot(document.getElementById('root')!).render(<StrictMode><App /></StrictMode>)
+"""
+
+#: What a new application looks like before anybody has changed it.
+_CSS = """
+:root { font-family: Georgia, serif; line-height: 1.5; color: rgba(255, 255, 255, 0.87);
+  background-color: #242424; text-align: center; }
+a { font-weight: 500; color: #646cff; }
+body { margin: 0; display: flex; place-items: center; min-width: 320px; min-height: 100vh; }
+#root { max-width: 1280px; margin: 0 auto; text-align: center; }
+h1, h2 { font-size: 3.2em; line-height: 1.1; }
+p { margin: 2em; }
+button { border-radius: 8px; border: 1px solid #f00; padding: 0.6em; font-size: 2em; background: #1a1a1a; }
+textarea, input { background: #300; border: 3px solid #f00; }
+"""
+
+
+def _readme_first() -> str:
+    text = (ROOT / "gateway/web/README.md").read_text()
+    (example, *_) = re.findall(r"```tsx\n(.*?)```", text, re.DOTALL)
+    assert SERVER in example
+    return str(example)
+
+
+#: A page of its own beside it, whose `App` is the readme's first example.
+EXAMPLE = {
+    "readme.html": '<!doctype html><link rel="icon" href="data:,"><body><div id="root"></div>'
+    '<script type="module" src="/readme/main.tsx"></script></body>',
+    "readme/main.tsx": _MAIN,
+    "readme/index.css": _CSS,
+    "readme/App.tsx": _readme_first(),
 }
