@@ -8,15 +8,17 @@ from tests.kit import node_clients
 
 _SOURCE = Path(node_clients.FOLDER) / "node_modules" / "axe-core" / "axe.min.js"
 
-
+#: Colours on their way to others have no contrast of their own. What moves for ever is not waited for.
+_COME_TO_REST = """Promise.allSettled(document.getAnimations()
+  .filter(({effect}) => effect.getComputedTiming().endTime < Infinity)
+  .map(({finished}) => finished))"""
 #: Axe's rules about colours that it follows unasked.
 COLOURS = ("color-contrast", "link-in-text-block")
 
 
 async def violations(chat: ChatPage, rules: tuple[str, ...] = ()) -> list[str]:
     """What is wrong with the page as it is now: rule, why, and where; by some of axe's rules, or all."""
-    # Colours on their way from one to another have no contrast of their own.
-    await chat.evaluate("Promise.allSettled(document.getAnimations().map(({finished}) => finished))")
+    await chat.evaluate(_COME_TO_REST)
     if not await chat.evaluate("'axe' in window"):
         await chat.evaluate(_SOURCE.read_text())
     options: dict[str, Any] = {"resultTypes": ["violations"]}

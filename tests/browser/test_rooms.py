@@ -38,12 +38,12 @@ async def shared(page: Page) -> str:
 
 async def begun(arrive: Arrive, system: System, **second: object) -> tuple[ChatPage, ChatPage]:
     """Ann has made a room, and Bob has come by her link, through another gateway."""
-    ann = await (await arrive()).open()
+    ann = await (await arrive(reduced_motion="reduce")).open()
     await ann.page.get_by_role("button", name="Start a room").click()
     await join(ann.page, "Ann")
     await expect(ann.page.get_by_role("button", name="1 person here")).to_be_visible()
     link = await shared(ann.page)
-    bob = await (await arrive(system.elsewhere, **second)).open()
+    bob = await (await arrive(system.elsewhere, **{"reduced_motion": "reduce", **second})).open()
     await bob.page.goto(system.elsewhere + link)
     return ann, bob
 
