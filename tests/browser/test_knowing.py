@@ -4,7 +4,7 @@ from playwright.async_api import expect
 
 from tests.browser import axe
 from tests.browser.conftest import Arrive
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import HASTE, Visitor
 from tests.kit.chat_client import script
 
 #: As another tab in front of this one does.
@@ -74,11 +74,11 @@ async def test_what_it_has_used(arrive: Arrive) -> None:
 
 async def test_asked_once(arrive: Arrive) -> None:
     """While a reply takes its time, in the reader's language; whatever is said, it is not asked again."""
-    visitor = await arrive(locale="zh-CN")
+    visitor = await arrive(script=HASTE, locale="zh-CN")
     chat = await visitor.open()
     await chat.evaluate("void Object.defineProperty(Notification, 'permission', {get: () => 'default'})")
     box = chat.page.locator("#message")
-    await box.fill(script(length=2000, rate=20))
+    await box.fill(script(stall_after=3))
     await box.press("Enter")
     question = chat.page.get_by_text("回复完成时要让浏览器通知你吗")
     await expect(question).to_be_visible(timeout=15_000)

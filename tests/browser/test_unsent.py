@@ -6,7 +6,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Arrive
-from tests.browser.visitor import GONE, Visitor
+from tests.browser.visitor import GONE, HASTE, Visitor
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from worker.backends.script import expected_text
@@ -106,8 +106,10 @@ async def test_taken_back_in_the_other_tab(visitor: Visitor, chat: ChatPage, api
     assert said == [script(length=3), "But this one"]
 
 
-async def test_sent_from_elsewhere(visitor: Visitor, chat: ChatPage, api: ChatClient) -> None:
+async def test_sent_from_elsewhere(arrive: Arrive, api: ChatClient) -> None:
     """A page that shows another conversation says that a message is left, and sends it when it can."""
+    visitor = await arrive(script=HASTE)
+    chat = await visitor.open()
     visitor.expect("net::ERR_CONNECTION_FAILED")
     visitor.expect("404")
     await visitor.context.route(SENDING, lost)
@@ -235,7 +237,7 @@ async def test_queue(arrive: Arrive, api: ChatClient) -> None:
 async def test_deleted_on_another_device(visitor: Visitor, chat: ChatPage, arrive: Arrive) -> None:
     """A tab that shows the conversation says so, also one in mid-reply, and goes on from there."""
     visitor.expect("404")
-    await chat.send(script(rate=20, length=2000))
+    await chat.send(script(stall_after=6))
     await chat.begun(3)
     other = await (await arrive()).open(f"/c/{chat.conversation_id}")
     await other.conversation("/script").first.hover()

@@ -14,6 +14,14 @@ from tests.browser.chat_page import ChatPage
 #: What the browser itself logs while a server or the network is away.
 GONE = r"net::ERR_(CONNECTION_|INTERNET_DISCONNECTED|NETWORK_|EMPTY_RESPONSE|INCOMPLETE_CHUNKED|SOCKET_)"
 
+#: A script for a device: what the page waits five seconds or more for comes ten times sooner. Limits of ten
+#: seconds, and of more, are as they are.
+HASTE = """
+for (const name of ['setTimeout', 'setInterval']) {
+  const real = window[name];
+  window[name] = (call, ms, ...rest) => real(call, ms >= 5000 && ms < 10_000 ? ms / 10 : ms, ...rest);
+}"""
+
 
 def refused(status: int) -> Callable[[Route], Awaitable[None]]:
     """For `Page.route`: answers with *status* in the server's place."""
