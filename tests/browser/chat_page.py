@@ -31,6 +31,13 @@ class ChatPage:
         await self.page.goto(self.url + path)
         await self.page.locator("#message").wait_for()
 
+    async def go(self, path: str) -> None:
+        """To another address as by a link of the page or the browser's way back: nothing is loaded anew."""
+        await self.page.evaluate(
+            "path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }",
+            path,
+        )
+
     async def reload(self) -> None:
         """As the browser's button does."""
         await self.page.reload()

@@ -84,10 +84,10 @@ async def test_endings(arrive: Arrive, system: System, language: int, device: di
     node_clients.install()
     visitor = await arrive(locale=("en-GB", "zh-CN")[language], reduced_motion="reduce", **device)
     chat: ChatPage = await visitor.open()
-    for facts, *words in _ENDINGS:
-        history.write(system.redis, "conv_end", "Ends", [("Tell me", "Once upon a time")])
-        history.end(system.redis, "conv_end", facts)
-        await chat.goto("/c/conv_end")
+    for number, (facts, *words) in enumerate(_ENDINGS):
+        history.write(system.redis, f"conv_{number}", "Ends", [("Tell me", "Once upon a time")])
+        history.end(system.redis, f"conv_{number}", facts)
+        await (chat.goto if number == 0 else chat.go)(f"/c/conv_{number}")
         title, advice, button = words[language]
         notice = chat.reply.get_by_role("alert" if facts["state"] == "failed" else "note", name=title)
         await expect(notice).to_contain_text(advice)
@@ -100,7 +100,7 @@ async def test_endings(arrive: Arrive, system: System, language: int, device: di
 async def test_continue(visitor: Visitor, api: ChatClient) -> None:
     """Continue goes on from the reply's own text, as the same message, for every tab and after a reload."""
     whole = expected_text({"length": 60})
-    await api.ask(script(length=60, rate=15), conversation_id="conv_cut", model="scripted", max_tokens=10)
+    await api.ask(script(length=60, rate=30), conversation_id="conv_cut", model="scripted", max_tokens=10)
     chat, other = await visitor.open("/c/conv_cut"), await visitor.open("/c/conv_cut")
     cut = chat.reply.get_by_role("note", name="This reply was cut short")
     await cut.get_by_role("button", name="Continue").click()

@@ -116,7 +116,7 @@ async def test_two_thousand_messages(visitor: Visitor, system: System) -> None:
 async def test_sticks_to_the_end(chat: ChatPage) -> None:
     """While text arrives the view follows it; one who scrolls up is left alone and offered the way back."""
     await chat.send(script(rate=300, length=9000))
-    await chat.begun(600)
+    await chat.begun(300)
     await is_at_end(chat)
     await chat.thread.hover()
     await chat.page.mouse.wheel(0, -250)
@@ -125,7 +125,7 @@ async def test_sticks_to_the_end(chat: ChatPage) -> None:
     top = await chat.thread.evaluate("view => view.scrollTop")
     known = len(await chat.said())
     await expect(chat.text).not_to_have_text(await chat.text.inner_text())
-    await chat.begun(1000)
+    await chat.begun(600)
     assert len(await chat.said()) > known
     assert await chat.thread.evaluate("view => view.scrollTop") == top
     await chat.to_end.click()

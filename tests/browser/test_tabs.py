@@ -52,7 +52,7 @@ async def test_another_device(chat: ChatPage, arrive: Arrive, system: System) ->
     visitor: Visitor = await arrive(system.elsewhere)
     other = await visitor.open(f"/c/{chat.conversation_id}")
     await expect(other.questions).to_have_count(1)
-    await chat.send(LONG)
+    await chat.send(script(rate=75, length=75))
     await expect(other.questions).to_have_count(2, timeout=10_000)
     await other.begun(3)
     for page in (chat, other):
@@ -62,7 +62,7 @@ async def test_another_device(chat: ChatPage, arrive: Arrive, system: System) ->
 
 async def test_stop_from_the_other_tab(visitor: Visitor, chat: ChatPage) -> None:
     """Stop works from wherever the reply is seen, and all see that it was stopped."""
-    await chat.send(script(rate=25, length=4000))
+    await chat.send(script(rate=25, stall_after=12))
     await chat.begun(5)
     other = await visitor.open(f"/c/{chat.conversation_id}")
     await follows(other)
