@@ -10,7 +10,7 @@ back, options and scripts that run in every page, is what it is chosen by.
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, ViewportSize
 
 #: Of those that wait for a test; each has a process.
 _MOST_KEPT = 6
@@ -34,6 +34,7 @@ class Device:
         self.context = context
         self.tab = tab
         self._screen = tab.viewport_size or _SCREEN
+        self._devtools: CDPSession | None = None
 
     async def empty(self, asked: list[str]) -> None:
         """Make it as if nobody had used it, who *asked* for these addresses."""
@@ -47,12 +48,12 @@ class Device:
         # Nothing is below the mouse of a new one.
         await self.tab.mouse.move(-1, -1)
         await self.tab.goto("about:blank")
-        await self.tab.set_viewport_size(self._screen)
-        devtools = await self.context.new_cdp_session(self.tab)
+        if self.tab.viewport_size != self._screen:
+            await self.tab.set_viewport_size(self._screen)
+        devtools = self._devtools = self._devtools or await self.context.new_cdp_session(self.tab)
         for origin in {f"{at.scheme}://{at.netloc}" for at in map(urlsplit, asked) if at.scheme == "http"}:
             await devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
         await devtools.send("Page.resetNavigationHistory")
-        await devtools.detach()
 
 
 class Devices:

@@ -57,7 +57,7 @@ async def test_conversation(themed: ChatPage, system: System) -> None:
 
 async def test_streaming(themed: ChatPage) -> None:
     """A reply on its way, and one before its first word."""
-    await themed.send(script(rate=20, length=2000, reasoning=20, first_token_delay_s=1))
+    await themed.send(script(rate=20, reasoning=20, first_token_delay_s=1, stall_after=8))
     await expect(themed.reply).to_contain_text("Thinking")
     assert await in_both_themes(themed) == []
     await themed.begun(5)
@@ -69,7 +69,7 @@ async def test_streaming(themed: ChatPage) -> None:
 
 async def test_unsent(themed: ChatPage) -> None:
     """A message that waits for its turn, one that is not sent, and one that is too long."""
-    await themed.send(script(rate=20, length=2000))
+    await themed.send(script(stall_after=6))
     await themed.begun(3)
     await themed.send("Next")
     await expect(themed.page.get_by_text("Will be sent after this reply")).to_be_visible()
