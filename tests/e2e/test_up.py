@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from aiohttp import ClientSession
 
 from headrace import HeadraceClient, Reply
 from headrace.events import Chunk, Ended, Event, Failed, Reset
+from headrace.terminal import Chat
 from tests.e2e.up import Up, kill
 from tests.kit.command import said_by
 from tests.kit.eventually import eventually
-from tests.kit.program import environment, free_port
-from tests.unit.test_upstreams_at_start import upstream_that_says
+from tests.kit.program import FEW_CERTIFICATES, environment, free_port
 from worker.backends.script import expected_text
 
 TEXT = expected_text({"length": 60})
@@ -98,7 +99,9 @@ async def test_it_is_found_from_its_folder(running: Up) -> None:
     assert TEXT in chat
 
 
-async def test_it_speaks(running: Up, session: ClientSession, tmp_path: Path) -> None:
+async def test_it_speaks(
+    running: Up, session: ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing more is to be installed for it; `headrace chat --speak` has it played, or says why not."""
     url, _ = await running.ready()
     asked = {"text": "Hello. 你好。", "format": "pcm"}
@@ -120,22 +123,25 @@ async def test_it_speaks(running: Up, session: ClientSession, tmp_path: Path) ->
     broken.mkdir()
     (broken / "aplay").write_text("#!/bin/sh\nexit 3\n")
     (broken / "aplay").chmod(0o755)
-    said = '/script {"rate": 0, "text": "Hello. 你好。"}'
+    said, answered = '/script {"rate": 0, "text": "Hello. 你好。"}', "Hello. 你好。\n"
+    chat = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy", "chat", "--speak", "--url", url, "--model", "fast", said),
+        env={**environment(), "PATH": f"{tmp_path}:/usr/bin:/bin"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    answer, _ = await chat.communicate()
+    assert (answer.decode(), chat.returncode) == (answered, 0)
+    assert (tmp_path / "played").read_bytes() == data
     for path, noted in (
-        (f"{tmp_path}:/usr/bin:/bin", ""),
         (str(nowhere), "nothing here plays sound"),
         (f"{broken}:/usr/bin:/bin", "aplay has ended with 3"),
     ):
-        chat = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "deploy", "chat", "--speak", "--url", url, "--model", "fast", said),
-            env={**environment(), "PATH": path},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        answer, notes = await chat.communicate()
-        assert (answer.decode(), chat.returncode) == ("Hello. 你好。\n", 0)
-        assert noted in notes.decode()
-    assert (tmp_path / "played").read_bytes() == data
+        monkeypatch.setenv("PATH", path)
+        out, notes = StringIO(), StringIO()
+        talk = Chat(url, model="fast", speak=True, out=out, notes=notes)
+        async with talk._client:
+            assert (await talk.answer(said), out.getvalue()) == (0, answered)
+        assert noted in notes.getvalue()
 
 
 async def test_what_is_stopped_or_killed_comes_back(up: Up) -> None:
@@ -326,21 +332,6 @@ async def test_chat_with_nothing_running(running: Up) -> None:
     assert "`headrace up`" in second and "--url URL" in second
 
 
-async def test_upstreams_that_are_not_there(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is down, or refuses its key, is said as it starts; no model is fetched meanwhile."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(up.folder / "cache"))
-    monkeypatch.setenv("A_KEY", "wrong")
-    down = f"http://127.0.0.1:{free_port()}/v1"
-    async with upstream_that_says(401) as refusing:
-        chosen = ("--upstream", down, "--upstream", refusing, "--model", "m", "--api-key-env", "A_KEY")
-        up.start("--models", "", *chosen)
-        await up.ready()
-    assert f"model m: {down} does not answer (connection refused): start it" in up.said
-    assert f"model m: {refusing} refuses the key in A_KEY (status 401)" in up.said
-    assert "wrong" not in up.said
-    assert not (up.folder / "cache").exists()
-
-
 async def test_chat_ctrl_c(running: Up, session: ClientSession) -> None:
     """Ctrl-C cancels the generation on the server and says so."""
     url, _ = await running.ready()
@@ -373,7 +364,7 @@ async def start(*command: str, up: Up) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=up.folder,
-        env=environment(),
+        env=environment() | FEW_CERTIFICATES,
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from aiohttp import ClientSession
 
 from tests.e2e.up import Up
 from tests.kit.chat_client import ChatClient
-from tests.kit.program import environment
+from tests.kit.program import environment, free_port
 from tests.kit.upstream import FakeUpstream
+from tests.unit.test_upstreams_at_start import upstream_that_says
 from worker.backends.script import expected_text
 
 pytestmark = pytest.mark.timeout(120)
@@ -71,12 +73,28 @@ async def up(tmp_path: Path) -> AsyncIterator[Up]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
-async def test_up(up: Up, session: ClientSession) -> None:
-    """Two `--upstream` are two upstreams of one model: where the first refuses, the second answers."""
-    async with FakeUpstream(status=500) as first, FakeUpstream(length=10) as second:
-        up.start("--models", "", "--upstream", first.url, "--upstream", second.url, "--model", "m")
+async def test_up(up: Up, session: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Several `--upstream` are upstreams of one model: where the first refuses, the second answers. One that is
+    down, or refuses its key, is said as it starts; no model is fetched meanwhile.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(up.folder / "cache"))
+    monkeypatch.setenv("A_KEY", "wrong")
+    down = f"http://127.0.0.1:{free_port()}/v1"
+    async with (
+        FakeUpstream(status=500) as first,
+        FakeUpstream(length=10) as second,
+        upstream_that_says(401) as refusing,
+    ):
+        chosen = [("--upstream", url) for url in (first.url, second.url, down, refusing)]
+        key = ("--api-key-env", "A_KEY")
+        up.start("--models", "", *chain(*chosen), "--model", "m", *key)
         [url] = await up.ready()
         reader = await ChatClient(session, url).ask()
     assert reader.text == expected_text({"length": 10})
     assert reader.end.data["metadata"]["upstreams"] == ["2"]
     assert len(first.requests) == 1
+    assert f"model m: {down} does not answer (connection refused): start it" in up.said
+    assert f"model m: {refusing} refuses the key in A_KEY (status 401)" in up.said
+    assert "wrong" not in up.said
+    assert not (up.folder / "cache").exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.model.catalogue import GEMMA
 from deploy.model.fetch import cache_dir
 from tests.kit.eventually import eventually
-from tests.kit.program import environment
+from tests.kit.program import FEW_CERTIFICATES, environment
 
 _READY = re.compile(r"^Headrace is ready at (.*)$", re.MULTILINE)
 _MODELS = """
@@ -56,7 +56,7 @@ class Up:
                 stdout=out,
                 stderr=err,
                 # What makes sound takes a second to start.
-                env=environment(**{"speech": "off", **settings}),
+                env=environment(**{"speech": "off", **settings}) | FEW_CERTIFICATES,
                 cwd=self.folder,
                 start_new_session=True,
             )

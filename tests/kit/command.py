@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.kit.program import environment
+from tests.kit.program import FEW_CERTIFICATES, environment
 
 _ROOT = Path(__file__).parents[2]
 
@@ -18,7 +18,7 @@ async def said_by(*arguments: str, cwd: Path = _ROOT, **settings: object) -> tup
         "deploy",
         *arguments,
         cwd=cwd,
-        env=environment(**settings) | {"PYTHONPATH": str(_ROOT)},
+        env=environment(**settings) | FEW_CERTIFICATES | {"PYTHONPATH": str(_ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

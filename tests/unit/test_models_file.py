@@ -90,6 +90,8 @@ def test_missing_key(tmp_path: Path) -> None:
         ({"model_file": Path("none.gguf")}, "No such file"),
         ({"model_file": Path(__file__), "models": Path("f")}, "without --upstream and --models"),
         ({"upstreams": ("http://x/v1",), "model": "m", "api_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
+        ({"models": Path("f"), "cluster": 2}, "two must be left to agree"),
+        ({"models": Path("f"), "cluster": 3, "redis": "redis://x"}, "either --cluster or --redis"),
     ],
 )
 def test_contradictions(given: dict[str, object], word: str) -> None:
