@@ -10,6 +10,9 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 ALONE = (echo "headrace: what failed runs again, alone" && \
 	$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none -m "not timing and not long")
 
+# Only these have tests that are timed: nobody waits until all others are collected, to run none of them.
+TIMED = $$(grep -rl --include='test_*.py' --exclude-dir=.venv --exclude-dir=node_modules 'pytest.mark.timing' tests)
+
 # Bytecode is kept, whatever the machine is set to: hundreds of programs that the tests start need it.
 export PYTHONDONTWRITEBYTECODE =
 
@@ -47,7 +50,7 @@ test: setup
 	@$(MAKE) --no-print-directory -j 2 code page around
 	@$(BIN)/python -m pytest -n 4 -m "not timing and not long" \
 		|| $(ALONE)
-	@$(BIN)/python -m pytest -m "timing and not long"
+	@$(BIN)/python -m pytest -m "timing and not long" $(TIMED)
 
 # What `make test` looks at or has ready before any test runs.
 code:

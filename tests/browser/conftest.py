@@ -12,7 +12,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 from playwright.async_api import Browser, async_playwright, expect
 
 from deploy.page import node, page
-from tests.browser import chromium
+from tests.browser import chromium, figures
 from tests.browser.chat_page import ChatPage
 from tests.browser.devices import Device, Devices
 from tests.browser.visitor import Visitor
@@ -102,7 +102,13 @@ def shared_system(built_page: None, app_port: int) -> Iterator[System]:
     system = System()
     try:
         allowed = f"http://127.0.0.1:{app_port}"
-        system.start(workers=2, heartbeat_s=_HEARTBEAT_S, cors_origins=allowed, hosts="headrace.test")
+        system.start(
+            workers=2,
+            further_models=figures.model(figures.TOKENS + 2 * figures.RATE),
+            heartbeat_s=_HEARTBEAT_S,
+            cors_origins=allowed,
+            hosts="headrace.test",
+        )
         yield system
     finally:
         system.stop()

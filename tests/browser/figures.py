@@ -18,6 +18,8 @@ from worker.backends.script import cut, generated_words
 
 #: Tokens a second of the long reply.
 RATE = 200
+#: The most that tests take of it.
+TOKENS = 2_000
 #: The model that gives it.
 MODEL = "novelist"
 #: After this long without a long task the page is taken to be at rest.
@@ -75,8 +77,8 @@ class Streaming:
     #: In the worst whole second.
     worst_frames_per_s: int
     longest_frame_ms: float
-    #: Frames that the compositor drew in the last seconds, by Chromium's trace.
-    drawn_per_s: float
+    #: Frames that the compositor drew in the last seconds, by Chromium's trace; None without it.
+    drawn_per_s: float | None
     long_tasks: int
     #: JavaScript heap after a garbage collection: tokens so far, and bytes.
     heap: tuple[tuple[int, float], ...]
@@ -169,10 +171,12 @@ async def _load(browser: Browser, url: str, path: str) -> Loading:
     )
 
 
-async def streaming(browser: Browser, url: str, tokens: int, samples: int = 4) -> Streaming:
+async def streaming(
+    browser: Browser, url: str, tokens: int, samples: int = 4, traced: bool = True
+) -> Streaming:
     """
     The first *tokens* of the long reply. Memory is looked at *samples* times on the way: each collects
-    garbage, and the frame that this takes counts.
+    garbage, and the frame that this takes counts. What is *traced* takes some seconds to be written.
     """
     visitor = await Visitor.arrive(browser, url, viewport=_SCREEN)
     await visitor.context.add_init_script(_WATCH)
@@ -187,13 +191,14 @@ async def streaming(browser: Browser, url: str, tokens: int, samples: int = 4) -
     for number in range(1, samples):
         await _reached(chat, tokens * number // samples)
         measured.append((tokens * number // samples, await _metrics(devtools)))
-    # Its trace is as large as it is long, so of the end alone, where the page has most to draw.
-    await _reached(chat, tokens - _TRACED_S * RATE)
-    await browser.start_tracing(categories=["disabled-by-default-devtools.timeline.frame"])
+    if traced:
+        # Its trace is as large as it is long, so of the end alone, where the page has most to draw.
+        await _reached(chat, tokens - _TRACED_S * RATE)
+        await browser.start_tracing(categories=["disabled-by-default-devtools.timeline.frame"])
     await _reached(chat, tokens)
     frames: list[float] = await chat.evaluate("cancelAnimationFrame(window.counting), window.frames_")
     long_tasks = await chat.evaluate("window.tasks.length")
-    trace = json.loads(await browser.stop_tracing())["traceEvents"]
+    trace = json.loads(await browser.stop_tracing())["traceEvents"] if traced else []
     measured.append((tokens, await _metrics(devtools)))
     drawn = sorted(event["ts"] for event in trace if event["name"] == "DrawFrame")
     if await chat.stop_button.count():
@@ -210,7 +215,7 @@ async def streaming(browser: Browser, url: str, tokens: int, samples: int = 4) -
         frames_per_s=(len(frames) - 1) / seconds,
         worst_frames_per_s=_worst_second(frames),
         longest_frame_ms=max(after - before for before, after in pairwise(frames)),
-        drawn_per_s=(len(drawn) - 1) / (drawn[-1] - drawn[0]) * 1e6,
+        drawn_per_s=(len(drawn) - 1) / (drawn[-1] - drawn[0]) * 1e6 if drawn else None,
         long_tasks=long_tasks,
         heap=tuple((at, metrics["JSHeapUsedSize"]) for at, metrics in measured),
         heap_after=left["JSHeapUsedSize"],

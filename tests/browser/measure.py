@@ -78,7 +78,7 @@ def _streaming(seen: Streaming) -> list[str]:
         f"| frames a second, {at} | {seen.frames_per_s:.1f} | {LEAST_FRAMES_PER_S} "
         f"| {_verdict(seen.frames_per_s >= LEAST_FRAMES_PER_S)} |",
         f"| in the worst second | {seen.worst_frames_per_s} | | |",
-        f"| frames drawn a second, in the last five | {seen.drawn_per_s:.1f} | | |",
+        f"| frames drawn a second, in the last five | {seen.drawn_per_s or 0:.1f} | | |",
         f"| longest frame | {seen.longest_frame_ms:.0f} ms | | |",
         f"| tasks over 50 ms in {seen.seconds:.0f} s | {seen.long_tasks} | | |",
         f"| CPU of the page's own thread in each quarter, of a core | {cpu} | | |",

@@ -60,7 +60,7 @@ async def test_every_connection_killed(
 async def test_scripts_flushed(own_stack: StartStack, session: ClientSession) -> None:
     """SCRIPT FLUSH in mid-stream: scripts are loaded again, nobody notices."""
     stack = await own_stack(workers=2)
-    crowd = Crowd(session, stack, 20, length=40, rate=20)
+    crowd = Crowd(session, stack, 20, length=30, rate=20)
     await crowd.begin()
     for _ in range(5):
         stack.redis.script_flush()
@@ -74,7 +74,7 @@ async def test_full(own_broker: EmbeddedBroker, own_stack: StartStack, session: 
     """At its memory limit the broker takes nothing new (503), and what runs goes on to its end."""
     stack = await own_stack(broker=own_broker, lease_s=1)
     chat = ChatClient(session, stack.gateways[0].url)
-    crowd = Crowd(session, stack, 20, length=80, rate=20)
+    crowd = Crowd(session, stack, 20, length=50, rate=20)
     await crowd.begin()
     stack.redis.config_set("maxmemory", 1)
     refused = await chat.submit()

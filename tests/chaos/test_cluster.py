@@ -84,7 +84,7 @@ async def test_a_primary_gone(
     nodes: EmbeddedCluster, own_stack: StartStack, session: ClientSession, fault: signal.Signals, size: int
 ) -> None:
     """Its replica takes over, and its streams go on; the others' readers notice nothing."""
-    stack, crowd = await _begun(nodes, own_stack, session, size, 140)
+    stack, crowd = await _begun(nodes, own_stack, session, size, 80 if size < STREAMS else 140)
     cell = nodes.cells.of_generation(crowd.followers[0].generation_id)
     victim = nodes.primary(cell)
     own = _of(nodes, victim, crowd)
@@ -119,7 +119,7 @@ async def test_slots_moved(
     Cells go to another primary while they are written and read: every text is whole, nothing comes
     twice.
     """
-    _, crowd = await _begun(nodes, own_stack, session, 30, 140)
+    _, crowd = await _begun(nodes, own_stack, session, 30, 140 if moves == CELLS else 100)
     ports = nodes.primaries()
     began = time.monotonic()
     for cell in list(nodes.cells)[:moves]:

@@ -13,7 +13,7 @@ from worker import producer
 from worker.backends.script import expected_text
 
 STREAMS = 100
-LENGTH = 60
+LENGTH = 40
 COOL_DOWN_S = 1.0
 #: More than what asking no upstream but the well one takes, at the 99th percentile.
 MOST_ADDED_S = 0.05

@@ -13,7 +13,7 @@ from tests.kit.stack import upstream_model
 from tests.kit.upstream import FakeUpstream
 
 #: Above what a renewal takes on a busy machine.
-GRACE_S = 1.5
+GRACE_S = 1.0
 LONG = script(length=1000, rate=20)
 
 
@@ -48,7 +48,7 @@ async def test_cancel_spares_what_is_watched(local: Local, session: ClientSessio
 @pytest.mark.timing
 async def test_cancel_grants_a_grace(local: Local, session: ClientSession) -> None:
     """The grace is counted from the last reader's leaving, however long or short it had watched."""
-    await local.start(abandon_grace_s=GRACE_S, lease_s=0.6)
+    await local.start(abandon_grace_s=GRACE_S, lease_s=0.4)
     chat, began = ChatClient(session, local.url), time.monotonic()
     async with await chat.send(script(length=1000, rate=50), on_disconnect="cancel") as reader:
         while time.monotonic() - began < GRACE_S + 0.3:

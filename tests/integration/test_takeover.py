@@ -45,7 +45,7 @@ async def test_killing_a_worker_with_20_streams(own_stack: StartStack, session: 
     """SIGKILL: every reader gets a whole answer with nothing missing or twice, the next chunk within 5 s."""
     stack = await own_stack(lease_s=3)
     chat = ChatClient(session, stack.gateways[0].url)
-    options = {"length": 60, "rate": 20}
+    options = {"length": 40, "rate": 20}
     models = ["scripted", "plain"] * 10
     readers = [await chat.send(script(**options), model=model) for model in models]
     await asyncio.gather(*(reader.until("chunk", 10) for reader in readers))
