@@ -1,5 +1,6 @@
 """The broker, stacks of processes, stacks inside the test, and what must hold after every test."""
 
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -29,6 +30,9 @@ BROKERS: dict[str, type[EmbeddedBroker]] = {
     "sentinel": Sentinels,
     "cluster": Clusters,
 }
+
+# What is imported and collected stays to the end, so that nobody need look through it for garbage.
+gc.disable()
 
 # How long an example takes tells of the machine: beside other tests it may wait for its turn.
 settings.register_profile("headrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -62,6 +66,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "one_cell" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="looks at what is so with one cell alone"))
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for, in what is made from here on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
 """A running `headrace up` that tests share, and the clients that drive it."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 from openai import AsyncOpenAI
 
 from tests.conftest import OpenClient
@@ -49,8 +49,11 @@ def openai(url: str, open_client: OpenClient) -> AsyncOpenAI:
 
 
 @pytest.fixture
-async def anthropic(url: str) -> AsyncIterator[AsyncAnthropic]:
+async def anthropic(url: str) -> AsyncIterator[Any]:
     """Anthropic's client, at the first gateway, as published, but it tries nothing again, speaks no TLS."""
+    # Here, for its import takes a second, and each process of the tests collects this folder.
+    from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+
     plain = DefaultAsyncHttpxClient(verify=False)
     async with AsyncAnthropic(base_url=url, api_key="none", max_retries=0, http_client=plain) as client:
         yield client

@@ -55,7 +55,7 @@ async def test_a_tool(url: str) -> None:
     assert {"TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_END", "STEP_STARTED"} <= set(seen["types"])
 
 
-@pytest.mark.parametrize("events", [1, 5])
+@pytest.mark.parametrize("events", [1, pytest.param(5, marks=pytest.mark.long)])
 async def test_cut_and_read_on_elsewhere(url: str, system: System, events: int) -> None:
     """P1: a run that is cut after every event, or every fifth, reads on at the other gateway as one."""
     said = script(length=12, reasoning=2, tool_call=True)

@@ -1,12 +1,13 @@
 """Messages of a running `headrace up`, as Anthropic's Python client and plain readers see them."""
 
+from __future__ import annotations
+
 import asyncio
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientSession
-from anthropic import AsyncAnthropic
 
 from tests.e2e.system import ABANDON_GRACE_S, LEASE_S, System
 from tests.e2e.test_leaving_clients import SLACK_S
@@ -25,6 +26,9 @@ from tests.kit.anthropic_streams import (
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.eventually import eventually
 from worker.backends.script import expected_text
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
 
 TEXT = expected_text({"length": 20})
 TOOL: Any = {

@@ -149,7 +149,7 @@ async def test_what_is_stopped_or_killed_comes_back(up: Up) -> None:
     Whichever child is killed is started again and said to be; a reply under way loses nothing. What was said
     before Ctrl-C is there after the next start, and is gone on with. A second Ctrl-C waits for nothing.
     """
-    up.start()
+    up.start(lease_s=1)
     [url] = await up.ready()
     async with HeadraceClient(url) as client:
         for word, name in (("worker", "worker 1"), ("gateway", "gateway 1"), ("valkey-server", "the broker")):
@@ -162,7 +162,7 @@ async def test_what_is_stopped_or_killed_comes_back(up: Up) -> None:
         reply = await begun(client)
     up.signal(signal.SIGINT)
     assert await up.ended() == 0
-    up.start(drain_grace_s=60)
+    up.start(lease_s=1, drain_grace_s=60)
     [url] = await up.ready()
     async with HeadraceClient(url) as client:
         is_whole(await read(client.resume(reply.generation_id or "")))

@@ -1,9 +1,7 @@
 """Anthropic's client at a gateway with API keys: it sends them as `x-api-key`."""
 
-import anthropic as sdk
 import pytest
 from aiohttp import ClientSession
-from anthropic import AsyncAnthropic
 
 from tests.conftest import StartStack
 from tests.kit.anthropic_streams import asked, rest
@@ -12,6 +10,9 @@ from worker.backends.script import expected_text
 
 async def test_a_key_opens_what_is_its_owners(own_stack: StartStack, session: ClientSession) -> None:
     """Its owner is answered and may come back; a stranger finds nothing, and who has no key is not let in."""
+    # Here, for its import takes a second, and each process of the tests collects this.
+    from anthropic import AsyncAnthropic, AuthenticationError
+
     stack = await own_stack(api_keys="one,two")
     url = stack.gateways[0].url
     async with AsyncAnthropic(base_url=url, api_key="one", max_retries=0) as mine:
@@ -23,6 +24,6 @@ async def test_a_key_opens_what_is_its_owners(own_stack: StartStack, session: Cl
             assert response.status == status
     assert (await rest(session, url, message.id, None))[0] == 401
     async with AsyncAnthropic(base_url=url, api_key="three", max_retries=0) as stranger:
-        with pytest.raises(sdk.AuthenticationError) as refused:
+        with pytest.raises(AuthenticationError) as refused:
             await stranger.messages.create(**asked())
         assert refused.value.body["error"]["type"] == "authentication_error"  # type: ignore[index]

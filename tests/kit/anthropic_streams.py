@@ -1,10 +1,15 @@
 """Anthropic's streams: what their clients make of one, and the frames themselves."""
 
+from __future__ import annotations
+
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientResponse, ClientSession
-from anthropic import AsyncAnthropic
+
+if TYPE_CHECKING:
+    # Each process of the tests collects this, and few ask for the client, whose import takes a second.
+    from anthropic import AsyncAnthropic
 
 MESSAGES = "/v1/messages"
 
