@@ -81,7 +81,7 @@ figures: setup
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/headrace build
 	@$(BIN)/python -m tests.browser.measure $(ARGS)
-	@$(BIN)/python -m pytest tests/browser/test_screenshots.py -m long
+	@$(BIN)/python -m pytest tests/browser -m long
 
 dashboards: setup
 	@sh deploy/setup.sh bench.lock
@@ -99,7 +99,8 @@ chaos: setup
 	@$(BIN)/headrace model fetch gemma
 	@$(BIN)/python -m pytest -n 0 --broker sentinel $(PROMISES)
 	@$(BIN)/python -m pytest -n 0 --broker cluster $(PROMISES)
-	@$(BIN)/python -m pytest tests/chaos tests/integration/test_openapi.py tests/e2e/test_dist.py -m "long or not long"
+	@$(BIN)/python -m pytest tests/chaos tests/integration/test_openapi.py tests/integration/test_pace.py tests/integration/test_fairness.py \
+		tests/e2e/test_ag_ui.py tests/e2e/test_dist.py -m "long or not long"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 	@$(BIN)/python -m tests.chaos --cluster $(ARGS)
 
