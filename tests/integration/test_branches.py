@@ -152,6 +152,9 @@ async def test_bounded(local: Local, session: ClientSession, monkeypatch: Any) -
         consistent()
     kept = (await told(chat))["branchings"][0]["generation_ids"]
     assert kept == ids[-len(kept) :] and len(kept) < 4
+    await chat.ask("x" * most, conversation_id="c1")
+    assert "branchings" not in await told(chat), "its beginning is gone, where they began"
+    assert (await show(chat, kept[-1])).status == (await show(chat, kept[0])).status == 404
 
 
 async def test_owners(local: Local, session: ClientSession) -> None:

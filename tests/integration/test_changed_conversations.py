@@ -28,6 +28,7 @@ async def test_a_message_says_what_it_is_of(chat: ChatClient) -> None:
     ]
     assert "error" not in messages[1]
     assert messages[3]["error"]["code"] == "upstream_invalid"
+    assert messages[3]["usage"]["completion_tokens"] == 2
     assert messages[3]["error"]["message"] == failed.end.data["content"]
 
 

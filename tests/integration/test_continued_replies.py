@@ -1,5 +1,6 @@
 """`continues`: a reply that its length has cut goes on from its own text, as one message."""
 
+import json
 import signal
 from typing import Any
 
@@ -7,6 +8,7 @@ from aiohttp import ClientSession
 
 from shared.event_log import EventLog
 from shared.events import Reasoning, Start, Text, ToolCall, decode
+from shared.messages import count_tokens, message_tokens
 from tests.conftest import StartStack
 from tests.kit.chat_client import Answer, ChatClient, script
 from tests.kit.hand import Hand, die
@@ -67,8 +69,8 @@ async def test_twice_in_a_row(chat: ChatClient, elsewhere: ChatClient) -> None:
 
 
 async def test_what_the_model_reads(local: Local, session: ClientSession) -> None:
-    """The conversation up to the question, and the text once, as the beginning of the answer."""
-    async with FakeUpstream(length=10) as upstream:
+    """The conversation up to the question, and the text once, as the answer's beginning; both are counted."""
+    async with FakeUpstream(length=10, usage=False) as upstream:
         await local.start(upstream_model(upstream.url, can_continue=True))
         chat = ChatClient(session, local.url)
         await chat.ask("one", conversation_id="c1")
@@ -78,6 +80,8 @@ async def test_what_the_model_reads(local: Local, session: ClientSession) -> Non
     assert [m["role"] for m in sent] == ["user", "assistant", "user", "assistant"]
     assert sent[-1]["content"] == cut.text
     assert following.text.startswith(cut.text)
+    counted = sum(message_tokens(message) for message in sent[:-1]) + count_tokens(cut.text)
+    assert following.end.data["metadata"]["usage"]["prompt_tokens"] == counted
 
 
 async def test_over_a_workers_death(own_stack: StartStack, session: ClientSession) -> None:
@@ -245,12 +249,20 @@ async def test_replaced_afterwards(chat: ChatClient) -> None:
 
 
 async def test_a_length_that_is_counted(local: Local, session: ClientSession) -> None:
-    """The conversation's bytes are counted as they are, so its bound holds after many continuations."""
+    """
+    The conversation's bytes are counted as they are, so its bound holds after many continuations; a branch
+    that began after the reply begins after what takes its place.
+    """
     await local.start(MODELS, max_conversation_bytes=20_000)
     chat = ChatClient(session, local.url)
     reader = await chat.ask(script(length=60), conversation_id="c1", max_tokens=10)
+    [key] = list(local.redis.scan_iter(match="hr:msgs:*"))
+    conversation = key.replace(b"msgs", b"conv")
+    fork = {"after": reader.generation_id, "first": "gen_another", "ts": 1, "bytes": 0}
+    local.redis.hset(conversation, "forks", json.dumps([fork]))
     for _ in range(4):
         reader = await continued(chat, reader, max_tokens=10)
-    [key] = list(local.redis.scan_iter(match="hr:msgs:*"))
     kept = sum(map(len, local.redis.lrange(key, 0, -1)))
-    assert int(local.redis.hget(key.replace(b"msgs", b"conv"), "bytes")) == kept
+    assert int(local.redis.hget(conversation, "bytes")) == kept
+    [fork] = json.loads(local.redis.hget(conversation, "forks"))
+    assert fork["after"] == reader.generation_id

@@ -152,13 +152,16 @@ async def test_history_is_bounded_in_number(local: Local, session: ClientSession
     await local.start(MODELS, max_conversation_messages=3, max_conversations=2)
     chat = ChatClient(session, local.url)
     for message in ("one", "two", "three"):
-        await chat.ask(message, conversation_id="c1")
+        last = await chat.ask(message, conversation_id="c1")
     kept = (await chat.conversation("c1"))["messages"]
     assert [m["role"] for m in kept] == ["assistant", "user", "assistant"]
+    await chat.ask(conversation_id="c1", replaces=last.generation_id)
+    assert local.redis.keys(keys.ASIDE + "*")
     for conversation_id in ("c2", "c3"):
         await chat.ask(conversation_id=conversation_id)
     listed = (await chat.call("GET", "/api/conversations")).body["conversations"]
     assert [conversation["id"] for conversation in listed] == ["c3", "c2"]
+    assert not local.redis.keys("*:c1"), "nothing is left of the first"
 
 
 async def test_a_conversation_that_is_being_answered_stays_listed(

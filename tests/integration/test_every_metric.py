@@ -57,16 +57,47 @@ def level(metric: Counter | Gauge | Histogram) -> float:
     return sum(s.value for s in family.samples if not s.name.endswith(("_created", "_bucket", "_sum")))
 
 
+def levels(metric: Counter | Gauge | Histogram) -> dict[str, float]:
+    """The same by the values of its labels."""
+    [family] = metric.collect()
+    return {
+        " ".join(s.labels.values()): s.value
+        for s in family.samples
+        if not s.name.endswith(("_created", "_bucket", "_sum"))
+    }
+
+
+def seconds(metric: Histogram) -> float:
+    """All that it has observed, together."""
+    [family] = metric.collect()
+    return sum(sample.value for sample in family.samples if sample.name.endswith("_sum"))
+
+
 class Moves:
     """Which metrics have moved since; `expect` names those that what follows must move."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
         self._before: dict[str, float] = {}
+        self._by_label: dict[str, dict[str, float]] = {}
 
     def begin(self) -> None:
         """From now on."""
         self._before = {name: level(metric) for name, metric in metrics_of_ours().items()}
+        self._by_label = {name: levels(metric) for name, metric in metrics_of_ours().items()}
+
+    def of(self, name: str) -> dict[str, float]:
+        """By how much that one has moved, by its labels."""
+        before, now = self._by_label[name], levels(metrics_of_ours()[name])
+        moved = {labels: value - before.get(labels, 0) for labels, value in now.items()}
+        return {labels: by for labels, by in moved.items() if by}
+
+    async def come_to(self, **moved: dict[str, float]) -> None:
+        """Each of these moves by so much, and by no more."""
+        await eventually(
+            lambda: all(self.of(name) == by for name, by in moved.items()),
+            lambda: f"they move by that: { ({name: self.of(name) for name in moved}) }",
+        )
 
     def have(self, *names: str) -> bool:
         """Whether all of these have moved; they are seen from then on."""
@@ -92,7 +123,7 @@ async def test_every_metric_counts(
         }
         await local.start(models, **options)
         chat = ChatClient(session, local.url)
-        await answered(chat, moves)
+        await answered(local, chat, moves)
         await stopped(chat, moves)
         await failed(chat, moves)
         await waited(local, chat, moves)
@@ -110,19 +141,40 @@ async def test_every_metric_counts(
     assert set(metrics_of_ours()) - moves.seen == set()
 
 
-async def answered(chat: ChatClient, moves: Moves) -> None:
-    """One that is read, and read again."""
+async def answered(local: Local, chat: ChatClient, moves: Moves) -> None:
+    """One that is read, and read again, also from its end, and when it is gone."""
     moves.begin()
+    between, delayed = seconds(metrics.inter_token), seconds(metrics.relay_delay)
     async with await chat.send(script(length=30, rate=60)) as reader:
         await reader.until("chunk", 2)
         assert moves.have("open_streams", "generations_running", "ttft", "upstream_ttft", "queue_wait")
         await reader.all()
     async with await chat.resume(reader.generation_id) as again:
         await again.all()
+    path = f"/api/chat/{reader.generation_id}/stream"
+    assert (await chat.call("GET", path, headers={"Last-Event-ID": reader.ids[-1]})).status == 204
+    local.redis.delete(keys.LOG + reader.generation_id)
+    assert (await chat.call("GET", path)).status == 410
+    assert (await chat.call("GET", "/api/chat/gen_nobody/stream")).status == 404
     assert moves.have("generations_created", "relay_delay", "inter_token", "events_appended", "append_batch")
     assert moves.have("redis_round_trips", "requests", "attempts", "resumes")
     counted = ("generations_ended", "generation_duration", "tokens")
     await eventually(lambda: moves.have(*counted), "the worker has counted it")
+    usage = reader.end.data["metadata"]["usage"]
+    await moves.come_to(
+        generations_created={"scripted native": 1},
+        generations_ended={"scripted done": 1},
+        generations_running={},
+        attempts={"scripted first": 1},
+        tokens={"scripted prompt": usage["prompt_tokens"], "scripted completion": usage["completion_tokens"]},
+        ttft={"scripted native": 2},
+        upstream_ttft={"scripted": 1},
+        upstream_requests={"scripted 1 ok": 1},
+        resumes={"ok": 1, "finished": 1, "gone": 1, "not_found": 1},
+        open_streams={},
+    )
+    assert seconds(metrics.inter_token) - between < 2, "from one delta to the next"
+    assert seconds(metrics.relay_delay) - delayed < 2
 
 
 async def stopped(chat: ChatClient, moves: Moves) -> None:
@@ -134,6 +186,13 @@ async def stopped(chat: ChatClient, moves: Moves) -> None:
     async with await chat.send(ENDLESS, on_disconnect="cancel") as reader:
         await reader.until("chunk")
     await eventually(lambda: moves.have("cancels", "cancel_latency", "abandonments"), "they are counted")
+    await moves.come_to(
+        cancels={"user": 1, "abandoned": 1},
+        abandonments={"cancel": 1},
+        generations_ended={"scripted cancelled": 2},
+        generations_running={},
+        upstream_requests={"scripted 1 closed": 2},
+    )
 
 
 async def failed(chat: ChatClient, moves: Moves) -> None:
@@ -156,6 +215,37 @@ async def failed(chat: ChatClient, moves: Moves) -> None:
     )
     assert moves.have("hand_overs", "upstream_open")
     await eventually(lambda: moves.have(*counted), "it is counted")
+    await moves.come_to(
+        attempts={
+            "scripted first": 1,
+            "upstream first": 4,
+            "silent first": 1,
+            "broken first": 3,
+            "broken continued": 3,
+        },
+        generation_errors={"upstream upstream_failed": 1},
+        generations_ended={
+            "scripted done": 1,
+            "upstream failed": 1,
+            "upstream done": 1,
+            "silent done": 1,
+            "broken done": 3,
+        },
+        upstream_retries={"upstream": 2, "broken": 3},
+        ends_unsaid={"upstream": 1},
+        hedges={"silent": 1},
+        hand_overs={"broken upstream_broke": 3},
+        pictures={"kept": 1},
+        upstream_requests={
+            "scripted 1 ok": 1,
+            "upstream 1 upstream_failed": 3,
+            "upstream 1 ok": 1,
+            "silent 1 closed": 1,
+            "silent 2 ok": 1,
+            "broken 1 upstream_broke": 3,
+            "broken 2 ok": 3,
+        },
+    )
 
 
 async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
@@ -189,14 +279,17 @@ async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
 async def lost(local: Local, chat: ChatClient, moves: Moves) -> None:
     """Two whose leases another worker has: one learns it as it writes, one as it renews."""
     moves.begin()
-    for message in (ENDLESS, SILENT):
+    for message, lost in ((ENDLESS, 0), (SILENT, 9)):
         async with await chat.send(message) as reader:
             await reader.until("start")
-            local.redis.hset(keys.RECORD + reader.generation_id, mapping={"lease": "9:z", "attempt": "9"})
+            taken = {"lease": "9:z", "attempt": 9, "lost": lost}
+            local.redis.hset(keys.RECORD + reader.generation_id, mapping=taken)
     await eventually(lambda: moves.have("fenced_appends", "leases_lost"), "both are fenced")
     for generation_id in local.redis.zrange(keys.QUEUE + "scripted", 0, -1):
         local.redis.zadd(keys.QUEUE + "scripted", {generation_id: 1})
     await eventually(lambda: moves.have("takeovers"), "both are taken over")
+    await moves.come_to(takeovers={"scripted": 2}, generation_errors={"scripted attempts_exhausted": 1})
+    assert moves.of("attempts")["scripted exhausted"] == 1
 
 
 async def refused(local: Local, chat: ChatClient, moves: Moves) -> None:

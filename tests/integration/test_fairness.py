@@ -225,6 +225,12 @@ async def test_an_early_refusal(local: Local, session: ClientSession) -> None:
         await line.wait("busy", 10)
     assert refused.value.retry_after_s is not None
     await line.wait("quiet")
+    seconds, micros = local.redis.time()
+    began = {"at": int(seconds * 1000 + micros / 1000) - 6000, "ms": 1000, "left": 40}
+    local.redis.hset(f"{keys.PACE}scripted", mapping=began)
+    await line.take(1)
+    # One turn that took six times as long as those before.
+    assert float(local.redis.hget(f"{keys.PACE}scripted", "ms")) == pytest.approx(2000, abs=100)
     local.redis.flushdb()
 
 

@@ -85,6 +85,33 @@ async def test_how_long_it_is_kept(local: Local, ledger: Ledger) -> None:
     await ledger.release("acme", "gen_1")
 
 
+async def test_what_is_over_counts_no_more(local: Local, ledger: Ledger) -> None:
+    """Requests of more than a minute ago, and places for streams that nobody has kept."""
+    level = Level("key:k", Limits(requests_per_minute=1, max_streams=1))
+
+    async def admitted(name: str) -> str:
+        verdict = await ledger.admit("acme", [level], name, "message", 0, name)
+        return "" if verdict.refused is None else verdict.refused.limit
+
+    def age(kind: str, ms: int) -> None:
+        [key] = local.redis.scan_iter(f"{keys.USE}*:{kind}")
+        assert local.redis.pttl(key) > 0
+        for name, at in local.redis.zrange(key, 0, -1, withscores=True):
+            local.redis.zadd(key, {name: at - ms})
+
+    assert await admitted("gen_1") == ""
+    assert await ledger.hold("acme", [level], "two", "open") == "key:k"
+    assert await admitted("gen_2") == "requests"
+    age("requests", 61_000)
+    assert await admitted("gen_2") == "streams"
+    age("streams", 31_000)
+    assert await ledger.hold("acme", [level], "two", "open") == ""
+    age("streams", 31_000)
+    assert await admitted("gen_2") == ""
+    for name in ("gen_1", "gen_2"):
+        await ledger.release("acme", name)
+
+
 def test_when_there_is_more() -> None:
     """With the next day, or with the next month, of UTC."""
     now = datetime.datetime.now(datetime.UTC)

@@ -24,6 +24,8 @@ async def test_open_streams(local: Local, session: ClientSession) -> None:
         assert refused.error["code"] == "too_busy"
         assert refused.error["retryable"] is True
         assert int(refused.headers["Retry-After"]) >= 1
+    whole = {"messages": [{"role": "user", "content": "Hello"}]}
+    assert (await chat.call("POST", "/v1/chat/completions", json=whole)).status == 429
     second.cut()
     await eventually(lambda: local.state.relay.open_streams == 1, "the gateway notices that a reader left")
     async with await chat.resume(first.generation_id) as third:

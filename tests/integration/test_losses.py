@@ -113,6 +113,14 @@ async def test_a_claim_that_was_lost(table: Table) -> None:
     await table.first.begin(generation_id)
     table.redis.restore(keys.RECORD + generation_id, 60_000, record, replace=True)
     assert (await table.first.renew(generation_id)).state == "kept"
+    assert table.stands(generation_id) == "running"
+    table.redis.hset(keys.RECORD + generation_id, "server", "another")
+    table.redis.hdel(keys.RECORD + generation_id, "next_server")
+    for is_whole in (False, True):
+        assert (await table.first.renew(generation_id)).state == "kept"
+        assert (table.record(generation_id)["server"] != "another") is is_whole, (
+            "what was lost is written again"
+        )
     assert await table.first.write(generation_id, done()) == "ok"
     assert table.record(generation_id)["state"] == "done"
 

@@ -145,6 +145,12 @@ async def test_one_suspect_at_a_time(table: Table) -> None:
     assert await table.second.claim(suspects[0], suspects=1) is not None
     assert suspects[1] not in table.second.claims
     assert await table.second.claim(suspects[1], suspects=1) is not None
+    handed_back = [await table.make("queued", name) for name in ("c3", "c4", "c5")]
+    for generation_id in handed_back[:2]:
+        table.redis.hset(keys.RECORD + generation_id, "lost", most - 1)
+    assert await table.second.claim(handed_back[2], suspects=0) is not None
+    [line] = table.redis.scan_iter(keys.LINE + "*")
+    assert [each.decode() for each in table.redis.lrange(line, 0, -1)] == handed_back[:2], "in their order"
 
 
 async def test_what_is_left_holds_up_nobody(table: Table) -> None:

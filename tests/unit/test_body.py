@@ -5,12 +5,15 @@ import unicodedata
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects.native.chat import ChatRequest
+from gateway.edge.answers import NATIVE_ERRORS, render
 from gateway.edge.body import checked_id, clean_text, decode_body, digest
-from shared.errors import InvalidRequest
+from gateway.edge.streams import resume_value
+from shared.errors import HeadraceError, InvalidRequest
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -101,3 +104,29 @@ def test_digest() -> None:
     """Equal requests have equal digests, others have not."""
     assert digest(ChatRequest(message="a")) == digest(ChatRequest(message="a", on_busy="reject"))
     assert digest(ChatRequest(message="a")) != digest(ChatRequest(message="a", max_tokens=1))
+
+
+def kinds(kind: type[HeadraceError]) -> list[type[HeadraceError]]:
+    """It and all that are narrower."""
+    return [kind, *(each for narrower in kind.__subclasses__() for each in kinds(narrower))]
+
+
+@pytest.mark.parametrize("kind", kinds(HeadraceError))
+def test_a_refusal_says_whether_to_come_again(kind: type[HeadraceError]) -> None:
+    """Of every error; and when, in whole seconds, rounded up."""
+    for wait_s, said in ((None, None), (0, "1"), (1.2, "2")):
+        error = kind("x")
+        error.retry_after_s = wait_s
+        response = render(error, NATIVE_ERRORS, "req_1")
+        assert response.headers.get("X-Should-Retry") == (None if error.retryable else "false")
+        assert response.headers.get("Retry-After") == said
+
+
+def test_where_a_reader_resumes() -> None:
+    """The header, which changes with each event, before the address, which does not."""
+    for path, headers, resumes in (
+        ("/x?after=1-2", {"Last-Event-ID": "1-5"}, ("Last-Event-ID", "1-5")),
+        ("/x?after=1-2", {}, ("after", "1-2")),
+        ("/x?after=", {}, ("after", None)),
+    ):
+        assert resume_value(make_mocked_request("GET", path, headers)) == resumes

@@ -1,17 +1,22 @@
 """Where replay and live meet, for several readers of one generation."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from gateway.dialects.native.frames import NATIVE
+from gateway.relay.audience import Audience
 from gateway.relay.feed import Feed, Subscriber
+from gateway.relay.live import Live
 from gateway.relay.outbox import Outbox
 from gateway.relay.pages import Pages
+from gateway.relay.relay import Relay
 from gateway.relay.replay_gate import Turns
 from shared import events
-from shared.errors import BrokerRefused, Draining
+from shared.cells import Cells
+from shared.errors import AccessEnded, BrokerRefused, BrokerUnavailable, Draining, Internal
 from shared.event_log import Entry
 from shared.events import End, Start, Text
 from shared.generation import Generation
@@ -172,3 +177,110 @@ async def test_a_crowd_shares_a_refusal() -> None:
         with pytest.raises(BrokerRefused):
             await reader
     assert log.reads == 1
+
+
+async def test_who_may_read_no_more() -> None:
+    """Not even what is buffered; but the end, which has come already, and all before it."""
+    feed, reader = feed_with_a_reader()
+    feed.deliver(entry(0))
+    reader.dismiss(AccessEnded())
+    with pytest.raises(AccessEnded):
+        await reader.read()
+    feed, reader = feed_with_a_reader()
+    feed.deliver(entry(0))
+    feed.deliver(Entry(Position(1, 1), events.encode(End(ts=1, finish_reason="stop"))))
+    reader.dismiss(AccessEnded())
+    assert b'"end"' in await reader.read()
+    assert await reader.read() == b""
+
+
+async def test_no_place_after_the_first_word() -> None:
+    """Whoever has begun to read an answer waits for no turn."""
+    feed, reader = feed_with_a_reader()
+    for seq in range(2):
+        feed.deliver(entry(seq))
+    await reader.read()
+    reading = asyncio.create_task(reader.read())
+    await asyncio.sleep(0)
+    reader.say_place(3)
+    feed.deliver(entry(2))
+    assert b'"queued"' not in await reading
+
+
+async def test_first_words_are_not_waited_for_longer() -> None:
+    """Than is said: what has come by then is given."""
+    feed, reader = feed_with_a_reader()
+    feed.deliver(entry(0))
+    async with asyncio.timeout(5):
+        assert b'"start"' in await reader.first_words(0.01)
+
+
+async def test_a_broker_that_is_away_is_not_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of the log tries again after a moment."""
+    feed, reader = feed_with_a_reader()
+    reader.read_log()
+    waits: list[float | None] = []
+
+    def away(*_: Any) -> Any:
+        raise BrokerUnavailable
+
+    async def wait(seconds: float | None = None) -> None:
+        waits.append(seconds)
+        reader.fail(Draining())
+
+    monkeypatch.setattr(feed.pages, "after", away)
+    monkeypatch.setattr(reader._outbox, "wait", wait)
+    with pytest.raises(Draining):
+        await reader.read()
+    assert waits == [0.3]
+
+
+async def test_who_comes_after_all_have_left() -> None:
+    """Is live by its own encoder: that of those before has not seen what it has."""
+    feed, reader = feed_with_a_reader()
+    audience: Audience[Subscriber] = Audience()
+    first, second = (NATIVE.encoder(feed.generation) for _ in range(2))
+    audience.add(reader, first)
+    audience.remove(reader)
+    assert audience.empty
+    audience.add(reader, second)
+    [(encoder, readers)] = audience._of.values()
+    assert encoder is second and readers == {reader}
+
+
+async def test_one_feed_that_fails() -> None:
+    """A defect that one generation meets ends its own streams; a push that is none sends them to the log."""
+    ended: list[Any] = []
+    relay = object.__new__(Relay)
+
+    def deliver(entry: Entry) -> None:
+        raise RuntimeError("a defect")
+
+    feed: Any = SimpleNamespace(deliver=deliver, fail=ended.append, heal=lambda: ended.append("healed"))
+    relay._feeds = {"gen_1": feed}
+    relay._heard("gen_1", b"1-1 {}")
+    relay._heard("gen_1", b"nothing")
+    relay._heard("gen_2", b"1-1 {}")
+    assert [type(it) for it in ended] == [Internal, str]
+    relay._draining = True
+    with pytest.raises(Draining):
+        async with relay.subscribe(feed, NATIVE):
+            pass
+
+
+async def test_who_comes_back_in_time_has_not_left() -> None:
+    """Its generation is listened to without a break."""
+    live, did = object.__new__(Live), list[str]()
+
+    async def subscribe(*_: Any) -> None:
+        did.append("subscribed")
+
+    channels: Any = SimpleNamespace(subscribe=subscribe, leave=lambda name: did.append("left"))
+    live._cells, live._channels, live._leaving = Cells(1), channels, {}
+    live._deliver, live._subscribed = lambda *_: None, lambda _: None
+    live.unsubscribe("gen_1", linger_s=60)
+    leaving = live._leaving["gen_1"]
+    await live.subscribe("gen_1")
+    assert leaving.cancelled() and did == ["subscribed"] and not live._leaving
+    live.unsubscribe("gen_1")
+    assert did == ["subscribed", "left"]

@@ -1,5 +1,9 @@
 """What is ready for one reader, and how old it is."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 from gateway.relay.outbox import Outbox
 
 
@@ -22,3 +26,17 @@ async def test_its_bound() -> None:
     assert not outbox.fits(b"cd")
     outbox.drop()
     assert outbox.empty and outbox.size == 0
+
+
+async def test_a_wait_leaves_nothing_behind() -> None:
+    """One that was roused before its time does not rouse the next."""
+    outbox, cancelled = Outbox(10), list[float]()
+    loop: Any = SimpleNamespace(create_future=asyncio.get_running_loop().create_future)
+    loop.call_later = lambda s, _: SimpleNamespace(cancel=lambda: cancelled.append(s))
+    outbox._loop = loop
+    waiting = asyncio.create_task(outbox.wait(7))
+    await asyncio.sleep(0)
+    before = outbox.waiting, [*cancelled]
+    outbox.rouse()
+    await waiting
+    assert (before, outbox.waiting, cancelled) == ((True, []), False, [7])

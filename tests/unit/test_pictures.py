@@ -3,16 +3,21 @@
 import base64
 import json
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from shared import metrics
+from shared.blobs import Blob
+from shared.errors import BrokerRefused
 from shared.events import Text
 from worker.backends import Delta
 from worker.backends.completion import Completion
 from worker.backends.pictures import NewPicture
 from worker.backends.scripted import drawn
 from worker.backends.sse import MAX_EVENT_BYTES, MAX_PICTURE_BYTES, SSEParser
+from worker.drawing import stored
 
 SMALL = drawn(1)
 #: Over the bound of an event.
@@ -113,3 +118,33 @@ def test_a_picture_alone_is_an_answer() -> None:
 def test_odd_images(odd: Any) -> None:
     """They cost nothing of the text."""
     assert [d.text for d in read(said({"content": "Look", "images": odd})) if isinstance(d, Text)] == ["Look"]
+
+
+async def test_what_becomes_of_it() -> None:
+    """It is kept with its conversation, or as long as its record; what is not says why, and counts."""
+    held: list[tuple[str, int | None]] = []
+
+    async def put(owner: str, data: bytes, content_type: str, holder: str, for_ms: int | None) -> Blob:
+        held.append((holder, for_ms))
+        if data == b"refused":
+            raise BrokerRefused
+        return Blob("0" * 64, content_type, len(data))
+
+    blobs, settings = SimpleNamespace(put=put, most_bytes=10), SimpleNamespace(record_retention_s=60)
+    tools: Any = SimpleNamespace(blobs=blobs, settings=settings)
+    words = ("kept", "too_large", "no_picture", "not_kept")
+    counted = {word: metrics.pictures.labels(word).value for word in words}
+    became = []
+    for conversation, picture in (
+        ("c1", NewPicture(1, b"x" * 10, "image/png")),
+        (None, NewPicture(1, b"x", "image/png")),
+        ("c1", NewPicture(1, b"x" * 11, "image/png")),
+        ("c1", NewPicture(1, lost="no_picture")),
+        ("c1", NewPicture(1, b"refused", "image/png")),
+    ):
+        generation: Any = SimpleNamespace(owner="o", id="gen_1", conversation=conversation)
+        became.append((await stored(tools, generation, picture)).part)
+    assert [part.lost for part in became] == [None, None, "too_large", "no_picture", "not_kept"]
+    assert held == [("c1", None), ("gen_1", 60_000), ("c1", None)]
+    moved = {word: metrics.pictures.labels(word).value - before for word, before in counted.items()}
+    assert moved == {"kept": 2, "too_large": 1, "no_picture": 1, "not_kept": 1}

@@ -1,12 +1,17 @@
 """Which messages of a long conversation a model is given."""
 
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messages import joined
-from worker.prompt import newest
+from shared.generation import Request
+from shared.messages import Message, joined
+from shared.models import Model
+from shared.parts import Part
+from worker.attachments import as_prompted
+from worker.prompt import newest, prompt_of
 
 
 def said(role: str, chars: int = 4) -> dict[str, Any]:
@@ -83,3 +88,34 @@ def test_what_a_user_says_in_a_row_is_one_message() -> None:
     messages += [said("assistant"), {"role": "user", "content": [picture]}, {"role": "user", "content": "c"}]
     assert joined(messages)[-1]["content"] == [picture, {"type": "text", "text": "c"}]
     assert [message["role"] for message in joined(messages)] == ["system", "user", "assistant", "user"]
+
+
+async def test_how_much_of_it_is_sent() -> None:
+    """
+    All that fits, to the last token; what the reply goes on from takes its room. The request says how long it
+    may get, else the model.
+    """
+    nothing: Any = None
+    generation: Any = SimpleNamespace(conversation="c1", owner="o")
+    upstream: Any = SimpleNamespace(
+        model=Model(base_url="http://x", max_context_tokens=6, max_tokens=9),
+        place=SimpleNamespace(takes=frozenset()),
+    )
+    tools: Any = SimpleNamespace(blobs=nothing)
+    messages = [said("user"), said("assistant"), said("user")]
+    for prefix, kept in (("", 3), ("x", 2), ("x" * 4, 2), ("x" * 8, 1)):
+        request = Request(messages=messages)
+        prompt = await prompt_of(generation, request, None, upstream, tools, prefix)
+        assert (len(prompt.messages), prompt.prefix, prompt.max_tokens) == (kept, prefix, 9), prefix
+    request = Request(messages=messages, max_tokens=5)
+    assert (await prompt_of(generation, request, None, upstream, tools, "")).max_tokens == 5
+
+
+def test_what_a_reply_has_drawn() -> None:
+    """Its model is shown it as a user's message, for servers take no picture of an assistant's."""
+    part, lost = Part(type="image", blob="0" * 64), Part(type="image", lost="too_large")
+    content = [{"type": "text", "text": "Your picture:"}, {"type": "blob", "blob": part}]
+    for words in ("Here", ""):
+        reply = Message(role="assistant", content=words, ts=1, parts=[part, lost])
+        first = {"role": "assistant", "content": words or "(a picture)"}
+        assert list(as_prompted(reply)) == [first, {"role": "user", "content": content}]

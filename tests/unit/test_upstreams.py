@@ -1,13 +1,17 @@
 """Which of a model's upstreams is asked."""
 
+import asyncio
 from collections import Counter
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from shared.failures import UpstreamFailed, UpstreamRejected
+from shared.failures import UpstreamFailed, UpstreamRefused, UpstreamRejected
 from shared.models import Model, Models
 from shared.upstream import UpstreamEntry
+from worker import listing
+from worker.listing import Listing
 from worker.upstreams import AllBusy, Upstream, Upstreams
 
 
@@ -101,3 +105,36 @@ async def test_names_that_pass_through() -> None:
     assert upstreams.serving("z/y") == ([a, b], "z/y")
     assert upstreams.serving("b/z/y") == ([b], "z/y")
     assert upstreams.serving("new") == ([a, b], "new")
+
+
+async def test_what_servers_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be asked is asked again soon, and what it has listed stands meanwhile."""
+    told: list[Any] = []
+    pauses: list[float] = []
+    answers: list[Any] = [["b", "a"], UpstreamRefused(), ["c"]]
+
+    async def models() -> list[str]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        names: list[str] = answer
+        return names
+
+    async def write(broker: Any, listed: Any) -> None:
+        told.append(listed)
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if not answers:
+            raise asyncio.CancelledError
+
+    upstream = SimpleNamespace(
+        name="1", model=Model(base_url="http://x"), backend=SimpleNamespace(models=models), listed=None
+    )
+    monkeypatch.setattr(listing, "write", write)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    every: Any = SimpleNamespace(wild=[upstream])
+    with pytest.raises(asyncio.CancelledError):
+        await Listing(cast(Any, None), every).run()
+    assert told == [{"1": ["a", "b"]}, {"1": ["a", "b"]}, {"1": ["c"]}]
+    assert pauses == [60, 5, 60]
