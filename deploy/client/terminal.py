@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from .client import HeadraceClient, HeadraceError, Reply
-from .events import Chunk, Ended, Failed, Interrupted, Queued, Reset
+from .events import Chunk, Ended, Failed, Interrupted, Part, Queued, Reset
 from .harmless import Harmless
 from .player import MISSING, command, play
 
@@ -39,6 +39,7 @@ class Chat:
         notes: TextIO | None = None,
     ) -> None:
         self._client = HeadraceClient(url, api_key=api_key)
+        self._url = url.rstrip("/")
         self._conversation = conversation
         self._model = model
         self._speaks = speak
@@ -124,6 +125,10 @@ class Chat:
             match event:
                 case Chunk():
                     self._say(event.text)
+                case Part(part={"lost": why}):
+                    self._note(f"[a picture was lost: {str(why).replace('_', ' ')}]")
+                case Part(part=part):
+                    self._note(f"[a picture: {self._url}/api/blobs/{part.get('blob')}]")
                 case Queued():
                     self._note(f"[waiting, place {event.place} in the queue]")
                 case Reset():

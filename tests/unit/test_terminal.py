@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headrace import HeadraceError
-from headrace.events import Ended, Failed
+from headrace.events import Ended, Failed, Part
 from headrace.player import play
 from headrace.terminal import Chat
 
@@ -75,6 +75,25 @@ async def test_an_answer_that_may_not_be_whole(reason: str, told: str) -> None:
     notes = io.StringIO()
     assert await Chat("http://127.0.0.1:1", out=io.StringIO(), notes=notes)._read(reply()) == 0  # type: ignore[arg-type]
     assert (told in notes.getvalue()) if told else not notes.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"blob": "ab12", "size": 9}, "[a picture: http://127.0.0.1:1/api/blobs/ab12]\n"),
+        ({"blob": "", "lost": "too_large"}, "[a picture was lost: too large]\n"),
+    ],
+)
+async def test_a_picture(part: dict[str, Any], told: str) -> None:
+    """No terminal shows it: it says where it is, or that it was lost."""
+
+    async def reply() -> AsyncIterator[Part | Ended]:
+        yield Part(part, position="1-1")
+        yield Ended("stop", {}, position="1-2")
+
+    notes = io.StringIO()
+    assert await Chat("http://127.0.0.1:1/", out=io.StringIO(), notes=notes)._read(reply()) == 0  # type: ignore[arg-type]
+    assert notes.getvalue() == told
 
 
 @pytest.mark.parametrize(
