@@ -31,9 +31,10 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     Of the prompt some were `cached`, of the completion some `reasoning`; None where nobody says.
     """
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
+    # By a factory, so that none is left out where it is nothing.
+    prompt_tokens: int = msgspec.field(default_factory=int)
+    completion_tokens: int = msgspec.field(default_factory=int)
+    total_tokens: int = msgspec.field(default_factory=int)
     estimated: bool = False
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None

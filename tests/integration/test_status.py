@@ -34,6 +34,17 @@ async def test_when_done(chat: ChatClient) -> None:
     assert status["first_token_ms"] <= status["ended_ms"]
 
 
+async def test_counts_of_nothing(chat: ChatClient) -> None:
+    """A reply without a word is said to have none, wherever its counts are told."""
+    reader = await chat.ask(script(length=0), conversation_id="c1")
+    told = reader.end.data["metadata"]["usage"]
+    assert told["completion_tokens"] == 0
+    kept = await chat.conversation("c1")
+    assert (await chat.status(reader.generation_id))["usage"] == told
+    assert (await chat.cancel(reader.generation_id)).body["usage"] == told
+    assert kept["messages"][-1]["usage"] == kept["spent"]["usage"] == told
+
+
 async def test_when_failed(chat: ChatClient) -> None:
     """A failed generation tells why, beside the text it has."""
     reader = await chat.ask(script(length=9, fail_after=3, fail_code="upstream_invalid"))
