@@ -7,6 +7,8 @@ from aiohttp import ClientSession, web
 from openai import APIStatusError
 
 from shared import keys
+from shared.able import say_able
+from shared.speech import Able
 from tests.conftest import OpenClient
 from tests.kit import sound
 from tests.kit.eventually import eventually
@@ -27,6 +29,20 @@ async def test_nobody_speaks(local: Local, session: ClientSession, open_client: 
     with pytest.raises(APIStatusError) as refused:
         await open_client(url).audio.speech.create(model="tts-1", voice="alloy", input="Hello.")
     assert refused.value.status_code == 501
+
+
+async def test_who_has_just_come(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for speech before its worker has said that it speaks need not wait for long."""
+    await local.start(worker=False)
+    speakers, can = local.state.speakers, Able(["wav"], ["auto"])
+    monkeypatch.setattr("gateway.edge.speakers._FRESH_S", 3600)
+    assert await speakers.able() is None
+    await say_able(local.state.broker, can)
+
+    async def is_known() -> bool:
+        return await speakers.able() == can
+
+    await eventually(is_known, "it is known")
 
 
 async def test_a_server_that_speaks(local: Local, session: ClientSession) -> None:
