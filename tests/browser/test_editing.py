@@ -11,7 +11,7 @@ from tests.kit.chat_client import script
 
 _PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 #: Enter as an input method's choice of a character; Safari says so by the code alone.
-_COMPOSED = [{"isComposing": True}, {"keyCode": 229}]
+_COMPOSED: list[dict[str, bool | int]] = [{"isComposing": True}, {"keyCode": 229}]
 _PRESS = """(field, {key, ...init}) => field.dispatchEvent(
   new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true, ...init}))"""
 
