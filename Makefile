@@ -48,7 +48,7 @@ dist: setup
 
 test: setup
 	@$(MAKE) --no-print-directory -j 2 code page around
-	@$(BIN)/python -m pytest -n 4 -m "not timing and not long" \
+	@$(BIN)/python -m pytest -n 3 -m "not timing and not long" \
 		|| $(ALONE)
 	@$(BIN)/python -m pytest -m "timing and not long" $(TIMED)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ClientTimeout
 from rich.console import Console
 
 from deploy.doctor import broker as doctor
@@ -100,6 +100,8 @@ async def test_it_is_named(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
     # Doctor comes as one who starts just now, and must find out how the data is laid out.
     monkeypatch.setattr("shared.broker.COMMAND_TIMEOUT_S", 1.0)
     monkeypatch.setattr("shared.layout._ANSWER_WITHIN_S", 0.3)
+    # How soon a scrape ends that a primary holds up is seen above.
+    monkeypatch.setattr("deploy.top.samples._TIMEOUT", ClientTimeout(total=10))
     _, found = await asyncio.gather(
         top.run([away.chat.url], [], 0.1, console, once=True), doctor.look(away.local.settings())
     )
