@@ -73,20 +73,20 @@ async def test_gateways_killed(visitor: Visitor, chat: ChatPage, api: ChatClient
     await is_whole(chat, api)
 
 
-async def test_workers_killed(chat: ChatPage, api: ChatClient, system: System) -> None:
-    """Every worker is killed: another goes on with the reply, and the reader has it once."""
-    await begin(chat)
+async def test_workers_killed(visitor: Visitor, chat: ChatPage, api: ChatClient, system: System) -> None:
+    """
+    Every worker is killed: another goes on with the reply, and the reader has it once. Where the model cannot
+    continue a text, the old one is replaced by a new one, never mixed with it.
+    """
+    anew = await visitor.open()
+    await anew.choose_model("plain")
+    for tab in (anew, chat):
+        await tab.send(script(rate=_RATE, length=_LENGTH))
+    for tab in (anew, chat):
+        await tab.begun(6)
     system.kill_all("worker")
-    await is_whole(chat, api)
-
-
-async def test_worker_that_begins_anew(chat: ChatPage, system: System) -> None:
-    """Where the model cannot continue a text, the old one is replaced by a new one, never mixed with it."""
-    await chat.choose_model("plain")
-    await begin(chat)
-    system.kill_all("worker")
-    await chat.whole()
-    assert await chat.said() == TEXT
+    for tab in (chat, anew):
+        await is_whole(tab, api)
 
 
 async def test_stop_while_offline(visitor: Visitor, chat: ChatPage) -> None:

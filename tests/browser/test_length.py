@@ -14,7 +14,7 @@ from worker.backends.script import generated_words
 
 _TURNS = 1000
 #: Enough to be scrolled through: beyond these all is repetition.
-_SCROLLED = 250
+_SCROLLED = 150
 #: Of two thousand messages only those near the view may be in the page.
 _MOST_MESSAGES = 60
 #: From the view's end to the end of the text, in pixels, for it to be at the end.

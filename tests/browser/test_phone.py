@@ -47,7 +47,11 @@ async def fits(phone: ChatPage) -> None:
 
 
 async def test_fits(phone: ChatPage, system: System) -> None:
-    """No page scrolls sideways, whatever it shows: tables, code and formulas scroll by themselves."""
+    """
+    No page scrolls sideways, whatever it shows: tables, code and formulas scroll by themselves. Whatever can
+    be tapped is large enough, in the thread and in the drawer; and every field's letters, for the browser to
+    leave the page as it is.
+    """
     await fits(phone)
     history.write(system.redis, "conv_show", "Water mills", [*TURNS, ("Long", "word" * 200)])
     await phone.goto("/c/conv_show")
@@ -56,16 +60,6 @@ async def test_fits(phone: ChatPage, system: System) -> None:
     await phone.thread.evaluate("view => { view.scrollTop = 0 }")
     await expect(phone.questions.first).to_be_in_viewport()
     await fits(phone)
-
-
-async def test_thumbs(phone: ChatPage, system: System) -> None:
-    """
-    Whatever can be tapped is large enough, in the thread and in the drawer; and every field's letters, for
-    the browser to leave the page as it is.
-    """
-    history.write(system.redis, "conv_show", "Water mills", TURNS)
-    await phone.goto("/c/conv_show")
-    await expect(phone.replies.last).to_be_in_viewport()
     await expect(phone.thread.locator("th button")).to_have_count(3)
     await suits_thumbs(phone)
     await phone.page.get_by_role("button", name="Show conversations").tap()

@@ -34,7 +34,7 @@ async def filled(visitor: Visitor, system: System) -> ChatPage:
 async def test_order(chat: ChatPage) -> None:
     """The last used is first; the open one is marked."""
     for question in (MILL, BOAT):
-        await chat.goto()
+        await chat.go("/")
         await chat.ask(question)
         await expect(chat.conversation(question)).to_be_visible()
     await expect(chat.sidebar.get_by_role("listitem")).to_have_text([BOAT, MILL])
