@@ -35,7 +35,7 @@ async def calm(arrive: Arrive) -> Visitor:
 
 @pytest.mark.timing
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("count", [9, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [8, pytest.param(20, marks=pytest.mark.long)])
 async def test_one_stream(calm: Visitor, system: System, http: ClientSession, count: int) -> None:
     """
     More tabs than the browser has connections load in mid-reply and have all of it, over one stream; Stop in
