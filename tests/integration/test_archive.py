@@ -8,7 +8,9 @@ from aiohttp import ClientSession
 from shared import keys
 from tests.integration.test_blobs import PNG, upload
 from tests.kit.chat_client import Answer, ChatClient, script
+from tests.kit.invariants import keys_without_ttl
 from tests.kit.local import Local
+from tests.kit.stack import Stack
 
 
 def say(text: str) -> str:
@@ -33,7 +35,7 @@ def without_ids(whole: dict[str, Any]) -> Any:
     return whole["conversation"]["title"], whole["conversation"].get("settings"), kept, ends
 
 
-async def test_there_and_back(chat: ChatClient, elsewhere: ChatClient) -> None:
+async def test_there_and_back(chat: ChatClient, elsewhere: ChatClient, stack: Stack) -> None:
     """With settings and branches, which can be shown there as well; it goes on like any other."""
     first = await chat.ask(say("one"), conversation_id="c1", settings={"temperature": 0.5})
     second = await chat.ask(say("two"), conversation_id="c1")
@@ -43,6 +45,7 @@ async def test_there_and_back(chat: ChatClient, elsewhere: ChatClient) -> None:
     archive = (await export(chat)).body
     made = await read(elsewhere, archive)
     assert made.status == 201
+    assert not keys_without_ttl(stack.redis)
     new = made.body["id"]
     path = f"/api/conversations/{new}?branches=true"
     before = (await chat.call("GET", "/api/conversations/c1?branches=true")).body

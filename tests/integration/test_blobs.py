@@ -13,7 +13,7 @@ from tests.kit.api_keys import made_key
 from tests.kit.byte_ranges import check_ranges
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.local import Local
-from tests.kit.stack import MODELS, upstream_model
+from tests.kit.stack import MODELS, Stack, upstream_model
 from tests.kit.upstream import FakeUpstream
 from worker.backends.scripted import drawn
 
@@ -185,6 +185,7 @@ async def test_an_owner_has_so_many_bytes(local: Local, session: ClientSession) 
         )
         names = [await upload(chat, drawn(seed)) for seed in (2, 3, 4)]
         assert (await chat.call("GET", f"/api/blobs/{first}")).status == 404
+        assert not local.redis.keys(f"*{first}")
         for name in names[1:]:
             assert (await chat.call("HEAD", f"/api/blobs/{name}")).status == 200
         await chat.ask("And?", conversation_id="c1", model="seeing")
@@ -274,7 +275,7 @@ async def test_a_worker_dies(own_stack: StartStack, session: ClientSession) -> N
         assert await bytes_of(session, chat, name) == (200, drawn(number))
 
 
-async def test_archive(chat: ChatClient, elsewhere: ChatClient, session: ClientSession) -> None:
+async def test_archive(chat: ChatClient, elsewhere: ChatClient, stack: Stack, session: ClientSession) -> None:
     """They leave with their conversation and come back; bytes that are not what they are called stay away."""
     name = await upload(chat, PNG)
     await chat.ask([{"type": "image", "blob": name, "name": "cat.png"}], conversation_id="c1")
@@ -284,6 +285,16 @@ async def test_archive(chat: ChatClient, elsewhere: ChatClient, session: ClientS
     assert await bytes_of(session, elsewhere, name) == (200, PNG)
     message = (await elsewhere.conversation(made.body["id"]))["messages"][0]
     assert message["parts"][0]["name"] == "cat.png"
+    hidden = await upload(chat, drawn(5))
+    first = await chat.ask([{"type": "image", "blob": hidden}], conversation_id="c2")
+    await chat.ask("Plain", conversation_id="c2", replaces=first.generation_id)
+    whole = (await chat.call("GET", "/api/conversations/c2/export")).body
+    await chat.call("DELETE", "/api/conversations/c2")
+    again = await elsewhere.call("POST", "/api/conversations/import", json=whole)
+    [key] = stack.redis.keys(f"{keys.BLOB}*{hidden}")
+    assert stack.redis.pttl(key) > 24 * 3600_000, "a branch that is not shown needs it, too"
+    await elsewhere.call("DELETE", f"/api/conversations/{again.body['id']}")
+    assert 0 < stack.redis.pttl(key) <= 3600_000, "it goes with that"
     other = {"blob": hashlib.sha256(drawn(9)).hexdigest(), "data": base64.b64encode(drawn(9)).decode()}
     path = "/api/conversations/import?conversation_id=c1"
     assert (await chat.call("POST", path, json=archive | {"blobs": [other]})).status == 409

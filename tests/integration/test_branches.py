@@ -139,6 +139,8 @@ async def test_bounded(local: Local, session: ClientSession, monkeypatch: Any) -
 
     def consistent() -> None:
         aside = [json.loads(raw) for raw in local.redis.hvals(key)]
+        forks = json.loads(local.redis.hget(key.replace(b"aside", b"conv"), "forks"))
+        assert len(aside) == len(forks), "what is shown, or let go, is kept nowhere else"
         assert sum(len(message.encode()) for branch in aside for message in branch) <= most
         messages = local.redis.lrange(key.replace(b"aside", b"msgs"), 0, -1)
         assert int(local.redis.hget(key.replace(b"aside", b"conv"), "bytes")) == sum(map(len, messages))

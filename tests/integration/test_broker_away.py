@@ -56,6 +56,11 @@ async def test_requests_without_a_broker(
     assert not ready(worker)
     own_broker.start()
     await eventually(lambda: ready(gateway) and ready(worker), "both are ready again")
+
+    async def hears() -> bool:
+        return bool((await chat.call("GET", "/readyz")).body.get("away") == [])
+
+    await eventually(hears, "its primary is not away any more")
     assert (await chat.ask(script(length=5))).text == expected_text({"length": 5})
 
 

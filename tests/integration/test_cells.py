@@ -90,9 +90,10 @@ async def test_what_is_new_is_not_what_makes_room(local: Local, session: ClientS
 
 
 async def _only_beside(chat: ChatClient, name: str) -> str:
-    """The one conversation there is beside that one."""
-    listed = (await _listed(chat, ""))["conversations"]
-    [other] = {each["id"] for each in listed} - {name}
+    """The one conversation there is beside that one, which stays."""
+    ids = {each["id"] for each in (await _listed(chat, ""))["conversations"]}
+    assert name in ids
+    [other] = ids - {name}
     return str(other)
 
 

@@ -52,6 +52,7 @@ async def test_pages(chat: ChatClient, stack: Stack) -> None:
         pages = await read_pages(chat, {"limit": str(limit)})
         assert [each for page in pages for each in page] == whole[0]
         assert {len(page) for page in pages[:-1]} <= {limit}
+        assert pages[-1], "nothing is said to follow where nothing does"
     for before in ("", "x", "-1", "1", "1-", "\u0661-c1", "9" * 16 + "-c1"):
         refused = await chat.call("GET", "/api/conversations", params={"before": before})
         assert (refused.status, refused.error["field"]) == (400, "before")

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import ClientSession
 from prometheus_client import Gauge
 
-from shared import keys, metrics
+from shared import generations, keys, metrics
 from shared.clock import BrokerClock
 from shared.counting import Counter, Histogram
 from shared.errors import BrokerRefused
@@ -273,6 +273,7 @@ async def waited(local: Local, chat: ChatClient, moves: Moves) -> None:
         assert moves.have(*of_primaries)
         local.redis.config_set("maxmemory", 0)
         await chat.cancel(reader.generation_id)
+    await moves.come_to(cancels={"user": 2}, generations_ended={"scripted cancelled": 2})
     await local.start_worker(lease_s=0.6)
 
 
@@ -352,6 +353,13 @@ async def not_replicated(local: Local, session: ClientSession, moves: Moves) -> 
     chat = ChatClient(session, await local.add_gateway(**settings))
     await chat.ask(script(length=1))
     assert moves.have("unreplicated")
+
+    async def lost(*_: Any) -> None:
+        """A failover has taken with it what was accepted."""
+
+    with pytest.MonkeyPatch.context() as failover:
+        failover.setattr(generations, "replicated", lost)
+        assert (await chat.submit()).error["code"] == "unavailable"
 
 
 async def no_room(local: Local, moves: Moves) -> None:

@@ -15,7 +15,7 @@ from shared import keys
 from shared.broker import Broker
 from shared.errors import Overloaded
 from shared.generation import Request, Submission
-from shared.queue import Claim, Queue
+from shared.queue import Claim, Queue, depth
 from tests.conftest import StartStack
 from tests.kit.api_keys import make_key
 from tests.kit.chat_client import ChatClient, script
@@ -225,6 +225,14 @@ async def test_an_early_refusal(local: Local, session: ClientSession) -> None:
         await line.wait("busy", 10)
     assert refused.value.retry_after_s is not None
     await line.wait("quiet")
+    local.redis.hset(f"{keys.PACE}scripted", "ms", 100_000)
+    with pytest.raises(Overloaded) as refused:
+        await line.wait("busy", 1)
+    assert refused.value.retry_after_s == 60, "nobody is told to come back later than that"
+    first, *_, last = local.redis.zrange(f"{keys.QUEUE}scripted", 0, -1)
+    local.redis.zadd(f"{keys.QUEUE}scripted", {first: 1000, last: 9000})
+    cell = local.state.broker.cells.home
+    assert (await depth(local.state.broker, cell, "scripted", 10_000))[1] == 9
     seconds, micros = local.redis.time()
     began = {"at": int(seconds * 1000 + micros / 1000) - 6000, "ms": 1000, "left": 40}
     local.redis.hset(f"{keys.PACE}scripted", mapping=began)

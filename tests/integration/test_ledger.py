@@ -6,7 +6,8 @@ import json
 import pytest
 
 from shared import keys
-from shared.ledger import Ledger, Room, until_next
+from shared.events import Usage
+from shared.ledger import Ledger, Room, _settled, until_next
 from shared.limits import Level, Limits
 from tests.kit.local import Local
 
@@ -29,6 +30,10 @@ async def test_the_longest_wait_is_told(ledger: Ledger) -> None:
     minute = Level("key:k", Limits(requests_per_minute=1, max_concurrent=1))
     day = Level("tenant", Limits(tokens_per_day=10))
     assert await ask(ledger, "gen_1", minute, day, tokens=10) == ""
+    reserved = [(await ledger.used("acme", name)).reserved_tokens for name in ("key:k", "tenant", "other")]
+    assert reserved == [10, 10, 0]
+    month = Level("key:m", Limits(tokens_per_month=10))
+    assert await ask(ledger, "gen_2", month, tokens=11) == "tokens_month"
     refused = (await ledger.admit("acme", [minute], "gen_2", "message", 0)).refused
     assert refused is not None
     assert (refused.limit, refused.level, refused.retry_ms > 50_000) == ("requests", "key:k", True)
@@ -110,6 +115,15 @@ async def test_what_is_over_counts_no_more(local: Local, ledger: Ledger) -> None
     assert await admitted("gen_2") == ""
     for name in ("gen_1", "gen_2"):
         await ledger.release("acme", name)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost", "settled"),
+    [(Usage(3, 4, 9), None, (9, 3, 4, 0)), (Usage(3, 4, 0), b"0.5", (7, 3, 4, 500_000))],
+)
+def test_what_is_settled(usage: Usage, cost: bytes | None, settled: tuple[int, ...]) -> None:
+    """A total that was not told is the sum; money counts in millionths."""
+    assert _settled(usage, cost) == settled
 
 
 def test_when_there_is_more() -> None:

@@ -54,6 +54,7 @@ async def test_a_key_of_a_restored_record(table: Table) -> None:
     generation_id = await table.make("restored", "c1")
     fields = {"conversation_id": "c1", "on_busy": "queue"}
     headers = {"Idempotency-Key": "c1"}
+    assert (await table.chat.conversation("c1"))["conversation"]["title"] == "Hello"
     async with await table.chat.send("Hello", headers=headers, **fields) as again:
         assert again.generation_id == generation_id
         assert again.headers["Idempotent-Replayed"] == "true"

@@ -9,7 +9,7 @@ from gateway.rooms.identity import _held_by
 from gateway.rooms.invitations import Invitations, NewInvitation, holds
 from gateway.rooms.log import Member, Room, Said, Wanted
 from gateway.rooms.pace import Pace
-from shared import steps
+from shared import keys, steps
 from shared.errors import Conflict, NotFound, TooBusy
 from shared.outcome import stopped_unbegun
 from tests.kit.eventually import eventually
@@ -42,12 +42,16 @@ async def test_a_piece_that_two_gateways_carry(room: Room) -> None:
     assert await log(room) == [b"1-1", b"1-2", b"1-4", b"2-1", b"2-2"]
 
 
-async def test_so_many_wait_for_an_answer(room: Room) -> None:
+async def test_so_many_wait_for_an_answer(room: Room, local: Local) -> None:
     """Of more there is none, until one reply answers them all."""
     assert await room.say([ASKED] * steps._MAX_ROOM_WAITING) == steps._MAX_ROOM_WAITING
     with pytest.raises(TooBusy):
         await room.say([ASKED])
-    under_way = await room.begin("gen_x", b"begins")
+    with local.redis.pubsub() as members:
+        members.subscribe(keys.LIVE + room.id)
+        under_way = await room.begin("gen_x", b"begins")
+        heard = [members.get_message(timeout=5) for _ in range(2)]
+    assert heard[1]["data"].endswith(b" begins"), "who is there is told at once"
     assert under_way is not None
     assert (under_way.first, under_way.last) == (1, steps._MAX_ROOM_WAITING)
     assert await room.say([ASKED]) == 1
@@ -61,6 +65,16 @@ async def test_one_that_has_gone(room: Room, local: Local) -> None:
     with pytest.raises(NotFound):
         await room.clear(b"cleared", b"stopped", stopped_unbegun("user"))
     assert await room.fields() == {}
+
+
+async def test_one_that_has_expired(room: Room, local: Local) -> None:
+    """Made anew it has nothing of the one before, whose log may have outlived it."""
+    await room.say([ASKED])
+    await room.meet("g1", 60_000, [ANN], [])
+    local.redis.delete(keys.ROOM + room.id)
+    await room.open({})
+    assert await log(room) == []
+    assert (await room.meet("g2", 60_000, [], [])).members == []
 
 
 async def test_what_was_cleared_is_not_answered(room: Room) -> None:
@@ -131,6 +145,15 @@ async def test_a_name_with_anothers_mark(room: Room) -> None:
     ]:
         wanted = [Wanted(user, name, f" ({user})")]
         assert await room.enter(wanted, [user], 60_000, surely=False) == (user, user, marks)
+
+
+async def test_who_was_let_in_and_never_came(room: Room) -> None:
+    """Holds its id for a moment, and then nothing."""
+    ann = Wanted("ann", "ann", " (2)")
+    assert await room.enter([ann], ["hers"], 60_000, surely=False) == ("ann", "hers", 0)
+    assert await room.enter([ann], ["another's"], 60_000, surely=False) is None
+    assert await room.enter([ann], ["hers"], -1000, surely=False) == ("ann", "hers", 0)
+    assert await room.enter([ann], ["another's"], 60_000, surely=False) == ("ann", "another's", 0)
 
 
 def test_by_what_an_id_is_held() -> None:

@@ -135,6 +135,7 @@ async def test_what_is_forgotten_is_not_told(local: Local, open_client: OpenClie
     made = await client.responses.create(model="scripted", input="Hello", background=True)
     await eventually(lambda: waiting(local) == 1, "it is written down")
     await client.responses.delete(made.id)
+    assert not local.redis.keys(f"*{made.id.removeprefix('resp_')}"), "neither its record nor its log"
     await eventually(lambda: waiting(local) == 0, "it is let go")
 
 

@@ -199,3 +199,9 @@ def test_what_no_upstream_takes() -> None:
     assert no_upstream("a", found, frozenset({"tools", "pictures"})) == (
         "No upstream of the model 'a' can serve this: 1 does not take pictures; 2 does not take tools."
     )
+
+
+def test_a_model_in_the_queue_of_speech() -> None:
+    """It would be spoken."""
+    with pytest.raises(ValueError, match="is that of speech"):
+        Models({"speech": SCRIPTED})

@@ -88,3 +88,23 @@ def test_how_long_it_reasoned() -> None:
         reply = json.loads(closing["reply"])
         assert reply.get("reasoning_ms") == spent
         assert reply["finish_reason"] == closing["fields"]["finish_reason"] == "length"
+
+
+def test_all_that_is_recorded() -> None:
+    """For how long it reasoned, in whose word it failed, and when to come back."""
+    added = outcome(Reasoning(1, "hm"), Text(5, "a"), Text(9, "b"))
+    error = Error(
+        ts=10, code="upstream_rate_limited", message="No.", retry_after_s=7, upstream_reason="overloaded"
+    )
+    closing = json.loads(added.closing("gen_1", error, "1-3"))
+    fields, reply = closing["fields"], json.loads(closing["reply"])
+    recorded = [fields[name] for name in ("retry_after_s", "upstream_reason", "reasoning")]
+    assert recorded == ["7", "overloaded", "hm"]
+    assert (reply["reasoning"], reply["reasoning_ms"], reply["upstream_reason"]) == ("hm", 4, "overloaded")
+
+
+def test_what_is_told_again_is_not_paid_again() -> None:
+    """What a reset voids was paid; what comes after it because it was lost on the way was paid once."""
+    for told_again, spent in ((False, 10), (True, 5)):
+        added = outcome(Text(1, "a", 5), Reset(2, told_again=told_again), Text(3, "a", 5))
+        assert added.spent == spent
