@@ -46,22 +46,30 @@ async def read_bytes(request: web.Request, most_bytes: int | None = None) -> byt
 
 async def read_any(request: web.Request, most_bytes: int | None = None) -> bytes:
     """The body, whatever it is. Raises what a client is to be told."""
-    if (request.content_length or 0) > (most_bytes or request.app[STATE].settings.max_body_bytes):
-        raise TooLarge()
+    most = most_bytes or request.app[STATE].settings.max_body_bytes
+    if (request.content_length or 0) > most:
+        raise too_large(most)
     try:
         if most_bytes is not None:
             request = request.clone(client_max_size=most_bytes)
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise TooLarge() from error
+        raise too_large(most) from error
     except LateBody as error:
         raise RequestTimeout() from error
     except web.RequestPayloadError as error:
         raise InvalidRequest("The body cannot be read: it is not what its headers say.") from error
 
 
+def too_large(most_bytes: int) -> TooLarge:
+    """The refusal of a body of more bytes than that."""
+    return TooLarge(f"The request's body is too large: it may have {most_bytes} bytes at most.")
+
+
 def decode_body(body: bytes, kind: type[T]) -> T:
     """*body* as *kind*, where null is absent; never raises anything but `InvalidRequest`."""
+    if not body.strip():
+        raise InvalidRequest("The body is empty; it must be JSON.")
     if _is_too_deep(body):
         raise InvalidRequest(f"The body has more than {_MAX_DEPTH} levels of arrays and objects.")
     try:

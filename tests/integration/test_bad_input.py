@@ -114,6 +114,10 @@ async def test_a_body_that_is_too_large(local: Local, session: ClientSession) ->
         refused = await chat.call("POST", SEND, data=data, headers=JSON)
         assert refused.status == 413
         assert refused.error["code"] == "too_large"
+        assert "1000 bytes" in refused.error["message"]
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 2000}}
+    refused = await chat.call("POST", SEND, json={"message": [picture], "mesage": ""})
+    assert (refused.status, refused.error["field"]) == (400, "mesage"), "its size is not what is wrong"
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,13 @@ def test_any_json(body: Any) -> None:
         assert error.message
 
 
+@pytest.mark.parametrize("body", [b"", b" \r\n"])
+def test_no_body(body: bytes) -> None:
+    """Whoever sent none is told so."""
+    with pytest.raises(InvalidRequest, match="is empty"):
+        decode_body(body, ChatRequest)
+
+
 @given(value=json_values.filter(lambda value: not isinstance(value, str | None)))
 def test_the_field_is_named(value: Any) -> None:
     """A field of the wrong type is named."""

@@ -13,13 +13,13 @@ from gateway.dialects.native.typed import TYPED, Options, typed, wants_typed
 from gateway.edge import streams
 from gateway.edge.access import checked_settings, known_model, owned
 from gateway.edge.answers import answer_json
-from gateway.edge.body import checked_id, decode_body, read_bytes
+from gateway.edge.body import checked_id, decode_body, read_bytes, too_large
 from gateway.edge.cancellation import stop
 from gateway.edge.state import ASKER, STATE
 from gateway.edge.submission import new_conversation_id, submission
 from gateway.relay.dialect import Dialect
 from shared import events
-from shared.errors import InvalidRequest, TooLarge
+from shared.errors import InvalidRequest
 from shared.events import Usage
 from shared.generation import ChatSettings, Generation, OnBusy, OnDisconnect, Request, Submission
 from shared.messages import Failure
@@ -142,9 +142,10 @@ async def _read(request: web.Request) -> ChatRequest:
     try:
         body = decode_body(raw, ChatRequest)
     except InvalidRequest as error:
-        raise (TooLarge() if is_large else error) from None
+        # What is wrong with a large one is said where it is JSON: it may have pictures.
+        raise (too_large(settings.max_body_bytes) if is_large and error.field is None else error) from None
     if is_large and not isinstance(body.message, list):
-        raise TooLarge
+        raise too_large(settings.max_body_bytes)
     return body
 
 
