@@ -22,7 +22,7 @@ LOST = Picture(ts=1, part=Part(type="image", lost="too_large"))
 def generation(**options: Any) -> Generation:
     """One whose dialect has these."""
     said = msgspec.json.encode(Options(**options)).decode()
-    names = {"id": "gen_x", "owner": "o", "model": "m", "queue": "q", "dialect": "d"}
+    names: dict[str, Any] = {"id": "gen_x", "owner": "o", "model": "m", "queue": "q", "dialect": "d"}
     return Generation(**names, state="running", created_ms=2500, dialect_options=said)
 
 
@@ -58,7 +58,7 @@ def test_openais_chat(asked: bool) -> None:
     text, last, *more = frames(ChatEncoder(generation(include_usage=asked)), Text(1, "a"), end)
     assert {frame["created"] for frame in (text, last)} == {2}
     assert [frame.get("usage", 0) for frame in (text, last)] == ([None, None] if asked else [0, 0])
-    counts = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14, "estimated": True}
+    counts: dict[str, Any] = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14, "estimated": True}
     counts |= {"prompt_tokens_details": {"cached_tokens": 4}}
     counts |= {"completion_tokens_details": {"reasoning_tokens": 2}}
     told = [each if each == "[DONE]" else each["usage"] for each in more]
