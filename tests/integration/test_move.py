@@ -27,6 +27,12 @@ CELLS = 8
 _TARGET = 9
 
 
+@pytest.fixture(autouse=True)
+def watched_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a lease, which nobody's is longer than here."""
+    monkeypatch.setattr(move, "_WATCHED_S", 0)
+
+
 @pytest.fixture
 async def target(broker: EmbeddedBroker) -> AsyncIterator[Settings]:
     """An empty database, to be in eight cells."""
@@ -96,7 +102,6 @@ async def test_what_looks_like_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing to copy, and half a copy, are told; over half a copy nothing starts, and nothing is added."""
-    monkeypatch.setattr(move, "_WATCHED_S", 0)
     with pytest.raises(move.CannotMove, match="the source holds nothing"):
         await move.move(local.settings(), target, print)
     chat = ChatClient(session, await local.start())
