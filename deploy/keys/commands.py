@@ -18,7 +18,7 @@ _NO_LIMITS = LimitOptions()
 def create(
     *,
     tenant: str,
-    user: str = "",
+    user: str | None = None,
     scopes: Listed = ("chat", "read"),
     expires: Duration | None = None,
     label: str = "",
@@ -55,10 +55,12 @@ def create(
 
     from shared.api_keys import Wanted
 
+    if user == "":
+        fail("--user is empty: whoever it was meant for, this would be a key that names nobody")
     wanted = checked(
         lambda: Wanted(
             tenant=tenant,
-            user=user,
+            user=user or "",
             scopes=scopes,  # type: ignore[arg-type]
             expires_s=expires,
             label=label,

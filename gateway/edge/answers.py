@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
+from aiohttp.helpers import ETAG_ANY
 
 from shared.errors import HeadraceError, OutOfScope, RangeNotSatisfiable
 from shared.ledger import Verdict
@@ -127,3 +128,8 @@ def answer_json(value: object, status: int = 200, headers: dict[str, str] | None
     """*value* as a JSON answer."""
     body = msgspec.json.encode(value)
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def has_it(request: web.Request, tag: str) -> bool:
+    """Whether the asker has what is tagged so, by `If-None-Match`: 304 is enough."""
+    return any(etag.value in {tag, ETAG_ANY} for etag in request.if_none_match or ())

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from gateway.edge.answers import has_it
 from gateway.edge.ranges import asked_of
 from gateway.edge.state import STATE
 from shared.blobs import TEXT
@@ -49,7 +50,7 @@ async def answer_blob(request: web.Request, owner: str, name: str) -> web.Stream
         raise NotFound("There is no such blob, or it is kept no longer.", field="hash")
     etag = f'"{name}"'
     headers = {**_HEADERS, "ETag": etag}
-    if request.if_none_match and name in {tag.value for tag in request.if_none_match}:
+    if has_it(request, name):
         return web.Response(status=304, headers=headers)
     content_type, data = kept
     is_text = content_type == TEXT

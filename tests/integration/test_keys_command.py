@@ -136,6 +136,7 @@ def test_times(text: str, s: int) -> None:
         ("keys create --tenant acme --expires soon", "soon"),
         ("keys create --tenant acme --requests-per-minute 0", "requests_per_minute"),
         ("keys create --tenant acme --takes-over-env NOTHING", "NOTHING"),
+        ("keys create --tenant acme --user=", "--user is empty"),
         ("keys rotate nothing", "no key"),
         ("keys revoke nothing", "no key"),
         ("keys list --redis redis://127.0.0.1:1", "broker"),

@@ -2,13 +2,12 @@
 
 import msgspec
 from aiohttp import web
-from aiohttp.helpers import ETAG_ANY
 
 from gateway.dialects.native import search
 from gateway.dialects.native.frames import CONVERSATION, OF_GENERATION
 from gateway.dialects.native.typed import TYPED_CONVERSATION, typed
 from gateway.edge.access import checked_settings, owned, room_for_stream
-from gateway.edge.answers import answer_json
+from gateway.edge.answers import answer_json, has_it
 from gateway.edge.body import checked_id, clean_name, read_body
 from gateway.edge.state import ASKER, STATE, State
 from gateway.edge.streams import checked_resumption, expired, resume_value, stream_headers, stream_known
@@ -116,8 +115,7 @@ async def detail(request: web.Request) -> web.StreamResponse:
     conversation_id = request.match_info["conversation_id"]
     if request.if_none_match:
         version = await conversations.version(owner, conversation_id)
-        known = {etag.value for etag in request.if_none_match}
-        if version is not None and known & {version.tag, ETAG_ANY}:
+        if version is not None and has_it(request, version.tag):
             return web.Response(status=304, headers=_caching(version.tag))
     wants_all = _flag(request, "branches")
     whole = await conversations.read(owner, conversation_id, aside=wants_all)

@@ -12,7 +12,7 @@ from msgspec import Meta
 from gateway.dialects.native.frames import NATIVE
 from gateway.edge import kept, sse
 from gateway.edge.access import room_for_stream
-from gateway.edge.answers import answer_json
+from gateway.edge.answers import answer_json, has_it
 from gateway.edge.body import read_body
 from gateway.edge.state import ASKER, STATE
 from gateway.edge.streams import checked_resumption, resume_value
@@ -86,7 +86,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     shared, whole = await _whole(request)
     tag = whole.version.tag
     headers = {"ETag": f'W/"{tag}"', "Cache-Control": "private, no-cache", "X-Robots-Tag": "noindex"}
-    if request.if_none_match and tag in {etag.value for etag in request.if_none_match}:
+    if has_it(request, tag):
         return web.Response(status=304, headers=headers)
     headline = whole.version.headline
     # By another name, and without how it is answered: that is its owner's.
