@@ -24,7 +24,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 async def themed(arrive: Arrive) -> AsyncIterator[ChatPage]:
     """The page without animations that would be caught in mid-way; `in_both_themes` looks at it."""
     node_clients.install()
-    visitor = await arrive(color_scheme="light", reduced_motion="reduce")
+    visitor = await arrive(reduced_motion="reduce")
     visitor.expect(GONE)
     yield await visitor.open()
 

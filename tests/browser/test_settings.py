@@ -47,7 +47,7 @@ async def test_of_a_conversation(visitor: Visitor, api: ChatClient) -> None:
 async def test_of_the_page(arrive: Arrive) -> None:
     """Chosen at once, and kept over a reload; on a phone, which has the least room for it."""
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    chat = await (await arrive(color_scheme="light", **phone)).open()
+    chat = await (await arrive(**phone)).open()
     page = chat.page
     await page.get_by_role("button", name="Settings").click()
     await page.get_by_label("Language").select_option("zh")
