@@ -183,6 +183,7 @@ async def test_unchanged(chat: ChatClient, elsewhere: ChatClient) -> None:
     assert tag.startswith('W/"')
     same = await elsewhere.call("GET", path, headers={"If-None-Match": tag})
     assert (same.status, same.body, same.headers["ETag"]) == (304, None, tag)
+    assert (await chat.call("GET", path, headers={"If-None-Match": "*"})).status == 304
     other = await chat.call("GET", path, headers={"If-None-Match": '"other"'})
     assert (other.status, other.headers["ETag"]) == (200, tag)
     missing = await chat.call("GET", "/api/conversations/none", headers={"If-None-Match": tag})

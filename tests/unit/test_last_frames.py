@@ -58,12 +58,8 @@ def test_openais_chat(asked: bool) -> None:
     text, last, *more = frames(ChatEncoder(generation(include_usage=asked)), Text(1, "a"), end)
     assert {frame["created"] for frame in (text, last)} == {2}
     assert [frame.get("usage", 0) for frame in (text, last)] == ([None, None] if asked else [0, 0])
-    counts: dict[str, Any] = {
-        "prompt_tokens": 9,
-        "completion_tokens": 5,
-        "total_tokens": 14,
-        "estimated": True,
-    }
+    counts: dict[str, Any] = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
+    counts |= {"estimated": True}
     counts |= {"prompt_tokens_details": {"cached_tokens": 4}}
     counts |= {"completion_tokens_details": {"reasoning_tokens": 2}}
     told = [each if each == "[DONE]" else each["usage"] for each in more]
