@@ -18,6 +18,21 @@ describe('parts of a message', () => {
   it('stand where the server counts characters, and we code units', () => {
     const [part] = readParts([{ type: 'image', blob: BLOB, at: 2 }], '👍a b');
     expect(inOrder('👍a b', part ? [part] : [])).toEqual(['👍a', part, ' b']);
+    const [later, first] = [{ at: 3 }, { at: 1 }];
+    expect(inOrder('abc', [later, first])).toEqual(['a', first, 'bc', later]);
+  });
+
+  it('have all that the server keeps of them', () => {
+    const file = {
+      type: 'file',
+      blob: BLOB,
+      content_type: 'text/plain',
+      size: 5,
+      name: 'a.txt',
+      lost: 'not_kept',
+    } as const;
+    const { content_type: contentType, ...same } = file;
+    expect(readParts([file], 'abc')).toEqual([{ ...same, contentType, at: 0 }]);
   });
 
   it('of a reply are void after a reset', () => {

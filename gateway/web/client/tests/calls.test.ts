@@ -50,3 +50,73 @@ test('a page of a list is asked for by what it is to have', async () => {
   await client.conversationPage({ query: 'a b', limit: 0, before: 'x' });
   expect(asked).toEqual(['GET /api/conversations?q=a+b&limit=0&before=x']);
 });
+
+test('each call asks for what it is, by ids of any letters, and in the words of the server', async () => {
+  const asked: unknown[] = [];
+  const given = { id: 'c2', shares: ['link'] };
+  const answer: typeof fetch = async (url, init) => {
+    asked.push([`${init?.method} ${url}`, init?.body ? JSON.parse(String(init.body)) : null]);
+    return Response.json(given);
+  };
+  const client = new HeadraceClient({ fetch: answer, share: false });
+  const settings = { model: 'm', systemPrompt: 'Be kind.', temperature: 0, maxTokens: 5 };
+  expect(await client.configure('a/b', settings)).toEqual(given);
+  await client.rename('a/b', 'New');
+  await client.share('a/b', { expiresS: 60 });
+  expect(await client.shares('a/b')).toEqual(['link']);
+  await client.revokeShare('a/b', 'c/d');
+  await client.showBranch('a/b', 'gen_1');
+  await client.fork('a/b');
+  await client.restore('a/b');
+  await client.status('a/b');
+  await client.conversation('a/b', { branches: true });
+  const at = '/api/conversations/a%2Fb';
+  expect(asked).toEqual([
+    [`PATCH ${at}`, { settings: { model: 'm', system_prompt: 'Be kind.', temperature: 0, max_tokens: 5 } }],
+    [`PATCH ${at}`, { title: 'New' }],
+    [`POST ${at}/share`, { expires_s: 60 }],
+    [`GET ${at}/share`, null],
+    [`DELETE ${at}/share/c%2Fd`, null],
+    [`POST ${at}/branch`, { generation_id: 'gen_1' }],
+    [`POST ${at}/fork`, null],
+    [`POST ${at}/restore`, null],
+    ['GET /api/chat/a%2Fb', null],
+    [`GET ${at}?branches=true`, null],
+  ]);
+});
+
+test('a file is what the server takes it for, has its name, and may be refused', async () => {
+  const uploaded = (content_type: string) => async () => Response.json({ blob: 'b', content_type, size: 1 });
+  const named = { headers: { 'Content-Disposition': "attachment; filename*=UTF-8''%C3%A4.md" } };
+  const { client } = calls(
+    PATIENT,
+    uploaded('image/png'),
+    uploaded('text/plain'),
+    refused(404, 'not_found'),
+    async () => new Response('# ä', named),
+    async () => new Response('{}'),
+  );
+  const file = new Blob(['x']);
+  expect(await client.upload(file, { name: 'a' })).toMatchObject({
+    type: 'image',
+    name: 'a',
+    contentType: 'image/png',
+  });
+  expect(await client.upload(file)).toMatchObject({ type: 'file', name: '', blob: 'b', size: 1 });
+  await expect(client.blob('b')).rejects.toMatchObject({ code: 'not_found', status: 404 });
+  expect(await client.exportConversation('c', 'markdown')).toEqual({ name: 'ä.md', text: '# ä' });
+  expect(await client.exportConversation('c', 'json')).toEqual({ name: 'conversation.json', text: '{}' });
+});
+
+test('a call whose owner leaves is ended, on its way or before the next try', async () => {
+  const left = new Error('left');
+  for (const answer of [silent, unavailable]) {
+    const leave = new AbortController();
+    const { asked, client } = calls(PATIENT, (signal) => {
+      queueMicrotask(() => leave.abort(left));
+      return answer(signal);
+    });
+    await expect(client.models({ signal: leave.signal })).rejects.toBe(left);
+    expect(asked).toHaveLength(1);
+  }
+});

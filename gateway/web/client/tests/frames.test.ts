@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { HeadraceError } from '../error.js';
 import { parseEvent } from '../events.js';
 import { type Frame, FrameReader } from '../frames.js';
 
@@ -56,7 +55,7 @@ test('a frame without end is refused, not kept', () => {
   reader.feed(Buffer.from('data: '));
   expect(() => {
     for (let n = 0; n < 5; n += 1) reader.feed(megabyte);
-  }).toThrow(HeadraceError);
+  }).toThrow(expect.objectContaining({ code: 'invalid_frame', retryable: false }));
 });
 
 test.each([
@@ -88,6 +87,15 @@ test.each([
     { usage: { prompt_tokens: 0, later: 1 } },
   ],
   ['an error', { type: 'error', content: ['x'], metadata: { retryable: 'yes' } }, { message: '', retryable: false }],
+  ['an event of no time', { type: 'reset', timestamp: 'soon' }, { ts: expect.toSatisfy(Number.isInteger) }],
+  ['one that goes on', { type: 'start', metadata: { continues: 'gen_1' } }, { continues: 'gen_1' }],
+  ['a given chunk', { type: 'chunk', content: 'x', metadata: { given: true } }, { given: true }],
+  ['given reasoning', { type: 'reasoning', content: 'x', metadata: { given: true } }, { given: true }],
+  [
+    'a typed chunk',
+    { type: 'chunk', content: 'x', contentType: 'code', data: { language: 'c' } },
+    { contentType: 'code', data: { language: 'c' } },
+  ],
 ])('%s with fields of another version is what it was', (_, frame, wanted) => {
   expect(parseEvent(JSON.stringify(frame), '1-4')).toMatchObject({ type: frame.type, position: '1-4', ...wanted });
 });

@@ -4,7 +4,7 @@ import { retryAfterMs } from '../error.js';
 import type { ChatMessage } from '../messages.js';
 import { type Position, parsePosition, relation } from '../position.js';
 import { Rate } from '../rate.js';
-import { inPlace, merge } from '../transcript.js';
+import { inPlace, inTurn, merge } from '../transcript.js';
 import { Turn } from '../turn.js';
 import { uuid } from '../uuid.js';
 
@@ -72,8 +72,10 @@ describe('tokens a second', () => {
   test('are not known from one moment', () => {
     const rate = new Rate();
     rate.add(0, 50);
-    rate.add(3, 50);
+    rate.add(249, 50);
     expect([rate.recent, rate.overall]).toEqual([null, null]);
+    rate.add(300, 50);
+    expect(rate.overall).toBeCloseTo(333, 0);
   });
 });
 
@@ -119,6 +121,30 @@ describe('a reply on its way', () => {
     turn.apply({ ...at, type: 'end', ts: 4, finishReason: 'tool_calls', reason: null, usage: null });
     expect(turn.message.toolCalls).toEqual([{ index: 0, id: 'kept', name: 'kept', arguments: '{"kept":1}', at: 0 }]);
     expect(JSON.stringify(turn.message)).not.toContain('void');
+    turn.apply({ ...at, type: 'reasoning', ts: 10, text: 'Hm', tokens: 1 });
+    turn.apply({ ...at, type: 'chunk', ts: 15, text: 'So.', tokens: 1 });
+    expect(turn.message.reasoningMs).toBe(5);
+  });
+
+  test('waits until anything else comes, and tells what it has used however it ends', () => {
+    const used = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
+    const turn = new Turn('g1');
+    turn.apply({ type: 'queued', place: 2, position: null, ts: 1 });
+    expect([turn.queuePlace, turn.state]).toEqual([2, 'queued']);
+    turn.apply({ type: 'start', position: '1-0', ts: 2, generationId: 'g1', conversationId: 'c1', model: 'm' });
+    expect([turn.queuePlace, turn.state]).toEqual([null, 'streaming']);
+    turn.apply({ ...at, type: 'error', ts: 3, code: 'broke', message: 'It broke.', retryable: false, usage: used });
+    turn.settle('failed');
+    expect(turn.message).toMatchObject({ usage: used, error: { code: 'broke', retryable: false } });
+  });
+
+  test('has only gone on once it says more than it had', () => {
+    const turn = new Turn('g2', 'a', 'g1');
+    turn.apply({ ...at, type: 'reasoning', ts: 1, text: 'Hm', given: true });
+    turn.apply({ ...at, type: 'chunk', ts: 1, text: 'Hi', given: true });
+    expect([turn.isBegun, turn.text]).toEqual([false, 'Hi']);
+    turn.apply({ ...at, type: 'chunk', ts: 2, text: '.' });
+    expect([turn.isBegun, turn.text]).toEqual([true, 'Hi.']);
   });
 });
 
@@ -177,6 +203,41 @@ describe('messages', () => {
   test('that arrived after all are shown once', () => {
     const arrived = { role: 'user', content: 'lost', ts: 7, generation_id: 'g2' } as const;
     expect(merge([user, reply, unsent], [...stored, arrived]).map(({ id }) => id)).toEqual(['u', 'a', 'g2:user']);
+  });
+
+  test('that arrived after all are theirs by all that they say: spaces around it are not, pictures are', () => {
+    const arrived = { role: 'user', content: 'lost', ts: 7, generation_id: 'g2' } as const;
+    const picture = { type: 'image', blob: 'b', contentType: '', size: 1, name: '', at: 4 } as const;
+    const count = (lost: ChatMessage) => merge([user, reply, lost], [...stored, arrived]).length;
+    expect(count({ ...unsent, content: ' lost\n' })).toBe(3);
+    expect(count({ ...unsent, parts: [picture] })).toBe(4);
+  });
+
+  test('say which of several branches is shown, and are other ones when that changes', () => {
+    const branching = { shown: 'g1', generation_ids: ['g0', 'g1'] };
+    const first = merge([user, reply], stored, [branching as never]);
+    expect(first.map(({ branch }) => branch)).toEqual(Array(2).fill({ at: 1, generationIds: ['g0', 'g1'] }));
+    const more = merge(first, stored, [{ ...branching, generation_ids: ['g0', 'g1', 'g2'] } as never]);
+    expect(more[1]?.branch?.generationIds).toHaveLength(3);
+    expect(merge(more, stored)[1]).not.toHaveProperty('branch');
+  });
+
+  test('say why a reply failed', () => {
+    const failed = { ...stored[1], state: 'failed', error: { code: 'upstream_broke', message: 'It broke.' } } as const;
+    const seen = { code: 'upstream_broke', message: 'It broke.', retryable: false };
+    expect(merge([], [stored[0], failed])[1]?.error).toEqual({ ...seen, retryable: true });
+    expect(merge([user, { ...reply, error: seen }], [stored[0], failed])[1]?.error).toEqual(seen);
+  });
+
+  test('that go on stay where and what they are, and are of the generation that went on', () => {
+    const going: ChatMessage = { ...at, id: 'n', role: 'assistant', content: '', state: 'sending', generationId: 'g2' };
+    const begun = inPlace([user, reply, unsent], going, 'g1');
+    expect(begun).toEqual([user, { ...going, id: 'a', content: 'Hi', reasoning: 'Hm.' }, unsent]);
+    const more = inPlace([user, reply], { ...going, content: 'Hi there', reasoning: 'So.' }, 'g1');
+    expect(more[1]).toMatchObject({ id: 'a', content: 'Hi there', reasoning: 'So.' });
+    const ofTurn = inTurn(begun, { continues: 'g1', generationId: 'g2' });
+    expect(ofTurn.map(({ generationId }) => generationId)).toEqual(['g2', 'g2', undefined]);
+    expect(inTurn(begun, { continues: null, generationId: 'g2' })).toBe(begun);
   });
 
   test('of a time without generations are told apart', () => {
