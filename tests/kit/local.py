@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import web, web_app
 
 from gateway.app import make_app
 from gateway.edge.connections import Runner
@@ -122,3 +122,6 @@ class Local:
             state: State = gateway.app[STATE]
             await eventually(lambda state=state: state.relay.empty, "the relay is empty")  # type: ignore[misc]
             await gateway.cleanup()
+        # aiohttp keeps the middlewares of its last 1,024 handlers, and with them whole gateways: after some
+        # hundred tests a look for garbage would take a second, in which time-outs run out.
+        web_app._cached_build_middleware.cache_clear()
