@@ -35,9 +35,9 @@ export class Continuing {
     if (turn.generationId !== null) reader.finish(turn);
     else if (store.turn === turn) {
       store.leave();
+      store.publish();
       if (error?.code === 'model_cannot_continue') return false;
       if (error) store.fail(error, async () => void (await this.go(reply, continues)));
-      else store.publish();
       void reader.look();
     }
     return true;

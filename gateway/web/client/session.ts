@@ -248,6 +248,8 @@ export class ChatSession {
     this.#reply = reply;
     this.#store.begin(turn);
     await readToEnd(this.#client, turn, reply, () => this.#store.schedule());
+    // Or a stop would take it for that of the next turn, which has none while its message is being kept.
+    if (this.#reply === reply) this.#reply = null;
   }
 
   #finish(turn: Turn): void {

@@ -10,6 +10,7 @@ export interface Fault {
   /** Take the message, then cut before an answer. */
   lose?: boolean;
   status?: number;
+  code?: string;
   retryAfter?: string;
   /** Cut after so many bytes of frames. */
   cutAtByte?: number;
@@ -156,7 +157,7 @@ export class ChatServer {
   #create(request: IncomingMessage, response: ServerResponse, body: Record<string, unknown>): unknown {
     const fault = this.#fault('POST');
     if (fault.refuse) return request.socket.destroy();
-    if (fault.status) return refuse(response, fault.status, 'told_to', fault.retryAfter);
+    if (fault.status) return refuse(response, fault.status, fault.code ?? 'told_to', fault.retryAfter);
     const key = String(request.headers['idempotency-key']);
     let generation = this.generations.get(this.#keys.get(key) ?? '');
     if (!generation) {

@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest';
+import { isOriginRefused } from '../cors.js';
 import { HeadraceClient, HeadraceError } from '../index.js';
 
 const APP = 'https://app.example';
@@ -27,6 +28,15 @@ test('a server that answers nobody who may read it does not allow this address',
   expect(code).toBe('origin_refused');
   expect(failed).toMatchObject({ retryable: false, message: expect.stringContaining('set HEADRACE_CORS_ORIGINS') });
   expect(failed).toMatchObject({ message: expect.stringContaining(APP) });
+});
+
+test('without a network, or by who has left, no server is asked', async () => {
+  vi.stubGlobal('location', { origin: APP, href: `${APP}/` });
+  const ask = vi.fn<typeof fetch>();
+  expect(await isOriginRefused(ask, SERVER, AbortSignal.abort())).toBe(false);
+  vi.stubGlobal('navigator', { onLine: false });
+  expect(await isOriginRefused(ask, SERVER, new AbortController().signal)).toBe(false);
+  expect(ask).not.toHaveBeenCalled();
 });
 
 test('one that is away cannot be reached', async () => {

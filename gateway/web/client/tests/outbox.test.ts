@@ -43,17 +43,20 @@ const idOf = (session: ChatSession, text: string) =>
   [...session.snapshot.messages, ...session.snapshot.waiting].find(({ content }) => content === text)?.id ?? '';
 
 /** A page whose request of *text* is held up on its way, until it is let go. */
-function held(text: string): { session: ChatSession; letGo: () => void } {
-  const gate = { letGo: () => {} };
+function held(text: string): { session: ChatSession; letGo: () => void; arrived: () => boolean } {
+  const gate = { letGo: () => {}, arrived: false };
   const open_ = new Promise<void>((resolve) => {
     gate.letGo = resolve;
   });
   const slow: typeof fetch = async (url, init) => {
-    if (String(init?.body ?? '').includes(text)) await open_;
+    if (String(init?.body ?? '').includes(text)) {
+      gate.arrived = true;
+      await open_;
+    }
     return fetch(url, init);
   };
   const client = new HeadraceClient({ baseUrl: server.url, ...PATIENT, fetch: slow });
-  return { session: open(undefined, PATIENT, { client }), letGo: gate.letGo };
+  return { session: open(undefined, PATIENT, { client }), letGo: gate.letGo, arrived: () => gate.arrived };
 }
 
 async function answering(session: ChatSession): Promise<Generation> {
@@ -348,6 +351,17 @@ describe('a message written while a reply streams', () => {
     await shown(session, () => waiting(session).join() === 'failed next', 'it says so');
   });
 
+  test('that the server knows no more says so, and is sent anew when its user says so', async () => {
+    const [queued] = server.waiting.splice(0);
+    server.generations.delete(queued?.generation.id ?? '');
+    asked.end();
+    await shown(session, () => waiting(session).join() === 'failed next', 'it says so');
+    expect(session.snapshot.waiting[0]?.error).toMatchObject({ code: 'not_found', status: 404 });
+    void session.sendAgain(idOf(session, 'next'));
+    await eventually(() => posts().length === 3, 'it is sent');
+    await shown(session, () => !waiting(session).includes('failed next'), 'it has not failed');
+  });
+
   test('that was taken back elsewhere is gone', async () => {
     const [queued] = server.waiting;
     queued?.generation.end('cancelled');
@@ -368,6 +382,49 @@ test('a message that is taken back while the server takes it is stopped there', 
   letGo();
   await sent;
   expect([server.generations.size, server.latest.state, server.waiting]).toEqual([2, 'cancelled', []]);
+});
+
+test('a message that is stopped while the server takes it is stopped there', async () => {
+  const { session, letGo, arrived } = held('slowly');
+  const sent = session.sendMessage('slowly', { maxTokens: 5 });
+  await eventually(arrived, 'it is on its way');
+  const stopped = session.stopStream();
+  letGo();
+  await Promise.all([sent, stopped]);
+  expect([server.generations.size, server.latest.state]).toEqual([1, 'cancelled']);
+  expect(posts()[0]?.body.max_tokens).toBe(5);
+});
+
+test('a session that is closed lets go of what it hands over, and tries it no more', async () => {
+  const { session, letGo } = held('slowly');
+  void session.sendMessage('hello');
+  await answering(session);
+  void session.sendMessage('slowly', { onBusy: 'queue' });
+  await shown(session, () => waiting(session).length === 1, 'it is on its way');
+  session.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  letGo();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(posts()).toHaveLength(1);
+});
+
+test('what the database would not take is kept as long as the page; it is asked again each time', async () => {
+  vi.resetModules();
+  const opened: string[] = [];
+  vi.stubGlobal('indexedDB', {
+    open(name: string) {
+      opened.push(name);
+      const request = { onerror: () => {}, error: new Error('no') };
+      queueMicrotask(() => request.onerror());
+      return request;
+    },
+  });
+  const { outbox: stored } = await import('../outbox.js');
+  const entry = { id: 'a', idempotencyKey: 'k', conversationId: 'c1', scope: '', text: 'hello', createdAt: 1 };
+  await stored().put(entry);
+  expect(await stored().all()).toEqual([entry]);
+  await stored().delete('a');
+  expect([await stored().all(), opened.length]).toEqual([[], 4]);
 });
 
 test('a conversation that somebody answers already lets the message wait, and shows that reply', async () => {

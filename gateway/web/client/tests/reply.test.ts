@@ -196,6 +196,28 @@ describe('sending', () => {
     expect(Date.now() - began).toBeLessThan(1_000);
   });
 
+  test('carries all that it is to be answered by', async () => {
+    server.answer = answer;
+    const settings = { model: 'own', systemPrompt: 'Be kind.' };
+    const more = { onBusy: 'interrupt', onDisconnect: 'cancel', multimodal: true, replaces: 'g0', model: 'm' } as const;
+    const told: string[] = [];
+    const telling = new HeadraceClient({ baseUrl: server.url, ...FAST, onConnection: (state) => told.push(state) });
+    const reply = telling.start({ ...request, ...more, settings });
+    await read(reply);
+    expect(server.asked[0]?.body).toEqual({
+      message: 'hello',
+      conversation_id: 'c1',
+      max_tokens: 5,
+      model: 'm',
+      on_busy: 'interrupt',
+      on_disconnect: 'cancel',
+      multimodal: true,
+      replaces: 'g0',
+      settings: { model: 'own', system_prompt: 'Be kind.' },
+    });
+    expect(told).toEqual(['connecting', 'open', 'idle']);
+  });
+
   test('carries the key', async () => {
     server.answer = answer;
     client.apiKey = 'secret';
@@ -296,6 +318,40 @@ describe('a reply on its way', () => {
     generation.start().chunk('a').end();
     expect((await reading).at(-1)?.type).toBe('end');
     later.mockRestore();
+  });
+
+  test('is read as long as anything arrives, and for longer than one that was never accepted', async () => {
+    vi.useFakeTimers();
+    let asked = 0;
+    let body!: ReadableStreamDefaultController<Uint8Array>;
+    const stream = new ReadableStream<Uint8Array>({
+      start: (into) => {
+        body = into;
+      },
+    });
+    const answer = async () => {
+      asked += 1;
+      if (asked <= 5) throw new TypeError('away');
+      return new Response(stream, { headers: { 'X-Heartbeat-Ms': '1000' } });
+    };
+    const patient = new HeadraceClient({
+      fetch: answer,
+      share: false,
+      retryMs: 1_000,
+      giveUpStartMs: 1,
+      giveUpMs: 60_000,
+    });
+    const reading = read(patient.attach('live'));
+    for (let s = 0; s < 60 && asked < 6; s += 1) await vi.advanceTimersByTimeAsync(1_000);
+    for (let beats = 0; beats < 5; beats += 1) {
+      body.enqueue(Buffer.from(': beat\n\n'));
+      await vi.advanceTimersByTimeAsync(2_000);
+    }
+    const end = { type: 'end', metadata: { finish_reason: 'stop' } };
+    body.enqueue(Buffer.from(`id: 1-0\ndata: ${JSON.stringify(end)}\n\n`));
+    await vi.advanceTimersByTimeAsync(0);
+    vi.useRealTimers();
+    expect([(await reading).map(({ type }) => type), asked]).toEqual([['end'], 6]);
   });
 
   test('whose log has expired says so', async () => {

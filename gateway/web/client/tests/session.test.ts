@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ChatMessage, ChatSession, type ChatSnapshot, HeadraceClient, type SessionOptions } from '../index.js';
 import { readParts } from '../parts.js';
 import { ChatServer } from './chat_server.js';
@@ -307,6 +307,36 @@ describe('stopping', () => {
     expect(brief(session).map(([role, , content]) => [role, content])).toEqual([['user', 'hello']]);
   });
 
+  test('of a message that is only being kept does not stop the reply before it', async () => {
+    const session = begin();
+    const first = session.sendMessage('hello');
+    (await answering(session)).end();
+    await first;
+    const sent = session.sendMessage('more');
+    await session.stopStream();
+    await sent;
+    expect([cancels(), session.snapshot.isStreaming, brief(session).at(-1)]).toEqual([
+      0,
+      false,
+      ['user', 'cancelled', 'more'],
+    ]);
+  });
+
+  test('is over soon, also where its end does not arrive', async () => {
+    const later = globalThis.setTimeout;
+    const soon = (run: (...of: unknown[]) => void, ms?: number, ...of: unknown[]) =>
+      later(run, ms === 3_000 ? 20 : ms, ...of);
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation(soon as typeof setTimeout);
+    server.faults.set('POST', [{ stallAfter: 2 }]);
+    const session = begin();
+    const sent = session.sendMessage('hello');
+    const generation = await answering(session);
+    void session.stopStream();
+    await shown(session, ({ isStreaming }) => !isStreaming, 'it is over');
+    await sent;
+    expect([generation.state, brief(session)[1]]).toEqual(['cancelled', ['assistant', 'cancelled', 'Once']]);
+  });
+
   test('that does not reach the server says so; the reply goes on', async () => {
     const client = new HeadraceClient({ baseUrl: server.url, ...FAST, callMs: 50, giveUpMs: 60_000 });
     const session = begin({ client });
@@ -316,7 +346,9 @@ describe('stopping', () => {
     await session.stopStream();
     expect(session.snapshot).toMatchObject({ isStreaming: true, error: { code: 'unreachable' } });
     server.down = false;
-    await session.retry();
+    const again = session.retry();
+    expect(session.snapshot.error).toBeNull();
+    await again;
     await sent;
     expect(generation.state).toBe('cancelled');
   });
@@ -392,6 +424,87 @@ test('a cut reply that could not go on stays as it was', async () => {
   expect(await going).toBe(true);
   expect(brief(session)[1]).toEqual(['assistant', 'done', 'Hi.']);
   expect(session.snapshot.error).toMatchObject({ code: 'upstream_broke' });
+});
+
+test('a cut reply goes on in its own place, where its model can', async () => {
+  const cut = conversation();
+  const session = begin({ conversationId: 'c1', followMs: 60_000 });
+  await shown(session, ({ messages }) => messages.length === 2, 'it is loaded');
+  const { id } = message(session, 1);
+  server.faults.set('POST', [{ status: 422, code: 'model_cannot_continue' }, { status: 422 }]);
+  expect(await session.continueReply(id)).toBe(false);
+  expect(session.snapshot).toMatchObject({ error: null, isStreaming: false });
+  expect(await session.continueReply()).toBe(true);
+  expect(session.snapshot).toMatchObject({ error: { code: 'told_to', status: 422 }, isStreaming: false });
+  const again = session.retry();
+  await eventually(() => server.generations.size === 2, 'it is to go on');
+  const going = server.latest.start().chunk('Hi.', ' More.');
+  await shown(session, ({ streamingText }) => streamingText === 'Hi. More.', 'it goes on');
+  expect(message(session, 1)).toMatchObject({ id, content: 'Hi. More.' });
+  going.end();
+  await again;
+  expect(posts().map(({ body }) => body.continues)).toEqual(Array(3).fill(cut.id));
+  expect(brief(session).slice(0, 2)).toEqual([
+    ['user', 'done', 'hello'],
+    ['assistant', 'done', 'Hi. More.'],
+  ]);
+  expect([message(session, 0), message(session, 1)].map(({ generationId }) => generationId)).toEqual(
+    Array(2).fill(going.id),
+  );
+});
+
+test('of several replies the one that is named goes on; an edit without a text is none', async () => {
+  const first = conversation();
+  server.submit({ conversation_id: 'c1', message: 'more' }).start().chunk('Yes').end();
+  const session = begin({ conversationId: 'c1', followMs: 60_000 });
+  await shown(session, ({ messages }) => messages.length === 4, 'it is loaded');
+  server.faults.set('POST', [{ status: 422 }]);
+  expect(await session.editMessage(message(session, 0).id, ' ')).toBe(false);
+  expect(await session.editMessage('nobody', 'x')).toBe(false);
+  expect(await session.continueReply('nobody')).toBe(false);
+  await session.continueReply(message(session, 1).id);
+  expect(posts().map(({ body }) => body.continues)).toEqual([first.id]);
+});
+
+test('settings and branches that are refused say so, and can be retried', async () => {
+  conversation();
+  const session = begin({ conversationId: 'c1', followMs: 60_000 });
+  await shown(session, ({ messages }) => messages.length === 2, 'it is loaded');
+  server.locked = true;
+  for (const change of [() => session.changeSettings({ model: 'own' }), () => session.showBranch('g0')]) {
+    await change();
+    expect(session.snapshot.error).toMatchObject({ code: 'unauthorized' });
+    const before = server.asked.length;
+    await session.retry();
+    expect(server.asked.slice(before).map(({ path }) => path)).toEqual(
+      server.asked.slice(before - 1, before).map(({ path }) => path),
+    );
+    session.dismissError();
+  }
+  server.locked = false;
+  const looks = server.asked.length;
+  await session.showBranch('g0');
+  expect(server.asked.slice(looks).map(({ method }) => method)).toEqual(['POST', 'GET']);
+});
+
+test('a message that its page left before it was sent says so', async () => {
+  server.down = true;
+  const session = begin({ client: new HeadraceClient({ baseUrl: server.url, ...FAST, giveUpStartMs: 60_000 }) });
+  void session.sendMessage('hello');
+  await shown(session, ({ messages }) => messages[0]?.state === 'unsent', 'it waits');
+  session.close();
+  session.dismissError();
+  expect(message(session, 0)).toMatchObject({ state: 'failed', error: { code: 'closed', retryable: true } });
+});
+
+test('a reply that failed can be asked for again after a reload, too', async () => {
+  const failed = server.submit({ conversation_id: 'c1', message: 'hello' }).start().fail('upstream_broke', 'It broke.');
+  const session = begin({ conversationId: 'c1' });
+  await shown(session, ({ messages }) => messages[1]?.state === 'failed', 'it is loaded');
+  const again = session.retry();
+  (await answering(session, 'Better')).end();
+  await again;
+  expect(posts()[0]?.body.replaces).toBe(failed.id);
 });
 
 test('a message that is asked again keeps its pictures', async () => {

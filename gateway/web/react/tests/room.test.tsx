@@ -20,8 +20,8 @@ test('a component is in its room for as long as it is shown', async () => {
     },
   );
   let room: UseRoom | undefined;
-  function There({ roomId }: { roomId: string }) {
-    room = useRoom({ roomId, userId: 'ann' });
+  function There({ roomId, invitation }: { roomId: string; invitation?: string }) {
+    room = useRoom({ roomId, userId: 'ann', invitation });
     return null;
   }
   const root = createRoot(document.createElement('div'));
@@ -35,6 +35,10 @@ test('a component is in its room for as long as it is shown', async () => {
     ['/ws/one', true],
     ['/ws/two', false],
   ]);
+  await act(async () => root.render(<There roomId="two" invitation="a.b" />));
+  expect([sockets[1]?.closed, new URL(sockets[2]?.url ?? '').searchParams.get('invitation')]).toEqual([true, 'a.b']);
+  await act(async () => room?.say('Hello'));
+  await act(() => vi.waitFor(() => expect(room?.messages).toMatchObject([{ content: 'Hello', state: 'sending' }])));
   await act(async () => root.unmount());
-  expect(sockets[1]?.closed).toBe(true);
+  expect(sockets[2]?.closed).toBe(true);
 });
