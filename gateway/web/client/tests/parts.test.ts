@@ -96,7 +96,7 @@ describe('a reply on its way', () => {
   test('has each tool call where it happened', () => {
     const turn = new Turn('g1');
     const call = (index: number, name: string, given: string) =>
-      turn.apply({ ...at, type: 'tool_call', ts: 1, call: { index, id: '', name, arguments: given } });
+      turn.apply({ ...at, type: 'tool_call', ts: 1, call: { index, id: name, name, arguments: given } });
     turn.apply({ ...at, type: 'chunk', ts: 1, text: 'One' });
     call(0, 'level', '{');
     call(0, '', '}');
@@ -106,6 +106,7 @@ describe('a reply on its way', () => {
       ['level', '{}', 3],
       ['gate', '', 6],
     ]);
+    expect(turn.message.toolCalls?.map(({ id }) => id)).toEqual(['level', 'gate']);
   });
 
   test('has nothing of what a reset voided, a call in the middle of its arguments included', () => {
