@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import aiohttp
@@ -26,39 +26,30 @@ class Look:
 
     def total(self, name: str, among: Iterable[str] | None = None, **labels: str) -> float:
         """A sample's sum over processes (or *among* those) and over all labels but the given ones."""
-        wanted = labels.items()
-        return sum(
-            value
-            for address, page in self.pages.items()
-            if among is None or address in among
-            for has, value in page.get(name, {}).items()
-            if wanted <= dict(has).items()
-        )
+        return sum(self._found(name, among, labels))
 
     def most(self, name: str, **labels: str) -> float:
         """Its largest, where every process sees the same thing."""
-        wanted = labels.items()
-        return max(
-            (
-                value
-                for page in self.pages.values()
-                for has, value in page.get(name, {}).items()
-                if wanted <= dict(has).items()
-            ),
-            default=0.0,
-        )
+        return max(self._found(name, None, labels), default=0.0)
 
     def least(self, name: str, **labels: str) -> float:
         """Its smallest, where one that sees less is right."""
-        return -max(
-            (
-                -value
-                for page in self.pages.values()
-                for has, value in page.get(name, {}).items()
-                if labels.items() <= dict(has).items()
-            ),
-            default=0.0,
-        )
+        return min(self._found(name, None, labels), default=0.0)
+
+    def by(self, label: str, name: str, address: str, **labels: str) -> Mapping[str, float]:
+        """Of one process: a sample's sums by that label."""
+        sums: dict[str, float] = defaultdict(float)
+        wanted = labels.items()
+        for has, value in self.pages.get(address, {}).get(name, {}).items():
+            if wanted <= has:
+                sums[next((of for key, of in has if key == label), "")] += value
+        return sums
+
+    def _found(self, name: str, among: Iterable[str] | None, labels: Mapping[str, str]) -> Iterator[float]:
+        wanted = labels.items()
+        for address, page in self.pages.items():
+            if among is None or address in among:
+                yield from (value for has, value in page.get(name, {}).items() if wanted <= has)
 
     def values(self, name: str, label: str) -> list[str]:
         """All that a label has been."""
@@ -80,19 +71,25 @@ class Between:
     def quantile(self, of: float, histogram: str, **labels: str) -> float | None:
         """As Prometheus estimates it; None where nothing was observed."""
         counts: dict[float, float] = defaultdict(float)
-        for bound in self.now.values(f"{histogram}_bucket", "le"):
-            counts[float(bound)] += self._risen(f"{histogram}_bucket", None, {**labels, "le": bound})
+        for address in self.now.pages:
+            # All bounds in one look: there may be hundreds of models, each with its own.
+            now = self.now.by("le", f"{histogram}_bucket", address, **labels)
+            before = self.before.by("le", f"{histogram}_bucket", address, **labels)
+            for bound, count in now.items():
+                counts[float(bound)] += _risen(before.get(bound, 0.0), count)
         return quantile(of, sorted(counts.items()))
 
     def _risen(self, name: str, among: Iterable[str] | None, labels: Mapping[str, str]) -> float:
         """Each process by itself: one that has gone, or begun anew, takes nothing from the others."""
-        risen = 0.0
-        for address in self.now.pages:
-            if among is None or address in among:
-                now = self.now.total(name, [address], **labels)
-                before = self.before.total(name, [address], **labels)
-                risen += now if now < before else now - before
-        return risen
+        return sum(
+            _risen(self.before.total(name, [address], **labels), self.now.total(name, [address], **labels))
+            for address in self.now.pages
+            if among is None or address in among
+        )
+
+
+def _risen(before: float, now: float) -> float:
+    return now if now < before else now - before
 
 
 def quantile(of: float, cumulative: Sequence[tuple[float, float]]) -> float | None:
