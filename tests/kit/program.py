@@ -1,12 +1,15 @@
 """One process of ours: its log is captured, its signals are the test's."""
 
+import fcntl
 import http.client
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from deploy.up import ports
@@ -15,13 +18,32 @@ from tests.kit.forked import Forked, can_fork
 
 #: For programs that speak no TLS: to read all of the machine's certificates takes each that starts 50 ms.
 FEW_CERTIFICATES = {"SSL_CERT_FILE": str(Path(__file__).with_name("loopback.pem"))}
+#: The ports that this process has taken.
+_OURS: set[int] = set()
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
 
 
 def free_port() -> int:
-    """A port of loopback that nothing takes meanwhile."""
-    return ports.free("127.0.0.1")
+    """A port of loopback that nothing takes meanwhile, nor another run of tests as long as this one lasts."""
+    taken = _ports_of_tests()
+    while True:
+        port = ports.free("127.0.0.1")
+        if port in _OURS:
+            continue
+        try:
+            fcntl.lockf(taken, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            continue
+        _OURS.add(port)
+        return port
+
+
+@cache
+def _ports_of_tests() -> int:
+    """A file of which each byte is a port, locked by whoever has it; the system lets go when they end."""
+    path = Path(tempfile.gettempdir(), f"headrace-tests-{os.getuid()}.ports")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def environment(**settings: object) -> dict[str, str]:
