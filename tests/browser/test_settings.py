@@ -14,6 +14,7 @@ async def test_of_a_conversation(visitor: Visitor, api: ChatClient) -> None:
     page = chat.page
     await page.get_by_role("button", name="Settings").press("Enter")
     sheet = page.get_by_role("dialog", name="Settings")
+    await expect(sheet).to_be_visible()
     assert await axe.violations(chat) == []
     await sheet.get_by_label("System prompt").fill("x" * 20_001)
     await expect(sheet.get_by_text("20,001 characters: too long")).to_be_visible()
