@@ -103,6 +103,10 @@ class Place:
         #: Who has left, and when that is to be said.
         self._left: dict[str, tuple[Member, float]] = {}
         self._fields = Remembered(lambda _: room.fields(), _FRESH_S)
+        self._meeting = asyncio.Lock()
+        #: How often somebody has asked to meet, up to whose asking there is an answer, and if it is none.
+        self._asked = self._answered = 0
+        self._is_away = False
         self.closed = False
         #: The broker has it no more.
         self.gone = False
@@ -162,6 +166,22 @@ class Place:
 
     async def meet(self) -> None:
         """Tell the room who is here, and learn what it has. Raises `BrokerUnavailable`."""
+        # One after another, over whatever connections: who has just left must not come back by an older word.
+        # Those who wait meanwhile are told of together, and hear together that the broker is away.
+        asked = self._asked = self._asked + 1
+        async with self._meeting:
+            if self._answered < asked:
+                answers = self._asked
+                try:
+                    await self._meet()
+                except BrokerUnavailable:
+                    self._answered, self._is_away = answers, True
+                    raise
+                self._answered, self._is_away = answers, False
+            elif self._is_away:
+                raise BrokerUnavailable
+
+    async def _meet(self) -> None:
         known, now = self.top, time.monotonic()
         here = {listener.member.id: listener.member for listener in self.listeners}
         here |= {member.id: member for member, at in self._left.values() if at > now}

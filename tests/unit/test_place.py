@@ -1,5 +1,6 @@
 """One room at a gateway: who is there, who has only lost the connection, and what was pushed."""
 
+import asyncio
 import json
 import time
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from gateway.rooms import reply
 from gateway.rooms.log import Meeting, Member, UnderWay
 from gateway.rooms.place import Listener, Place
 from shared.asker import ANONYMOUS, Asker
+from shared.errors import BrokerUnavailable
 from shared.generation import Submission
 
 ANN = Member("ann", b"joined", b"left", "")
@@ -24,9 +26,19 @@ class Room:
 
     def __init__(self) -> None:
         self.told: list[tuple[list[Member], list[Member]]] = []
+        #: What is under way to it waits for that.
+        self.hears = asyncio.Event()
+        self.hears.set()
+        self.fails = 0
 
     async def meet(self, gateway: str, lease_ms: int, here: Any, left: Any) -> Meeting:
         """Who is there, and who is not any more."""
+        hears, self.hears = self.hears, asyncio.Event()
+        self.hears.set()
+        await hears.wait()
+        if self.fails:
+            self.fails -= 1
+            raise BrokerUnavailable
         self.told.append((here, left))
         return Meeting(False, 0, "1", [])
 
@@ -64,6 +76,39 @@ async def test_who_has_left() -> None:
     assert not made._left
     made.leave(listener)
     assert made._left["ann"][1] <= time.monotonic()
+
+
+async def test_an_older_word_that_comes_later() -> None:
+    """It is heard before the next: whoever goes by another name by then does not come back by the first."""
+    made, room, listener = place()
+    room.hears = hears = asyncio.Event()
+    older = asyncio.create_task(made.meet())
+    await asyncio.sleep(0)
+    bob = Member("bob", b"joined", b"left", "")
+    made.rename(listener, bob)
+    newer = [asyncio.create_task(made.meet()) for _ in range(9)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    hears.set()
+    await asyncio.gather(older, *newer)
+    assert room.told == [([ANN], []), ([bob], [ANN])]
+
+
+async def test_a_crowd_that_meets_no_broker() -> None:
+    """Nobody waits until each before them has waited in vain; who hangs up takes nobody's word along."""
+    made, room, _ = place()
+    room.hears = hears = asyncio.Event()
+    leaves = asyncio.create_task(made.meet())
+    await asyncio.sleep(0)
+    crowd = [asyncio.create_task(made.meet()) for _ in range(9)]
+    await asyncio.sleep(0)
+    leaves.cancel()
+    room.fails = 1
+    hears.set()
+    outcomes = await asyncio.gather(*crowd, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {BrokerUnavailable}
+    await made.meet()
+    assert room.told == [([ANN], [])]
 
 
 async def test_a_gateway_that_stops() -> None:
