@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +25,13 @@ _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2)
 
 
 def say(line: str) -> None:
-    """Tell the user; a reader of our output that went away is no reason to stop."""
+    """
+    Tell the user, a line at once: `print` writes its end apart where nothing is buffered, and something else
+    may come between. A reader of our output that went away is no reason to stop.
+    """
     with suppress(BrokenPipeError):
-        print(line, flush=True)
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def check_place(options: Options, say: Say) -> None:

@@ -14,7 +14,7 @@ from deploy.model.fetch import cache_dir
 from tests.kit.eventually import eventually
 from tests.kit.program import FEW_CERTIFICATES, environment
 
-_READY = re.compile(r"^Headrace is ready at (.*)$", re.MULTILINE)
+_READY = re.compile(r"^Headrace is ready at (.*)\n", re.MULTILINE)
 _MODELS = """
 default = "slow"
 
