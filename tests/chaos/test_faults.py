@@ -31,8 +31,8 @@ CERTIFICATE = Path(faulty.__file__).with_name("loopback.pem")
 MODEL = """
 [models.{name}]
 queue = "all"
-first_token_timeout_s = {first_s}
-between_tokens_timeout_s = {between_s}
+first_token_timeout_s = 30
+between_tokens_timeout_s = 15
 can_continue = {continues}
 """
 
@@ -75,13 +75,11 @@ class Servers:
     async def add(self, name: str, fault: Fault, at: int, *, second: bool, continues: bool = True) -> None:
         """A model whose first upstream has *fault*, with a *second* that is well or alone."""
         server = await self._stack.enter_async_context(FaultyServer(fault, at, self._certificate))
-        # Only of a server that is silent: of all others so many at once must find none too slow.
-        first_s, between_s = (4, 2) if fault == "silence" else (30, 15)
-        self.toml += MODEL.format(
-            name=name, continues=str(continues).lower(), first_s=first_s, between_s=between_s
-        )
-        for url in [server.url, *([self.well.url] if second else [])]:
-            self.toml += f'[[models.{name}.upstreams]]\nbase_url = "{url}"\n'
+        self.toml += MODEL.format(name=name, continues=str(continues).lower())
+        # Of the server that is silent alone: of all others so many at once must find none too slow.
+        limits = "first_token_timeout_s = 4\nbetween_tokens_timeout_s = 2\n" if fault == "silence" else ""
+        for url, its in [(server.url, limits), *([(self.well.url, "")] if second else [])]:
+            self.toml += f'[[models.{name}.upstreams]]\nbase_url = "{url}"\n{its}'
         self.models.append(name)
 
     async def listen(self, local: Local, session: ClientSession, *, second: bool) -> dict[Case, Heard]:
