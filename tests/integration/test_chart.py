@@ -107,6 +107,10 @@ async def test_operators_take_it(tmp_path: Path) -> None:
     theirs = [found for found in render(tmp_path, ALL) if found["kind"] in {"ScaledObject", "ServiceMonitor"}]
     assert len(theirs) == 4
     assert await crds.wrong(theirs) == []
+    triggers = [each for found in theirs for each in found["spec"].get("triggers", [])]
+    assert [each["metadata"]["ignoreNullValues"] for each in triggers] == ["false"] * 3, (
+        "what is not known, such as a queue's depth while the broker is away, is taken for nothing"
+    )
     theirs[0]["spec"]["surprise"] = theirs[1]["spec"]["surprise"] = 1
     assert len(await crds.wrong(theirs)) == 2
 
