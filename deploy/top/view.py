@@ -24,11 +24,13 @@ def _headline(between: Between) -> RenderableType:
     now = between.now
     table = _table("", "open", "queued", "oldest", "running", "replies/s", "failed/s", "tokens/s", "events/s")
     failed = between.rate("headrace_generations_ended_total", outcome="failed")
+    # No gateway tells of queues while no primary answers.
+    knows = bool(now.values("headrace_queue_depth", "queue"))
     table.add_row(
         "streams",
         f"{now.total('headrace_open_streams'):.0f}",
-        f"{_over_queues(between, 'headrace_queue_depth'):.0f}",
-        _seconds(now.most("headrace_queue_oldest_age_seconds")),
+        f"{_over_queues(between, 'headrace_queue_depth'):.0f}" if knows else "?",
+        _seconds(now.most("headrace_queue_oldest_age_seconds")) if knows else "?",
         f"{now.total('headrace_generations_running'):.0f}",
         f"{between.rate('headrace_generations_created_total'):.1f}",
         Text(f"{failed:.1f}", style="red" if failed else ""),

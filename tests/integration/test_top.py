@@ -11,6 +11,7 @@ from rich.console import Console
 
 from deploy.top.samples import Between, Look, Page, parsed, quantile
 from deploy.top.top import NothingThere, _found, run
+from deploy.top.view import picture
 from deploy.up import ports
 from tests.kit.chat_client import ChatClient, script
 from tests.kit.command import said_by
@@ -87,6 +88,18 @@ def test_as_many_models_as_there_may_be() -> None:
     began = time.thread_time()
     assert [between.quantile(0.5, "s", kind=str(kind)) for kind in range(300)] == [0.0] * 300
     assert time.thread_time() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"), [("", ["0", "?", "?"]), ('headrace_queue_depth{queue="q"} 0\n', ["0", "0", "0"])]
+)
+def test_what_is_not_known_of_queues(told: str, shown: list[str]) -> None:
+    """While no primary answers it is not shown as none."""
+    out = StringIO()
+    look = Look({"a": parsed(f"headrace_open_streams 0\n{told}")}, 1)
+    Console(file=out, width=140).print(picture(Between(Look({}, 0), look), ["a"], []))
+    [line] = [line for line in out.getvalue().splitlines() if line.startswith("streams")]
+    assert line.split()[1:4] == shown
 
 
 def pages(**counts: tuple[int, int]) -> dict[str, Page]:
